@@ -1,0 +1,78 @@
+"""A distributed Monte Carlo engine for near-field localization research.
+
+    import engine
+    from scenarios import leakage
+
+    results = engine.run(leakage.fig1, "fig1.zarr")
+    results.bcrlb_range_m2.mean("realization")
+
+Importing this package loads no ray, zarr, xarray, scipy, torch or matplotlib: what needs them loads them when called.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import InputError, NearfieldError, StoreError, TaskError, WorkerError
+from engine.scenario import Scenario
+from engine.streams import Streams
+from engine.sweep import Sweep
+
+if TYPE_CHECKING:
+    import xarray
+
+    from engine.execute import Progress
+
+__all__ = [
+    "InputError",
+    "NearfieldError",
+    "Scenario",
+    "StoreError",
+    "Streams",
+    "Sweep",
+    "TaskError",
+    "WorkerError",
+    "iterate",
+    "load_sweep",
+    "open_results",
+    "replay",
+    "run",
+]
+
+
+def run(sweep: Sweep, path: str | os.PathLike[str], **options: Any) -> "xarray.Dataset":
+    """Create or resume the store at `path`, compute what it lacks, and open it.
+
+    Options as `iterate`. To continue a store without restating its sweep: `run(load_sweep(path), path)`.
+    """
+    for _ in iterate(sweep, path, **options):
+        pass
+    return open_results(path)
+
+
+def iterate(sweep: Sweep, path: str | os.PathLike[str], **options: Any) -> "Iterator[Progress]":
+    """As `run`, yielding a report after every task, with the statistics so far. See `engine.execute.iterate`."""
+    from engine import execute
+
+    return execute.iterate(sweep, path, **options)
+
+
+def open_results(path: str | os.PathLike[str]) -> "xarray.Dataset":
+    """The results in a store, read lazily. See `engine.results.open_results`."""
+    from engine import results
+
+    return results.open_results(path)
+
+
+def load_sweep(path: str | os.PathLike[str]) -> Sweep:
+    """The sweep that a store holds, from the store itself."""
+    from engine import results
+
+    return results.load_sweep(path)
+
+
+def replay(path: str | os.PathLike[str], index: int, **point: Any) -> "xarray.Dataset":
+    """One realization again, with every draw and intermediate. See `engine.results.replay`."""
+    from engine import results
+
+    return results.replay(path, index, **point)

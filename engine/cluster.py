@@ -1,0 +1,154 @@
+"""Workers as Ray actors, and the driver's loop. The only file that imports ray."""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is imported
+
+import ray
+from ray.exceptions import RayActorError
+
+from engine.errors import InputError, StoreError, WorkerError
+from engine.execute import Failure, TaskRunner
+from engine.receipts import Receipt
+from engine.store import Store
+from engine.sweep import Sweep, Task
+
+_IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
+_MAX_ATTEMPTS = 3
+_ACTOR_START_SECONDS = 120
+
+
+class _Worker:
+    def __init__(self, sweep: Sweep, path: str, backend_name: str) -> None:
+        self._run = TaskRunner(sweep, Path(path), backend_name)
+
+    def run(self, task: Task, attempt: int) -> Receipt | Failure:
+        return self._run(task, attempt)
+
+
+def run(
+    store: Store,
+    tasks: list[Task],
+    backend_name: str,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    shared_storage: bool = False,
+) -> Iterator[Receipt | Failure]:
+    """Fan the tasks out over actors; yield receipts and failures as they come.
+
+    An actor that dies is replaced and its tasks are done again, each at most three times in all.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: given {workers}, needed at least 1")
+    with _connected(address, workers):
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        if len(nodes) > 1 and not shared_storage:
+            raise StoreError(
+                f"{store.path} is a local path and {len(nodes)} nodes are alive: name a path that every node mounts "
+                f"and say so with --shared-storage"
+            )
+        resource = "GPU" if backend_name == "gpu" else "CPU"
+        available = int(ray.cluster_resources().get(resource, 0))
+        if not available:
+            raise InputError(f"the cluster has no {resource}: start a node that has one, or choose another backend")
+        count = min(workers or available, len(tasks))
+        if count > available:
+            raise InputError(f"workers: given {count}, needed at most {available}, the cluster's {resource}s")
+        loop = _Loop(store, backend_name, tasks, count)
+        try:
+            yield from loop.results()
+        finally:
+            loop.stop()
+
+
+class _Loop:
+    """Keeps every actor busy with two tasks and replaces the ones that die."""
+
+    def __init__(self, store: Store, backend_name: str, tasks: list[Task], count: int) -> None:
+        resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
+        self._actor_class = ray.remote(**resources)(_Worker)
+        self._arguments = (ray.put(store.sweep), str(store.path.absolute()), backend_name)
+        self._waiting = deque((task, 1) for task in tasks)
+        self._running: dict[Any, tuple[Any, Task, int]] = {}
+        self._actors = [self._start() for _ in range(count)]
+
+    def _start(self) -> Any:
+        return self._actor_class.remote(*self._arguments)
+
+    def results(self) -> Iterator[Receipt | Failure]:
+        for _ in range(_IN_FLIGHT):
+            for actor in self._actors:
+                self._submit(actor)
+        while self._running:
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None)
+            for reference in ready:
+                actor, task, attempt = self._running.pop(reference)
+                try:
+                    result = ray.get(reference)
+                except RayActorError as error:
+                    self._replace(actor, task, attempt, error)
+                else:
+                    self._submit(actor)
+                    yield result
+
+    def _submit(self, actor: Any) -> None:
+        if self._waiting:
+            task, attempt = self._waiting.popleft()
+            self._running[actor.run.remote(task, attempt)] = actor, task, attempt
+
+    def _replace(self, dead: Any, task: Task, attempt: int, error: Exception) -> None:
+        """Redo what a lost actor had in hand, at once, on a new actor."""
+        lost = [(task, attempt)]
+        for reference, (actor, other, tried) in list(self._running.items()):
+            if actor is dead:
+                del self._running[reference]
+                lost.append((other, tried))
+        if attempt >= _MAX_ATTEMPTS:
+            names = "; ".join(f"point {t.point}, realizations {t.start}–{t.stop - 1}" for t, _ in lost)
+            reason = " ".join(str(error).split())
+            raise WorkerError(
+                f"a worker died {attempt} times on {names}: {reason[:300]}; what is stored is kept. Out of memory? "
+                f"Try fewer workers or a smaller chunk"
+            )
+        self._waiting.extendleft((t, tried + 1) for t, tried in reversed(lost))
+        replacement = self._start()
+        self._actors = [replacement if actor is dead else actor for actor in self._actors]
+        for _ in range(_IN_FLIGHT):
+            self._submit(replacement)
+
+    def stop(self) -> None:
+        for actor in self._actors:
+            ray.kill(actor)
+
+
+@contextmanager
+def _connected(address: str | None, workers: int | None) -> Iterator[None]:
+    """A Ray connection: the caller's own if there is one, else one that is ended afterwards."""
+    if ray.is_initialized():
+        yield
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if address is None:
+        cores = len(os.sched_getaffinity(0))
+        options |= {"num_cpus": workers or cores, "include_dashboard": False}
+    else:
+        options["address"] = address
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"cannot reach Ray at {address or 'this machine'}: {reason}; start a cluster with 'ray start --head', "
+            f"or leave --address out"
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()

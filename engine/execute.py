@@ -1,0 +1,226 @@
+"""Running a sweep: the serial runner, which is the oracle of all others, and the loop they share."""
+
+import os
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from engine.backend import Backend, backend
+from engine.errors import NearfieldError, TaskError
+from engine.moments import Moments
+from engine.receipts import Receipt
+from engine.scenario import Simulate, Variables
+from engine.store import Store, create_or_open
+from engine.streams import Streams
+from engine.sweep import Sweep, Task
+
+_PREPARED_POINTS = 4
+
+
+class Evaluator:
+    """Computes tasks of one sweep on one backend, keeping what `prepare` built for the latest points."""
+
+    def __init__(self, sweep: Sweep, on: Backend) -> None:
+        self.sweep, self.backend = sweep, on
+        self._prepared: OrderedDict[tuple[int, ...], Simulate] = OrderedDict()
+
+    def simulate(self, point: tuple[int, ...]) -> Simulate:
+        """What the scenario at `point` prepared, from the cache if it is there."""
+        if point not in self._prepared:
+            self._prepared[point] = self.sweep.at(point).prepare(self.backend.xp)
+            if len(self._prepared) > _PREPARED_POINTS:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(point)
+        return self._prepared[point]
+
+    def block(self, point: tuple[int, ...], number: int = 0, *, intermediates: bool = False) -> Variables:
+        """The variables of one block, on the host."""
+        streams = Streams(self.sweep.seed, number)
+        realizations = self.sweep.at(point).draw(streams, self.sweep.block)
+        variables = self.simulate(point)(realizations, intermediates=intermediates)
+        return {
+            name: (dims, self.backend.to_host(values), attributes)
+            for name, (dims, values, attributes) in variables.items()
+        }
+
+    def task(self, task: Task) -> Variables:
+        """The variables of a task's realizations: its blocks, one after the other, cut to its length."""
+        size = self.sweep.block
+        blocks = [self.block(task.point, number) for number in range(task.start // size, -(-task.stop // size))]
+        return {
+            name: (dims, np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start], attributes)
+            for name, (dims, _, attributes) in blocks[0].items()
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that raised: one line for the user, the traceback for the author of the scenario."""
+
+    task: Task
+    message: str
+    details: str
+
+
+class TaskRunner:
+    """What a worker does: compute a task, store it, hand back the receipt. Held by every worker process."""
+
+    def __init__(self, sweep: Sweep, path: Path, backend_name: str) -> None:
+        threadpool_limits(1)
+        on = backend(backend_name)
+        self.evaluator, self.store = Evaluator(sweep, on), Store(path)
+
+    def __call__(self, task: Task, attempt: int = 1) -> Receipt | Failure:
+        started = time.perf_counter()
+        try:
+            variables = self.evaluator.task(task)
+            seconds = time.perf_counter() - started
+            return self.store.write(
+                task, variables, seconds=seconds, backend=self.evaluator.backend, attempt=attempt
+            )
+        except NearfieldError as error:
+            return Failure(task, str(error), traceback.format_exc())
+        except Exception as error:
+            return Failure(task, self._described(task, error), traceback.format_exc())
+
+    def _described(self, task: Task, error: Exception) -> str:
+        sweep = self.evaluator.sweep
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        point = ", ".join(f"{name}={value}" for name, value in sweep.values(task.point).items()) or "its only point"
+        return (
+            f"{type(sweep.scenario).__name__} raised {type(error).__name__}: {error} ({where}) at {point}, "
+            f"realizations {task.start}–{task.stop - 1}, seed {sweep.seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. `receipt` is the latest one; None in the first report and after a failure."""
+
+    sweep: Sweep
+    tasks_done: int
+    realizations_done: int
+    seconds: float
+    seconds_left: float | None
+    failures: tuple[Failure, ...]
+    receipt: Receipt | None
+    _stored: Mapping[tuple[tuple[int, ...], int], Receipt] = field(repr=False)
+
+    @property
+    def tasks_total(self) -> int:
+        return self.sweep.n_tasks
+
+    @property
+    def realizations_total(self) -> int:
+        return self.sweep.n_points * self.sweep.realizations
+
+    def statistics(self) -> dict[str, dict[tuple[int, ...], Moments]]:
+        """variable → point's index along each axis → moments over all that is stored by now."""
+        result: dict[str, dict[tuple[int, ...], Moments]] = {}
+        for point, start in sorted(self._stored):
+            for name, moments in self._stored[point, start].statistics().items():
+                points = result.setdefault(name, {})
+                points[point] = points[point].merge(moments) if point in points else moments
+        return result
+
+
+def serial(store: Store, tasks: list[Task], backend_name: str) -> Iterator[Receipt | Failure]:
+    """Every task in this process, in order."""
+    with threadpool_limits(1):
+        run = TaskRunner(store.sweep, store.path, backend_name)
+        for task in tasks:
+            yield run(task)
+
+
+def iterate(
+    sweep: Sweep,
+    path: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    run_serially: bool = False,
+    address: str | None = None,
+    shared_storage: bool = False,
+    backend_name: str = "cpu",
+    max_failures: int = 0,
+) -> Iterator[Progress]:
+    """Create or resume the store at `path` and compute what it lacks, yielding a report after each task.
+
+    Stopping early, by closing the generator or by Ctrl-C, keeps every stored task; so does a crash.
+    workers: Ray actors, one core each; all cores if None. run_serially: in this process, without Ray.
+    address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it.
+    shared_storage: `path` is seen by every node of the cluster. backend_name: 'cpu' or 'gpu'.
+    max_failures: tasks that may raise before the run stops; they are listed in the reports.
+    Raises TaskError when a scenario raised, StoreError for a store that cannot be used.
+    """
+    on = backend(backend_name)
+    with threadpool_limits(1):
+        store = create_or_open(path, sweep, Evaluator(sweep, on).block, on)
+    done = store.receipts()
+    tally = _Tally(store.sweep, done)
+    pending = store.pending(done)
+    yield tally.report(None)
+    if not pending:
+        return
+    if run_serially:
+        results = serial(store, pending, backend_name)
+    else:
+        from engine import cluster
+
+        results = cluster.run(
+            store, pending, backend_name, workers=workers, address=address, shared_storage=shared_storage
+        )
+    try:
+        for result in results:
+            tally.add(result)
+            yield tally.report(result)
+            if len(tally.failures) > max_failures:
+                break
+    finally:
+        results.close()  # type: ignore[attr-defined]
+    if tally.failures:
+        first = tally.failures[0]
+        more = f" ({len(tally.failures)} tasks failed in all)" if len(tally.failures) > 1 else ""
+        raise TaskError(first.message + more, first.details)
+
+
+class _Tally:
+    """Adds up receipts and failures."""
+
+    def __init__(self, sweep: Sweep, stored: list[Receipt]) -> None:
+        self.sweep = sweep
+        self.failures: list[Failure] = []
+        self._stored = {(receipt.point, receipt.start): receipt for receipt in stored}
+        self._realizations = sum(receipt.stop - receipt.start for receipt in stored)
+        self._before = self._realizations
+        self._started = time.monotonic()
+
+    def add(self, result: Receipt | Failure) -> None:
+        if isinstance(result, Failure):
+            self.failures.append(result)
+            return
+        shorter = self._stored.get((result.point, result.start))
+        self._realizations += result.stop - (shorter.stop if shorter else result.start)
+        self._stored[result.point, result.start] = result
+
+    def report(self, latest: Receipt | Failure | None) -> Progress:
+        seconds = time.monotonic() - self._started
+        computed = self._realizations - self._before
+        total = self.sweep.n_points * self.sweep.realizations
+        return Progress(
+            self.sweep,
+            tasks_done=len(self._stored),
+            realizations_done=self._realizations,
+            seconds=seconds,
+            seconds_left=seconds * (total - self._realizations) / computed if computed else None,
+            failures=tuple(self.failures),
+            receipt=latest if isinstance(latest, Receipt) else None,
+            _stored=self._stored,
+        )

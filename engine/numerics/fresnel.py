@@ -1,0 +1,65 @@
+"""The Fresnel integrals C(x) + jS(x), the integral of exp(jπt²/2) from 0 to x, in any array namespace.
+
+CuPy has none, SciPy's takes 42 ns a point and gives no derivative; the derivative, cos and sin of πx²/2, is half of
+the work, so one function returns all four.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from scipy.special import wofz
+
+from engine.numerics import piecewise
+
+Array = Any
+
+# In t = 1/(1 + x): absolute error of G 1e-15, and 24 KB for both parts, which stay in the first-level cache.
+_PIECES, _DEGREE = 256, 5
+
+
+def _auxiliary(t: np.ndarray) -> np.ndarray:
+    """G(x) = ((1+j)/2) w(√π/2 (1+j) x) with w the Faddeeva function, where C + jS = (1+j)/2 − G e^{jπx²/2}, x ≥ 0.
+
+    Abramowitz and Stegun, Handbook of Mathematical Functions, 7.3.22; G is smooth and has no oscillation.
+    """
+    x = 1 / t - 1
+    return (1 + 1j) / 2 * wofz(np.sqrt(np.pi) / 2 * (1 + 1j) * x)
+
+
+@functools.cache
+def _tables(xp: Any) -> list[Array]:
+    return [
+        xp.asarray(piecewise.fit(lambda t, part=part: part(_auxiliary(t)), pieces=_PIECES, degree=_DEGREE))
+        for part in (np.real, np.imag)
+    ]
+
+
+def fresnel(x: Array) -> tuple[Array, Array, Array, Array]:
+    """Fresnel integrals and their derivatives.
+
+    x: real array of any shape.
+    Returns (C, S, C', S'), each of x's shape, with C' = cos(πx²/2) and S' = sin(πx²/2). Absolute error of C and S
+    below 1e-14 for |x| < 100; beyond, rounding of πx²/2 adds ~ x·1e-17.
+    """
+    xp = array_namespace(x)
+    magnitude = xp.abs(x)
+    phase = magnitude * magnitude
+    phase *= np.pi / 2
+    cosine, sine = xp.cos(phase), xp.sin(phase)
+    real, imag = piecewise.evaluate(xp, _tables(xp), 1 / (1 + magnitude))
+    half = xp.sign(x)
+    half *= 0.5
+    c = _odd(half, real * cosine, imag * sine)
+    s = _odd(half, real * sine, -imag * cosine)
+    return c, s, cosine, sine
+
+
+def _odd(half: Array, plus: Array, minus: Array) -> Array:
+    """sign(x)·(1/2 − (plus − minus)), overwriting the temporaries."""
+    plus -= minus
+    plus *= -2.0
+    plus += 1.0
+    plus *= half
+    return plus

@@ -1,0 +1,72 @@
+"""The power of a sinusoid in Gaussian noise: noncentral χ² with two degrees of freedom.
+
+With y = √μ σ e^{jα} + n, n ~ CN(0, σ²), the normalised power z = 2|y|²/σ² has noncentrality ρ = 2μ. (Mashhadi,
+Hoang, Vahid, arXiv 2605.21815, Eq. 12, print z = |y|²/σ²; the factor 2 belongs there.)
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from scipy.special import i0e, i1e
+
+from engine.numerics import piecewise
+
+Array = Any
+
+# In t = 3/(ρ + 3): relative error below 3e-11 at every ρ, 16 KB (tests/numerics/test_noncentral_chi2.py).
+_SCALE, _PIECES, _DEGREE = 3.0, 512, 3
+_QUADRATURE_NODES = 400
+_TAIL = 11.0  # the density of √z lies within √ρ ± 11 up to a factor e^-60
+_LARGE = 1e3  # beyond, 1 − I₁/I₀ is taken from its asymptotic series
+
+
+def information(rho: Array) -> Array:
+    """Fisher information J₂ about the noncentrality ρ in one sample, Eq. (16), for all ρ ≥ 0.
+
+    rho: real array of any shape, finite. Returns an array of the same shape; J₂(0) = 1/4, J₂ → 1/(4ρ).
+    Relative error below 3e-11. J₂ is a function of one number: it is integrated once, then looked up.
+    """
+    xp = array_namespace(rho)
+    t = _SCALE / (rho + _SCALE)
+    (information_over_t,) = piecewise.evaluate(xp, [_table(xp)], t)
+    return information_over_t * t
+
+
+@functools.cache
+def _table(xp: Any) -> Array:
+    def information_over_t(t: np.ndarray) -> np.ndarray:
+        return information_by_quadrature(_SCALE / t - _SCALE) / t
+
+    return xp.asarray(piecewise.fit(information_over_t, pieces=_PIECES, degree=_DEGREE))
+
+
+def information_by_quadrature(rho: np.ndarray) -> np.ndarray:
+    """J₂ = E[l²], the variance of the score l of Eq. (15), by Gauss-Legendre quadrature in r = √z.
+
+    rho: (...) of doubles ≥ 0. The printed form ¼(η/ρ − 1) cancels for small ρ, so l² itself is integrated. For
+    large ρ the score is a difference of two numbers near 1, so 1 − I₁/I₀ is expanded there.
+    """
+    abscissae, weights = np.polynomial.legendre.leggauss(_QUADRATURE_NODES)
+    a = np.sqrt(np.asarray(rho, dtype=float))[..., None]
+    low, high = np.maximum(0.0, a - _TAIL), a + _TAIL
+    r = low + (high - low) * (abscissae + 1) / 2
+    v = r - a
+    x = a * r
+    density = r * np.exp(-v * v / 2) * i0e(x)
+    ratio = i1e(x) / i0e(x)
+
+    # ρ ≤ 1: l = −1/2 + (r²/2) (I₁/I₀)(x)/x, whose last factor tends to 1/2.
+    ratio_over_x = np.divide(ratio, x, out=np.full_like(x, 0.5), where=x > 1e-6)
+    score_small = -0.5 + 0.5 * r * r * ratio_over_x
+
+    # ρ > 1: l = (v/a − (1 + v/a)(1 − I₁/I₀))/2.
+    inverse = 1 / np.maximum(x, _LARGE)
+    series = inverse * (1 / 2 + inverse * (1 / 8 + inverse * (1 / 8 + inverse * (25 / 128))))
+    complement = np.where(x > _LARGE, series, 1 - ratio)
+    relative = v / np.maximum(a, 1.0)
+    score_large = 0.5 * (relative - (1 + relative) * complement)
+
+    score = np.where(a > 1, score_large, score_small)
+    return (density * score * score * (high - low) / 2) @ weights

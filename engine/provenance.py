@@ -1,0 +1,57 @@
+"""Where a result came from: versions, commit, host."""
+
+import functools
+import platform
+import socket
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+_LIBRARIES = ("numpy", "scipy", "zarr", "xarray", "ray", "cupy-cuda12x", "cupy-cuda13x", "torch")
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Installed versions of this package, Python and the libraries that touch numbers."""
+    found = {"nearfield": _version("nearfield") or "unknown", "python": platform.python_version()}
+    return found | {name: version for name in _LIBRARIES if (version := _version(name))}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@functools.cache
+def commit() -> str:
+    """The checkout's commit, with '+dirty' where tracked files differ; 'unknown' outside a checkout."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return "unknown"
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return head + ("+dirty" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    run = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True)
+    return run.stdout.strip()
+
+
+def host() -> str:
+    return socket.gethostname()
+
+
+def platform_name() -> str:
+    """What the last bits of a result may depend on, beside the backend: machine type and NumPy's version."""
+    return f"{platform.machine()} {platform.system()} numpy {metadata.version('numpy')}"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

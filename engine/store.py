@@ -1,0 +1,377 @@
+"""One Zarr v3 store per sweep: a template of metadata, chunks written once each, receipts last.
+
+    PATH/zarr.json            provenance, the sweep's definition, consolidated metadata
+    PATH/<variable>/          (axes…, realization, own dimensions…), one chunk per task, crc32c on each chunk
+    PATH/complete/            which realizations are stored
+    PATH/receipts/*.json      one per stored task
+
+The driver alone writes metadata. A worker writes exactly the chunks that its task owns, so no two processes ever
+write one object. Arrays have the length of the budget; growing the budget changes metadata only.
+"""
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import Crc32cCodec
+from zarr.errors import ZarrUserWarning
+
+from engine import provenance, receipts
+from engine.backend import Backend
+from engine.errors import InputError, StoreError
+from engine.receipts import Receipt
+from engine.scenario import Variables, units
+from engine.sweep import Sweep, Task, scenario_from
+
+FORMAT = 1
+COMPLETE = "complete"
+_LARGEST_CHUNK_BYTES = 2**28
+_MANY_OBJECTS, _SMALL_CHUNK_BYTES = 100_000, 2**16
+
+
+class Store:
+    """A result store on a file system."""
+
+    def __init__(self, path: str | os.PathLike[str], *, mode: str = "r+") -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise StoreError(f"no store at {self.path}: check the path, or create one with 'nearfield run'")
+        try:
+            self.group = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
+            attributes = dict(self.group.attrs)
+            assert attributes["nearfield_format"] == FORMAT
+        except (FileNotFoundError, KeyError, AssertionError, ValueError):
+            raise StoreError(
+                f"{self.path} is not a nearfield store of format {FORMAT}: choose another path"
+            ) from None
+        self.attributes: dict[str, Any] = attributes
+        self.sweep = _sweep_from(attributes)
+        self._arrays: dict[str, zarr.Array] = {}
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], sweep: Sweep, variables: Variables, backend: Backend) -> "Store":
+        """Write a store's metadata and coordinates, and no result. `variables`: one simulated block, on the host.
+
+        The store appears at `path` in one rename, whole.
+        """
+        target = Path(path)
+        _check_sizes(sweep, variables)
+        with _reported(f"cannot create the store {target}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+            try:
+                draft.chmod(0o755)
+                _write_template(draft, sweep, variables, backend)
+                draft.rename(target)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+        return cls(target)
+
+    def require_same(self, sweep: Sweep) -> None:
+        """Refuse another sweep than the one stored, naming the fields that differ."""
+        if sweep.fingerprint() == self.attributes["fingerprint"]:
+            return
+        stored, given = self.sweep.definition(), sweep.definition()
+        differences = [
+            f"{key.removeprefix('scenario.')} (stored {stored.get(key, 'nothing')}, given {given.get(key, 'nothing')})"
+            for key in sorted(stored.keys() | given.keys())
+            if stored.get(key) != given.get(key)
+        ]
+        raise StoreError(
+            f"{self.path} holds another sweep: {', '.join(differences)}; choose another path, or restore these fields"
+        )
+
+    def grow(self, realizations: int) -> None:
+        """Raise the budget. Metadata only: no worker may be running."""
+        if realizations <= self.sweep.realizations:
+            return
+        position = len(self.sweep.axes)
+        with _reported(f"cannot grow the store {self.path}"):
+            for name in (*self.variable_names(), COMPLETE):
+                array = self._array(name)
+                array.resize((*array.shape[:position], realizations, *array.shape[position + 1 :]))
+            numbers = self._array("realization")
+            numbers.resize((realizations,))
+            numbers[:] = np.arange(realizations)
+            self.group.attrs["realizations"] = realizations
+            _consolidate(self.path)
+        self.__init__(self.path)  # type: ignore[misc]
+
+    def chunk_of(self, task: Task) -> tuple[Any, ...]:
+        """The region of a variable that a task owns; refuses one that is not exactly a chunk."""
+        chunk, total = self.sweep.chunk_size, self.sweep.realizations
+        if task.start % chunk or task.stop != min(task.start + chunk, total):
+            raise StoreError(f"{task} is no chunk of {chunk} of {total} realizations: nothing was written")
+        return (*(slice(i, i + 1) for i in task.point), slice(task.start, task.stop))
+
+    def write(
+        self, task: Task, variables: Variables, *, seconds: float, backend: Backend, attempt: int
+    ) -> Receipt:
+        """Store a task's chunks and then its receipt. Raises if an earlier receipt disagrees."""
+        region = self.chunk_of(task)
+        leading = (1,) * len(task.point)
+        arrays = {name: np.asarray(values) for name, (_, values, _) in variables.items()}
+        self._require_shapes(task, arrays)
+        receipt = Receipt(
+            point=task.point, start=task.start, stop=task.stop,
+            checksums={name: receipts.checksum(values) for name, values in arrays.items()},
+            moments=receipts.moments(arrays), seconds=seconds, finished=provenance.now(), host=provenance.host(),
+            device=backend.device, backend=backend.name, platform=provenance.platform_name(), attempt=attempt,
+        )  # fmt: skip
+        path = receipts.path_of(self.path, task, self.sweep.chunk_size)
+        if path.exists():
+            self._require_repeatable(receipts.read(path), receipt, arrays)
+        with _reported(f"cannot write to the store {self.path}"):
+            for name, values in arrays.items():
+                self._array(name)[region] = values.reshape(leading + values.shape)
+            self._array(COMPLETE)[region] = True
+            for name in (*arrays, COMPLETE):
+                _to_disk(self.path / chunk_key(self._array(name), task, self.sweep.chunk_size))
+            receipts.write(path, receipt)
+        return receipt
+
+    def _array(self, name: str) -> zarr.Array:
+        if name not in self._arrays:
+            self._arrays[name] = self.group[name]  # type: ignore[assignment]
+        return self._arrays[name]
+
+    def variable_names(self) -> list[str]:
+        """The stored variables, without coordinates and the mask."""
+        return list(self.attributes["variables"])
+
+    def _require_shapes(self, task: Task, arrays: dict[str, np.ndarray]) -> None:
+        if set(arrays) != set(self.variable_names()):
+            raise StoreError(
+                f"the scenario gave the variables {sorted(arrays)} at {self.sweep.values(task.point)}, "
+                f"but the store holds {sorted(self.variable_names())}"
+            )
+        for name, values in arrays.items():
+            array = self._array(name)
+            needed = (task.stop - task.start, *array.shape[len(task.point) + 1 :])
+            if values.shape != needed or values.dtype != array.dtype:
+                raise StoreError(
+                    f"{name} at {self.sweep.values(task.point)}: given {values.dtype} {values.shape}, "
+                    f"needed {array.dtype} {needed}; an axis must not change a variable's shape"
+                )
+
+    @staticmethod
+    def _require_repeatable(old: Receipt, new: Receipt, arrays: dict[str, np.ndarray]) -> None:
+        """The same task on the same platform must give the same bits: anything else is an alarm."""
+        if (old.backend, old.platform, old.device) != (new.backend, new.platform, new.device):
+            return
+        count = min(old.stop, new.stop) - old.start
+        if count < old.stop - old.start:
+            return
+        for name, values in arrays.items():
+            if old.checksums.get(name) != receipts.checksum(values[:count]):
+                raise StoreError(
+                    f"{name}, realizations {old.start}–{old.start + count - 1} of point {old.point}, differs from "
+                    f"what was stored on {old.finished}: the simulation is not deterministic; nothing was written"
+                )
+
+    def receipts(self) -> list[Receipt]:
+        return receipts.read_all(self.path)
+
+    def pending(self, done: list[Receipt] | None = None) -> list[Task]:
+        """The tasks that no receipt covers."""
+        stops = {(r.point, r.start): r.stop for r in (self.receipts() if done is None else done)}
+        return [task for task in self.sweep.tasks() if stops.get((task.point, task.start), 0) < task.stop]
+
+
+def chunk_key(array: zarr.Array, task: Task, chunk: int) -> str:
+    """The object that holds a task's part of an array, relative to the store."""
+    trailing = (0,) * (array.ndim - len(task.point) - 1)
+    indices = (*task.point, task.start // chunk, *trailing)
+    return "/".join([array.path, "c", *(str(i) for i in indices)])
+
+
+def create_or_open(path: str | os.PathLike[str], sweep: Sweep, evaluate_block: Any, backend: Backend) -> Store:
+    """The store of this sweep at `path`: made if there is none, grown if the budget has grown.
+
+    evaluate_block: point → one simulated block, on the host; called only where the store must be made.
+    """
+    target = Path(path)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        store = Store(target)
+        store.require_same(sweep)
+        if store.attributes["backend"] != backend.name:
+            raise StoreError(
+                f"{target} was computed on the backend {store.attributes['backend']!r}, whose last bits differ from "
+                f"{backend.name!r}: continue with it, or choose another path"
+            )
+        store.grow(sweep.realizations)
+        return store
+    first = (0,) * len(sweep.axes)
+    variables = evaluate_block(first)
+    for axis, values in enumerate(sweep.axes.values()):
+        last = tuple(len(values) - 1 if i == axis else 0 for i in range(len(first)))
+        if last != first:
+            _require_same_layout(sweep, first, variables, last, evaluate_block(last))
+    return Store.create(target, sweep, variables, backend)
+
+
+def _require_same_layout(
+    sweep: Sweep, first: tuple[int, ...], here: Variables, last: tuple[int, ...], there: Variables
+) -> None:
+    layouts = [
+        {name: (dims, np.asarray(values).shape[1:], np.asarray(values).dtype) for name, (dims, values, _) in v.items()}
+        for v in (here, there)
+    ]
+    for name in sorted(layouts[0].keys() | layouts[1].keys()):
+        if layouts[0].get(name) != layouts[1].get(name):
+            raise InputError(
+                f"{name} has another shape at {sweep.values(last)} {layouts[1].get(name)} than at "
+                f"{sweep.values(first)} {layouts[0].get(name)}: run such values as separate sweeps"
+            )
+
+
+def _sweep_from(attributes: Mapping[str, Any]) -> Sweep:
+    scenario = scenario_from(attributes["scenario_class"], attributes["scenario"])
+    sweep = Sweep(
+        scenario,
+        {name: tuple(values) for name, values in attributes["axes"].items()},
+        **{key: attributes[key] for key in ("realizations", "seed", "block", "chunk", "name", "about")},
+    )
+    if sweep.fingerprint() != attributes["fingerprint"] and (
+        type(scenario).code_version == attributes["code_version"]
+    ):
+        raise StoreError("the store's description and its fingerprint disagree: its metadata were changed by hand")
+    return sweep
+
+
+def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Backend) -> None:
+    kind = type(sweep.scenario)
+    group = zarr.create_group(
+        path,
+        zarr_format=3,
+        attributes={
+            "nearfield_format": FORMAT,
+            "title": sweep.about or sweep.name,
+            "name": sweep.name,
+            "about": sweep.about,
+            "scenario_class": f"{kind.__module__}:{kind.__qualname__}",
+            "scenario": sweep.scenario.model_dump(mode="json"),
+            "code_version": kind.code_version,
+            "axes": {name: list(values) for name, values in sweep.axes.items()},
+            "realizations": sweep.realizations,
+            "seed": sweep.seed,
+            "block": sweep.block,
+            "chunk": sweep.chunk_size,
+            "variables": list(variables),
+            "fingerprint": sweep.fingerprint(),
+            "backend": backend.name,
+            "device": backend.device,
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
+            "created": provenance.now(),
+        },
+    )
+    for name, values in sweep.axes.items():
+        _write_coordinate(group, name, (name,), np.asarray(values), _description(kind, name))
+    for name, (dims, values, attributes) in sweep.scenario.coordinates().items():
+        _write_coordinate(group, name, dims, np.asarray(values), attributes)
+    numbers = np.arange(sweep.realizations)
+    _write_coordinate(group, "realization", ("realization",), numbers, {"long_name": "realization"})
+    mask = {"long_name": "whether the realization is stored"}
+    _create_array(group, sweep, COMPLETE, ("realization",), (), np.dtype(bool), mask)
+    for name, (dims, values, attributes) in variables.items():
+        array = np.asarray(values)
+        _create_array(group, sweep, name, dims, array.shape[1:], array.dtype, attributes)
+    (path / receipts.FOLDER).mkdir()
+    _consolidate(path)
+
+
+def _description(scenario: type[Any], name: str) -> dict[str, str]:
+    unit, text = units(name), scenario.model_fields[name].description
+    return {"long_name": text or name.replace("_", " ")} | ({"units": unit} if unit else {})
+
+
+def _write_coordinate(
+    group: zarr.Group, name: str, dims: tuple[str, ...], values: np.ndarray, attributes: Mapping[str, str]
+) -> None:
+    if values.dtype.kind == "U":
+        values = values.astype(np.dtypes.StringDType())
+    array = group.create_array(
+        name, shape=values.shape, dtype=values.dtype, chunks=values.shape, dimension_names=dims,
+        compressors=(Crc32cCodec(),), attributes=dict(attributes),
+    )  # fmt: skip
+    array[...] = values
+
+
+def _create_array(
+    group: zarr.Group,
+    sweep: Sweep,
+    name: str,
+    dims: tuple[str, ...],
+    own_shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    attributes: Mapping[str, str],
+) -> None:
+    group.create_array(
+        name,
+        shape=(*sweep.shape, sweep.realizations, *own_shape),
+        chunks=(*(1 for _ in sweep.axes), sweep.chunk_size, *own_shape),
+        dtype=dtype,
+        fill_value=np.nan if dtype.kind in "fc" else dtype.type(0),
+        dimension_names=(*sweep.axes, *dims),
+        compressors=(Crc32cCodec(),),  # random doubles compress by 4 %, and without it a flipped bit is read silently
+        attributes=dict(attributes),
+    )
+
+
+def _check_sizes(sweep: Sweep, variables: Variables) -> None:
+    """Refuse chunks too large for a worker's memory, and very many small ones, with the numbers."""
+    n_objects = len(sweep.tasks()) * (len(variables) + 2)
+    sizes = {name: chunk_bytes(sweep, np.asarray(values)) for name, (_, values, _) in variables.items()}
+    name, largest = max(sizes.items(), key=lambda item: item[1])
+    if largest > _LARGEST_CHUNK_BYTES:
+        raise InputError(
+            f"a chunk of {sweep.chunk_size} realizations of {name} holds {largest / 2**20:.0f} MiB, at most "
+            f"{_LARGEST_CHUNK_BYTES // 2**20} are stored in one object: choose a smaller chunk"
+        )
+    if n_objects > _MANY_OBJECTS and sum(sizes.values()) / len(sizes) < _SMALL_CHUNK_BYTES:
+        raise InputError(
+            f"{n_objects} objects of {sum(sizes.values()) / len(sizes) / 1024:.1f} KiB on average are too many and "
+            f"too small: choose a larger chunk than {sweep.chunk_size} realizations"
+        )
+
+
+def chunk_bytes(sweep: Sweep, block: np.ndarray) -> int:
+    """Bytes of one chunk of a variable, given a block of it."""
+    return int(block[0].size) * block.dtype.itemsize * sweep.chunk_size
+
+
+def _consolidate(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)  # consolidated metadata are not yet in the v3 specification
+        zarr.consolidate_metadata(path, zarr_format=3)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until an object's bytes are on the disk; an array of nothing but fill values leaves no object."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _reported(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{what}: {error.strerror or error}; nothing stored was lost, mend it and run the same again"
+        ) from error

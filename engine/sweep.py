@@ -1,0 +1,173 @@
+"""A sweep: a scenario, the axes along which it varies, and how many realizations to draw at each point."""
+
+import hashlib
+import importlib
+import itertools
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from engine.errors import InputError
+from engine.scenario import Scenario, one_line, require_field
+
+
+class Task(NamedTuple):
+    """Realizations [start, stop) of one point of a sweep: one chunk of every variable."""
+
+    point: tuple[int, ...]
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Every combination of the axes' values, `realizations` times each.
+
+    scenario: what is simulated. axes: field name → values, in the order of the output's dimensions.
+    realizations: the budget per point; it can grow later. seed: of every stream.
+    block: realizations drawn and simulated together, part of what defines the numbers.
+    chunk: realizations stored together, a multiple of `block`; chosen from the budget if None. It changes no number.
+    name, about, figure: how a named sweep presents itself; `figure` takes the results and returns a
+    matplotlib figure.
+    """
+
+    scenario: Scenario
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    realizations: int = 1000
+    seed: int = 0
+    block: int = 50
+    chunk: int | None = None
+    name: str = ""
+    about: str = ""
+    figure: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scenario, Scenario):
+            raise InputError(f"a sweep needs a Scenario, given {type(self.scenario).__name__}")
+        for name, low in (("realizations", 1), ("block", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise InputError(f"{name}: given {value!r}, needed an integer ≥ {low}")
+        axes = {name: self._checked_axis(name, values) for name, values in self.axes.items()}
+        object.__setattr__(self, "axes", MappingProxyType(axes))
+        chunk = self.chunk if self.chunk is not None else self._default_chunk()
+        if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1 or chunk % self.block:
+            raise InputError(
+                f"chunk: given {chunk!r}, needed a multiple of the block of {self.block} realizations"
+            )
+        object.__setattr__(self, "chunk", chunk)
+        for index in itertools.product(*(range(length) for length in self.shape)):
+            self.at(index)  # every combination must be a valid scenario
+
+    def _checked_axis(self, name: str, values: Any) -> tuple[Any, ...]:
+        require_field(type(self.scenario), name)
+        if name in self.scenario.coordinates():
+            raise InputError(
+                f"{name} is a dimension of every result of {type(self.scenario).__name__}: set the field to "
+                f"several values instead of sweeping it"
+            )
+        if isinstance(values, str) or not isinstance(values, list | tuple | range) or not len(values):
+            raise InputError(f"axis {name}: given {values!r}, needed a list of one or more values")
+        checked = tuple(getattr(self.scenario.replace(**{name: value}), name) for value in values)
+        for value in checked:
+            if not isinstance(value, bool | int | float | str):
+                raise InputError(f"axis {name}: given {value!r}, needed numbers or names, one per point")
+        if len(set(checked)) != len(checked):
+            raise InputError(f"axis {name}: given {values!r}, needed values that differ")
+        return checked
+
+    def _default_chunk(self) -> int:
+        """A sixteenth of the budget, at most 4096 realizations: some tasks for each worker, few objects."""
+        return self.block * max(1, min(-(-self.realizations // 16), 4096) // self.block)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to workers without its figure, which is the reader's business."""
+        return _rebuild, (
+            self.scenario, dict(self.axes), self.realizations, self.seed, self.block, self.chunk, self.name,
+            self.about,
+        )  # fmt: skip
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values along each axis."""
+        return tuple(len(values) for values in self.axes.values())
+
+    @property
+    def n_points(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def n_tasks(self) -> int:
+        return self.n_points * -(-self.realizations // self.chunk_size)
+
+    @property
+    def chunk_size(self) -> int:
+        """Realizations in a chunk."""
+        assert self.chunk is not None
+        return self.chunk
+
+    def at(self, point: tuple[int, ...]) -> Scenario:
+        """The scenario at a point, given by its index along each axis."""
+        return self.scenario.replace(**self.values(point))
+
+    def values(self, point: tuple[int, ...]) -> dict[str, Any]:
+        """Field name → value at a point, given by its index along each axis."""
+        return {name: values[i] for (name, values), i in zip(self.axes.items(), point, strict=True)}
+
+    def tasks(self) -> list[Task]:
+        """Every task, in the order of the points."""
+        return [
+            Task(point, start, min(start + self.chunk_size, self.realizations))
+            for point in itertools.product(*(range(length) for length in self.shape))
+            for start in range(0, self.realizations, self.chunk_size)
+        ]
+
+    def replace(self, **changes: Any) -> "Sweep":
+        """A copy with some of the sweep's own fields changed."""
+        return replace(self, **changes)
+
+    def definition(self) -> dict[str, Any]:
+        """All that defines the numbers, as plain JSON types. The budget and the chunk are not part of it."""
+        kind = type(self.scenario)
+        return {
+            "scenario": f"{kind.__module__}:{kind.__qualname__}",
+            "code_version": kind.code_version,
+            **{f"scenario.{key}": value for key, value in self.scenario.model_dump(mode="json").items()
+               if key not in self.axes},
+            **{f"axis {name}": list(values) for name, values in self.axes.items()},
+            "seed": self.seed,
+            "block": self.block,
+        }  # fmt: skip
+
+    def fingerprint(self) -> str:
+        """A hash of the definition: two sweeps with the same fingerprint give the same numbers."""
+        text = json.dumps(self.definition(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rebuild(*arguments: Any) -> Sweep:
+    return Sweep(*arguments)
+
+
+def scenario_from(path: str, fields: Mapping[str, Any]) -> Scenario:
+    """The scenario of the class `module:name`, which must be importable, with these fields."""
+    module_name, _, class_name = path.partition(":")
+    if module_name == "__main__":
+        raise InputError(
+            f"scenario class {class_name!r} was defined in a script: define it in a module that can be imported"
+        )
+    try:
+        kind = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"cannot import the scenario class {path!r}: {error}") from None
+    if not (isinstance(kind, type) and issubclass(kind, Scenario)):
+        raise InputError(f"{path!r} is not a scenario class")
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise InputError(f"{path}: {one_line(error)}") from None
