@@ -22,7 +22,7 @@ from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.responses import (
     fresnel_path_difference,
     phasor,
-    plane_response,
+    plane_response_toward,
     spherical_path_difference,
 )
 
@@ -46,17 +46,37 @@ def leakage(
     range_m, angle_rad: (..., P), broadcast against each other; sensor_angle_rad: (..., K).
     The closed forms need 0 < φ < π: the quadratic phase has no range along the array's axis.
     """
-    return _MODELS[model](array, range_m, angle_rad, sensor_angle_rad)
+    xp = array_namespace(range_m, angle_rad, sensor_angle_rad)
+    return leakage_toward(model, array, range_m=range_m, angle_rad=angle_rad, cosine=xp.cos(sensor_angle_rad))
+
+
+def leakage_toward(
+    model: LeakageModel, array: UniformLinearArray, *, range_m: Array, angle_rad: Array, cosine: Array
+) -> LeakageTable:
+    """As `leakage`, by u = cos θ (..., K). Every model is an entire function of u: |u| > 1 continues the pattern."""
+    return _MODELS[model](array, range_m, angle_rad, cosine)
+
+
+def pattern_bandwidth_rad(model: LeakageModel, array: UniformLinearArray) -> float:
+    """Largest angular frequency of g as a function of u = cos θ: radians per unit of u.
+
+    |aᴴb|² holds element distances up to the aperture, hence k(N−1)Δ for a sum over elements, kNΔ for an integral over
+    the aperture; Eq. (10) as printed has arguments twice as large in a product of two, hence 4kNΔ.
+    """
+    per_element = array.wavenumber_rad_per_m * array.spacing_m
+    n = array.n_elements
+    elements = {"spherical": n - 1, "fresnel_sum": n - 1, "fresnel_closed": n, "as_printed": 4 * n}
+    return elements[model] * per_element
 
 
 def _summed(path_difference: Callable[..., tuple[Array, Array, Array]]) -> Callable[..., LeakageTable]:
     """Eq. (9) as a sum over the elements: ∂(aᴴb) = aᴴ(−jk ∂δ ∘ b)."""
 
-    def model(array: UniformLinearArray, range_m: Array, angle_rad: Array, sensor_angle_rad: Array) -> LeakageTable:
-        xp = array_namespace(range_m, angle_rad, sensor_angle_rad)
+    def model(array: UniformLinearArray, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
+        xp = array_namespace(range_m, angle_rad, cosine)
         delta, by_range, by_angle = path_difference(range_m, angle_rad, array.positions_m(xp))
         b = phasor(delta, array)
-        steering = xp.conj(xp.matrix_transpose(plane_response(sensor_angle_rad, array)))  # (..., N, K)
+        steering = xp.conj(xp.matrix_transpose(plane_response_toward(cosine, array)))  # (..., N, K)
         field = b @ steering
         scale = 2.0 * array.wavenumber_rad_per_m / array.n_elements
         # ∂|F|² = 2 Re(F* ∂F) and ∂F = −jk Σ a*_n ∂δ_n b_n, so ∂|F|² = 2k Im(F* Σ a*_n ∂δ_n b_n).
@@ -70,34 +90,30 @@ def _summed(path_difference: Callable[..., tuple[Array, Array, Array]]) -> Calla
     return model
 
 
-def _fresnel_closed(
-    array: UniformLinearArray, range_m: Array, angle_rad: Array, sensor_angle_rad: Array
-) -> LeakageTable:
+def _fresnel_closed(array: UniformLinearArray, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
     """T = (NΔ/2) s √(2/(λd)), τ = (u/s) √(2d/λ), u = cos θ − cos φ, s = |sin φ|."""
-    xp = array_namespace(range_m, angle_rad, sensor_angle_rad)
-    d, phi, theta = range_m[..., None], angle_rad[..., None], sensor_angle_rad[..., None, :]
-    sine, cosine = xp.sin(phi), xp.cos(phi)
+    xp = array_namespace(range_m, angle_rad, cosine)
+    d, phi = range_m[..., None], angle_rad[..., None]
+    sin_phi, cos_phi = xp.sin(phi), xp.cos(phi)
     stretch = xp.sqrt(2 * d / array.wavelength_m)
-    half_width = array.n_elements * array.spacing_m / array.wavelength_m * xp.abs(sine) / stretch  # T
-    centre = (xp.cos(theta) - cosine) * (stretch / xp.abs(sine))  # τ
+    half_width = array.n_elements * array.spacing_m / array.wavelength_m * xp.abs(sin_phi) / stretch  # T
+    centre = (cosine[..., None, :] - cos_phi) * (stretch / xp.abs(sin_phi))  # τ
     value, by_half_width, by_centre = _two_edges(array.n_elements, half_width, centre)
-    cotangent = cosine / sine
+    cotangent = cos_phi / sin_phi
     return LeakageTable(
         value,
         by_half_width * (-half_width / (2 * d)) + by_centre * (centre / (2 * d)),
-        by_half_width * (half_width * cotangent) + by_centre * (stretch * xp.sign(sine) - centre * cotangent),
+        by_half_width * (half_width * cotangent) + by_centre * (stretch * xp.sign(sin_phi) - centre * cotangent),
     )
 
 
-def _as_printed(
-    array: UniformLinearArray, range_m: Array, angle_rad: Array, sensor_angle_rad: Array
-) -> LeakageTable:
+def _as_printed(array: UniformLinearArray, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
     """Eq. (10): β₁ = (N/2) √(8/(dλ)) Δ and β₂ = (cos θ − cos φ) √(8d/λ)."""
-    xp = array_namespace(range_m, angle_rad, sensor_angle_rad)
-    d, phi, theta = range_m[..., None], angle_rad[..., None], sensor_angle_rad[..., None, :]
+    xp = array_namespace(range_m, angle_rad, cosine)
+    d, phi = range_m[..., None], angle_rad[..., None]
     stretch = xp.sqrt(8 * d / array.wavelength_m)
     beta_1 = 4 * array.n_elements / 2 * array.spacing_m / array.wavelength_m * 2 / stretch
-    beta_2 = (xp.cos(theta) - xp.cos(phi)) * stretch
+    beta_2 = (cosine[..., None, :] - xp.cos(phi)) * stretch
     value, by_beta_1, by_beta_2 = _two_edges(array.n_elements, beta_1, beta_2)
     return LeakageTable(
         value,

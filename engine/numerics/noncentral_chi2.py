@@ -1,10 +1,11 @@
-"""The power of a sinusoid in Gaussian noise: noncentral χ² with two degrees of freedom.
+"""The power of a sinusoid in Gaussian noise: noncentral χ² with two degrees of freedom, 2L for L snapshots.
 
 With y = √μ σ e^{jα} + n, n ~ CN(0, σ²), the normalised power z = 2|y|²/σ² has noncentrality ρ = 2μ. (Mashhadi,
 Hoang, Vahid, arXiv 2605.21815, Eq. 12, print z = |y|²/σ²; the factor 2 belongs there.)
 """
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from array_api_compat import array_namespace
 from scipy.special import i0e, i1e
 
 from engine.numerics import piecewise
+from engine.numerics.bessel import log_bessel_and_slope
 
 Array = Any
 
@@ -70,3 +72,40 @@ def information_by_quadrature(rho: np.ndarray) -> np.ndarray:
 
     score = np.where(a > 1, score_large, score_small)
     return (density * score * score * (high - low) / 2) @ weights
+
+
+def sufficient_statistic(noncentrality: Array, gaussian: Array, chi_square: Array) -> Array:
+    """One draw of the noncentral χ² with 2L degrees of freedom: (√λ + n)² + q with n ~ N(0, 1), q ~ χ²(2L − 1).
+
+    noncentrality: λ ≥ 0; gaussian: n; chi_square: q; shapes that broadcast. With λ = Lρ it is distributed as
+    S = Σ_t 2p[t]/σ² over L snapshots, which is sufficient for them: L draws are never needed. The same n and q serve
+    every λ (common random numbers).
+    """
+    xp = array_namespace(noncentrality, gaussian, chi_square)
+    amplitude = xp.sqrt(noncentrality) + gaussian
+    return amplitude * amplitude + chi_square
+
+
+def log_likelihood(statistic: Array, noncentrality: Array, n_snapshots: int) -> Array:
+    """log density at S of the noncentral χ² with 2L degrees of freedom and noncentrality λ.
+
+    statistic: S > 0; noncentrality: λ ≥ 0; they broadcast. n_snapshots: L ≥ 1. Formed as −½(√S − √λ)² and a slowly
+    varying remainder, so that large S and λ do not cancel.
+    """
+    return log_likelihood_and_slope(statistic, noncentrality, n_snapshots)[0]
+
+
+def log_likelihood_and_slope(statistic: Array, noncentrality: Array, n_snapshots: int) -> tuple[Array, Array]:
+    """`log_likelihood` and ∂/∂λ of it: −½ + (S/2) I_L(x)/(x I_{L−1}(x)) with x = √(λS), finite at λ = 0."""
+    xp = array_namespace(statistic, noncentrality)
+    nu = n_snapshots - 1
+    root, amplitude = xp.sqrt(statistic), xp.sqrt(noncentrality)
+    apart = root - amplitude
+    reduced, slope = log_bessel_and_slope(nu, root * amplitude)
+    return -0.5 * apart * apart + reduced + log_constant(statistic, n_snapshots), 0.5 * statistic * slope - 0.5
+
+
+def log_constant(statistic: Array, n_snapshots: int) -> Array:
+    """What the log-likelihood holds beside the noncentrality: (L−1) log S − L log 2 − log Γ(L)."""
+    xp = array_namespace(statistic)
+    return (n_snapshots - 1) * xp.log(statistic) - (n_snapshots * math.log(2.0) + math.lgamma(n_snapshots))

@@ -56,4 +56,10 @@ def plane_response(angle_rad: Array, array: UniformLinearArray) -> Array:
     angle_rad: (...). Returns complex (..., N). Valid beyond the Rayleigh range.
     """
     xp = array_namespace(angle_rad)
-    return phasor(-xp.cos(angle_rad)[..., None] * array.positions_m(xp), array)
+    return plane_response_toward(xp.cos(angle_rad), array)
+
+
+def plane_response_toward(cosine: Array, array: UniformLinearArray) -> Array:
+    """As `plane_response`, by u = cos θ (...), which may lie beyond ±1."""
+    xp = array_namespace(cosine)
+    return phasor(-cosine[..., None] * array.positions_m(xp), array)

@@ -1,0 +1,38 @@
+"""What an estimator is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engine.estimators.problem import Batch, Estimates, Workbench
+from engine.numerics.leakage import LeakageModel
+
+
+class Estimator(BaseModel, ABC):
+    """A frozen description. `leakage` is the model that it assumes, whichever one generated the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    leakage: LeakageModel = Field("spherical", description="leakage model that the estimator assumes")
+    name: str = Field("", description="name along the dimension `estimator`; the class's if empty")
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.name:
+            object.__setattr__(self, "name", _in_words(type(self).__name__))
+        return self
+
+    @abstractmethod
+    def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
+        """Builds what is costly, once in a worker; returns a pure function of a batch."""
+
+
+def _in_words(name: str) -> str:
+    """The class's name in lower case, words joined by underscores.
+
+    >>> _in_words("LeastSquares")
+    'least_squares'
+    """
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -1,0 +1,94 @@
+"""The likelihood of single places in double precision: value, gradient and information."""
+
+from typing import Any, NamedTuple
+
+from engine.estimators.problem import Observations, Problem
+from engine.numerics.geometry import path_gain
+from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
+
+Array = Any
+
+
+class Local(NamedTuple):
+    """A place, its log-likelihood, gradient and expected information, (B, M, Q) each."""
+
+    range_m: Array
+    angle_rad: Array
+    value: Array
+    by_range: Array
+    by_angle: Array
+    range_range: Array
+    range_angle: Array
+    angle_angle: Array
+
+
+class Likelihood(NamedTuple):
+    """The likelihood of some realizations and observations under a leakage model.
+
+    statistic: S (B, M, K); per_leakage: ∂ρ/∂g = 2P_tβ_k/σ² (B, M, K); sensor_angle_rad (B, K); n_snapshots: L of each of
+    the M observations.
+    """
+
+    problem: Problem
+    model: LeakageModel
+    statistic: Array
+    per_leakage: Array
+    sensor_angle_rad: Array
+    n_snapshots: tuple[int, ...]
+
+    @classmethod
+    def of(cls, xp: Any, problem: Problem, model: LeakageModel, observations: Observations) -> "Likelihood":
+        """Of a whole batch, its observations in the order of `Problem.observations`."""
+        size, _, _, n_sensors = observations.statistic.shape
+        snr, counts = zip(*problem.observations(), strict=True)
+        gain = path_gain(observations.sensor_range_m, problem.array.wavelength_m)
+        return cls(
+            problem,
+            model,
+            xp.reshape(observations.statistic, (size, -1, n_sensors)),
+            2 * gain[:, None, :] * xp.asarray(snr)[:, None],
+            observations.sensor_angle_rad,
+            counts,
+        )
+
+    def only(self, rows: Array, observation: int) -> "Likelihood":
+        """Of realizations `rows` (n,) and one observation."""
+        here = slice(observation, observation + 1)
+        return self._replace(
+            statistic=self.statistic[rows, here, :],
+            per_leakage=self.per_leakage[rows, here, :],
+            sensor_angle_rad=self.sensor_angle_rad[rows, :],
+            n_snapshots=self.n_snapshots[here],
+        )
+
+    def at(self, xp: Any, range_m: Array, angle_rad: Array) -> Local:
+        """At places (B, M, Q)."""
+        size, n_observations, n_places = range_m.shape
+        table = leakage(
+            self.model,
+            self.problem.array,
+            range_m=xp.reshape(range_m, (size, -1)),
+            angle_rad=xp.reshape(angle_rad, (size, -1)),
+            sensor_angle_rad=self.sensor_angle_rad,
+        )
+        g, by_range, by_angle = (xp.reshape(part, (size, n_observations, n_places, -1)) for part in table)
+        values, slopes, weights = [], [], []
+        for m, n in enumerate(self.n_snapshots):
+            per_leakage = self.per_leakage[:, m, None, :]
+            rho = per_leakage * g[:, m, :, :]
+            value, slope = log_likelihood_and_slope(self.statistic[:, m, None, :], n * rho, n)
+            values.append(value)
+            slopes.append(n * per_leakage * slope)
+            weights.append(n * per_leakage * per_leakage * information(rho))
+        value, slope, weight = (xp.stack(parts, axis=1) for parts in (values, slopes, weights))
+        return Local(
+            range_m,
+            angle_rad,
+            xp.sum(value, axis=-1),
+            xp.sum(slope * by_range, axis=-1),
+            xp.sum(slope * by_angle, axis=-1),
+            xp.sum(weight * by_range * by_range, axis=-1),
+            xp.sum(weight * by_range * by_angle, axis=-1),
+            xp.sum(weight * by_angle * by_angle, axis=-1),
+        )

@@ -1,0 +1,181 @@
+"""What every estimator of a run shares: the problem, the observations, and what is computed once for all of them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from array_api_compat import is_cupy_namespace, is_numpy_namespace
+
+from engine.errors import InputError
+from engine.numerics.geometry import UniformLinearArray, path_gain
+from engine.numerics.leakage import LeakageModel
+from engine.numerics.pattern import SearchGrid
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an estimator knows beforehand.
+
+    array: the transmitter's; grid: candidates, which also bound the user's place; snr: P_t/σ² of each of S noise
+    powers; n_snapshots: each of the L's. range_alpha, range_beta: the prior of the range over the grid's interval is
+    Beta(α, β); (1, 1) is uniform. The angle's prior is uniform. Noise power and transmit power are known.
+    """
+
+    array: UniformLinearArray
+    grid: SearchGrid
+    snr: tuple[float, ...]
+    n_snapshots: tuple[int, ...]
+    range_alpha: float = 1.0
+    range_beta: float = 1.0
+
+    def observations(self) -> list[tuple[float, int]]:
+        """(P_t/σ², L) of each of the M = S · L observations of a realization, in the order of their axes."""
+        return [(snr, n) for snr in self.snr for n in self.n_snapshots]
+
+    def cell(self) -> tuple[float, float]:
+        """Spacing of the candidates in range (m) and angle (rad)."""
+        grid = self.grid
+        return (
+            (grid.range_max_m - grid.range_min_m) / (grid.n_ranges - 1),
+            (grid.angle_max_rad - grid.angle_min_rad) / (grid.n_angles - 1),
+        )
+
+    def places(self, xp: Any, candidate: Array) -> tuple[Array, Array]:
+        """Range (m) and angle (rad) of candidates given by index, any shape."""
+        ranges, angles = xp.asarray(self.grid.ranges_m()), xp.asarray(self.grid.angles_rad())
+        return ranges[candidate % self.grid.n_ranges], angles[candidate // self.grid.n_ranges]
+
+    def log_range_prior(self, xp: Any, range_m: Array) -> Array:
+        """Logarithm of the prior density of ranges inside the grid, up to a constant, any shape; −∞ outside."""
+        low, high = self.grid.range_min_m, self.grid.range_max_m
+        inside = (range_m >= low) & (range_m <= high)
+        total = xp.zeros_like(range_m)
+        for exponent, part in ((self.range_alpha - 1, range_m - low), (self.range_beta - 1, high - range_m)):
+            if exponent:
+                total = total + exponent * xp.log(xp.clip(part / (high - low), 1e-300, 1.0))
+        return xp.where(inside, total, xp.full_like(range_m, -math.inf))
+
+    def cell_weights(self) -> np.ndarray:
+        """Prior of each candidate's cell relative to a cell of density one, (angles, ranges); half cells at the ends."""
+        ranges = np.exp(self.log_range_prior(np, self.grid.ranges_m()))
+        return _trapezoid(self.grid.n_angles)[:, None] * (_trapezoid(self.grid.n_ranges) * ranges)
+
+
+def _trapezoid(n: int) -> np.ndarray:
+    weights = np.ones(n)
+    weights[0] = weights[-1] = 0.5
+    return weights
+
+
+class Observations(NamedTuple):
+    """One block of what the sensors saw: B realizations, S noise powers, L snapshot counts, K sensors."""
+
+    statistic: Array
+    """S_k = Σ_t 2p_k[t]/σ², (B, S, L, K)"""
+    sensor_range_m: Array
+    """(B, K)"""
+    sensor_angle_rad: Array
+    """(B, K)"""
+
+
+class Estimates(NamedTuple):
+    """Estimated places, (B, S, L) each."""
+
+    range_m: Array
+    angle_rad: Array
+
+
+class Surface(NamedTuple):
+    """What one pass over the likelihood of every candidate leaves; M = S · L observations."""
+
+    best: Array
+    """index of the most likely candidate, (B, M)"""
+    angle_mass: Array
+    """posterior mass at each angle of the grid, up to a common factor, (B, M, angles)"""
+    angle_range_m: Array
+    """that mass times the mean range at the angle, (B, M, angles)"""
+    log_scale: Array
+    """masses are relative to e^log_scale, the log-likelihood with all its constants, (B, M)"""
+
+
+class Search(Protocol):
+    """The grid search under one leakage model on one device."""
+
+    def nearest(self, observations: Observations) -> Array:
+        """Index of the candidate that minimises ‖z − g‖², Eq. (28): (B, M)."""
+
+    def likelihood(self, observations: Observations) -> Surface:
+        """The most likely candidate and the posterior over the angle, one pass for both."""
+
+
+class Workbench:
+    """Prepared once in each worker: the tables of every leakage model that some estimator assumes."""
+
+    def __init__(self, problem: Problem, xp: Any) -> None:
+        self.problem, self.xp = problem, xp
+        self._searches: dict[LeakageModel, Search] = {}
+
+    def search(self, model: LeakageModel) -> Search:
+        """The grid search under a model; its table is built when it is first asked for."""
+        if model not in self._searches:
+            self._searches[model] = _search_class(self.xp)(self.problem, model)
+        return self._searches[model]
+
+    def batch(self, observations: Observations) -> "Batch":
+        """Observations in this namespace, beside room for what estimators share about them."""
+        parts = (self.xp.asarray(part) for part in observations)
+        return Batch(self, Observations(*parts))
+
+
+def _search_class(xp: Any) -> Callable[[Problem, LeakageModel], Search]:
+    """On the CPU numba's loops, on a GPU one fused kernel: the namespace decides."""
+    if is_numpy_namespace(xp):
+        from engine.estimators.search_cpu import CpuSearch
+
+        return CpuSearch
+    if is_cupy_namespace(xp):
+        from engine.estimators.search_gpu import GpuSearch
+
+        return GpuSearch
+    raise InputError(f"the grid search runs on NumPy or CuPy, given the namespace {xp.__name__}")
+
+
+class Batch:
+    """One block of observations, and what more than one estimator needs of it, computed once."""
+
+    def __init__(self, workbench: Workbench, observations: Observations) -> None:
+        self.workbench, self.observations = workbench, observations
+        self._known: dict[Any, Any] = {}
+
+    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`function(batch, *arguments)`, computed when it is first asked for."""
+        key = (function, *arguments)
+        if key not in self._known:
+            self._known[key] = function(self, *arguments)
+        return self._known[key]
+
+    def nearest(self, model: LeakageModel) -> Array:
+        """See `Search.nearest`."""
+        return self.once(_nearest, model)
+
+    def likelihood(self, model: LeakageModel) -> Surface:
+        """See `Search.likelihood`."""
+        return self.once(_likelihood, model)
+
+    def at(self, candidate: Array) -> Estimates:
+        """The places of candidates (B, M), as estimates (B, S, L)."""
+        xp = self.workbench.xp
+        shape = self.observations.statistic.shape[:3]
+        return Estimates(*(xp.reshape(part, shape) for part in self.workbench.problem.places(xp, candidate)))
+
+
+def _nearest(batch: Batch, model: LeakageModel) -> Array:
+    return batch.workbench.search(model).nearest(batch.observations)
+
+
+def _likelihood(batch: Batch, model: LeakageModel) -> Surface:
+    return batch.workbench.search(model).likelihood(batch.observations)

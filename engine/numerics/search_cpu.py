@@ -1,0 +1,307 @@
+"""The grid search's inner loops on a CPU: one pass over (slabs of candidates × realizations × sensors). Imports numba.
+
+A slab of the pattern table stays in the second-level cache while every realization of the block passes over it; four
+sensors are interpolated at a time into a tile that stays in the first level, and every observation of the realization
+(noise power × snapshots) uses that tile. Single precision throughout: what is close to the best is listed and scored
+again in double precision by the caller. No threads: a worker owns one core.
+
+Symbols: B realizations, M observations each, K sensors (a multiple of GROUP, padded with ones that say nothing),
+slabs of W columns, which hold as many whole angles as fit.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.polynomial import chebyshev, polynomial
+
+from engine.numerics.likelihood_fit import DEGREE
+from engine.numerics.pattern import TAPS
+
+GROUP = 4
+LISTED = 64
+"""Candidates that can be listed beside the best one for a realization and observation."""
+
+_FAST = {"contract", "reassoc", "nsz"}
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Compiled for this CPU and kept on disk where a folder for that can be written."""
+    compiled = functools.partial(numba.njit, fastmath=_FAST, error_model="numpy", **options)
+    try:
+        return compiled(cache=True)(function)
+    except RuntimeError:  # numba: "cannot cache function …: no locator available", as on a read-only installation
+        return compiled()(function)
+
+
+def _fitted(function: Callable[..., Any], degree: int) -> tuple[np.float32, ...]:
+    """A polynomial for `function` on [0, 1], highest power first."""
+    fit = chebyshev.Chebyshev.interpolate(function, degree, domain=[0, 1])
+    return tuple(np.float32(c) for c in fit.convert(kind=polynomial.Polynomial).coef[::-1])
+
+
+_LOG_1P = _fitted(np.log1p, 8)  # error 1e-7
+_EXP_2 = _fitted(np.exp2, 6)  # error 1e-8
+_LN_2, _LOG2_E = np.float32(np.log(2)), np.float32(1 / np.log(2))
+_HALF, _ONE, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
+_FRACTION = np.float32(2.0**-23)
+_LOWEST_EXPONENT = np.float32(-126.0)
+_NEGLIGIBLE = np.float32(25.0)
+"""A candidate below the best by this much in log-likelihood adds e^-25 to a posterior: 18 000 of them, 3e-7."""
+
+assert TAPS == 6
+assert DEGREE == 8
+
+
+def _interpolate_plain(slab: Any, first: Any, weights: Any, tile: Any) -> None:
+    """tile[q, c] = g of candidate c at sensor q; slab (rows, W), first (GROUP,), weights (GROUP, TAPS)."""
+    width = slab.shape[1]
+    for q in range(GROUP):
+        row = first[q]
+        r0, r1, r2 = slab[row], slab[row + 1], slab[row + 2]
+        r3, r4, r5 = slab[row + 3], slab[row + 4], slab[row + 5]
+        w0, w1, w2 = weights[q, 0], weights[q, 1], weights[q, 2]
+        w3, w4, w5 = weights[q, 3], weights[q, 4], weights[q, 5]
+        out = tile[q]
+        for c in range(width):
+            out[c] = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
+
+
+_interpolate = _compiled(_interpolate_plain)
+
+
+def _add_listed_plain(
+    score: Any, offset: Any, lowest: Any, slack: Any, count: Any, index: Any, value: Any
+) -> int:
+    """List the candidates of a tile whose score is below `lowest` + `slack`; drops those that no longer are.
+
+    Returns the new count, or −1 where the list is full.
+    """
+    limit = lowest + slack
+    for c in range(score.shape[0]):
+        if score[c] <= limit:
+            if count == LISTED:
+                kept = 0
+                for i in range(count):
+                    if value[i] <= limit:
+                        value[kept], index[kept] = value[i], index[i]
+                        kept += 1
+                count = kept
+                if count == LISTED:
+                    return -1
+            index[count] = offset + c
+            value[count] = score[c]
+            count += 1
+    return count
+
+
+_add_listed = _compiled(_add_listed_plain)
+
+
+def _least_squares_plain(
+    slabs: Any, shape: Any, first: Any, weights: Any, gain: Any, linear: Any, energy: Any, rounding: Any,
+    slope: Any, best: Any, count: Any, index: Any, value: Any,
+) -> None:
+    """score = Σ_k (gain_k² g_k² + linear_k g_k), which is the squared distance less `energy`.
+
+    slabs (n, rows, W), shape (angles, ranges) of the grid; first (B, K), weights (B, K, TAPS): each sensor's rows; gain (B, K); linear (B, M, K). energy,
+    rounding, slope (B, M): candidates within rounding + slope √(lowest + energy) of the lowest score are listed.
+    Fills best (B, M) with the lowest score, count (B, M) with the number listed, −1 where more than LISTED were,
+    index and value (B, M, LISTED) with the list, in which some are no longer near the lowest.
+    """  # fmt: skip
+    n_slabs, _, width = slabs.shape
+    size, n_observations, n_sensors = linear.shape
+    per_slab = width // shape[1] * shape[1]
+    tile = np.empty((GROUP, width), np.float32)
+    square = np.empty(width, np.float32)
+    total = np.empty((n_observations, width), np.float32)
+    for s in range(n_slabs):
+        offset = s * per_slab
+        used = min(per_slab, shape[0] * shape[1] - offset)
+        for b in range(size):
+            square[:] = _ZERO
+            total[:, :] = _ZERO
+            for k in range(0, n_sensors, GROUP):
+                _interpolate(slabs[s], first[b, k : k + GROUP], weights[b, k : k + GROUP], tile)
+                g0, g1, g2, g3 = tile[0], tile[1], tile[2], tile[3]
+                q0, q1, q2, q3 = gain[b, k], gain[b, k + 1], gain[b, k + 2], gain[b, k + 3]
+                q0, q1, q2, q3 = q0 * q0, q1 * q1, q2 * q2, q3 * q3
+                for c in range(width):
+                    square[c] += (q0 * g0[c] * g0[c] + q1 * g1[c] * g1[c]) + (
+                        q2 * g2[c] * g2[c] + q3 * g3[c] * g3[c]
+                    )
+                for m in range(n_observations):
+                    out = total[m]
+                    a0, a1 = linear[b, m, k], linear[b, m, k + 1]
+                    a2, a3 = linear[b, m, k + 2], linear[b, m, k + 3]
+                    for c in range(width):
+                        out[c] += (a0 * g0[c] + a1 * g1[c]) + (a2 * g2[c] + a3 * g3[c])
+            for m in range(n_observations):
+                out = total[m]
+                for c in range(width):
+                    out[c] += square[c]
+                lowest = out[0]
+                for c in range(used):
+                    lowest = min(lowest, out[c])
+                below = min(lowest, best[b, m])
+                slack = rounding[b, m] + slope[b, m] * np.sqrt(max(below + energy[b, m], _ZERO))
+                if best[b, m] > below + slack:
+                    count[b, m] = 0  # nothing listed so far, nor a full list, matters any longer
+                best[b, m] = below
+                if count[b, m] >= 0 and lowest <= below + slack:
+                    count[b, m] = _add_listed(
+                        out[:used], offset, below, slack, count[b, m], index[b, m], value[b, m]
+                    )
+
+
+least_squares = _compiled(_least_squares_plain)
+
+
+def _add_sensors_plain(
+    amplitude: Any, scale: Any, root: Any, reference: Any, offset: Any, slope: Any, coefficients: Any,
+    product: Any, bits: Any, total: Any,
+) -> None:
+    """total[c] += Σ_q −½(scale_q y − root_q)² + Q(v) + slope log(v/v̂), four sensors with one logarithm.
+
+    amplitude y = √g (GROUP, W); scale, root, reference 1/v̂ (GROUP,). product (W,) is overwritten; bits is its view as
+    integers.
+    """  # fmt: skip
+    c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
+    c3, c4, c5 = coefficients[3], coefficients[4], coefficients[5]
+    c6, c7, c8 = coefficients[6], coefficients[7], coefficients[8]
+    square = offset * offset
+    product[:] = _ONE
+    for q in range(GROUP):  # one sensor a loop: LLVM gives up on vectors beyond eight checks for overlapping arrays
+        y, f, k, s = amplitude[q], reference[q], scale[q], root[q]
+        for c in range(product.shape[0]):
+            t = k * y[c]
+            x = t * s
+            t -= s
+            v = offset / (x + np.sqrt(square + x * x))
+            p = (((((((c0 * v + c1) * v + c2) * v + c3) * v + c4) * v + c5) * v + c6) * v + c7) * v + c8
+            product[c] *= v * f
+            total[c] += p - _HALF * (t * t)
+    l0, l1, l2, l3, l4, l5, l6, l7, l8 = _LOG_1P
+    for c in range(product.shape[0]):
+        word = bits[c]
+        f = np.float32(word & np.int32(0x7FFFFF)) * _FRACTION
+        e = np.float32((word >> np.int32(23)) - np.int32(127))
+        log = (((((((l0 * f + l1) * f + l2) * f + l3) * f + l4) * f + l5) * f + l6) * f + l7) * f + l8
+        total[c] += slope * (e * _LN_2 + log)
+
+
+_add_sensors = _compiled(_add_sensors_plain)
+
+
+def _add_posterior_plain(
+    total: Any, highest: Any, prior: Any, range_m: Any, power: Any, bits: Any, marginal: Any
+) -> None:
+    """marginal[j] = Σ e^{total − highest} prior · (1, range) over the candidates of the tile's j-th angle.
+
+    power (W,) is overwritten, bits is its view as integers; marginal (angles, 2).
+    """
+    width = total.shape[0]
+    e0, e1, e2, e3, e4, e5, e6 = _EXP_2
+    for c in range(width):
+        n = np.floor(min(max((total[c] - highest) * _LOG2_E, _LOWEST_EXPONENT), _ZERO))
+        bits[c] = (np.int32(n) + np.int32(127)) << np.int32(23)
+    for c in range(width):
+        t = min(max((total[c] - highest) * _LOG2_E, _LOWEST_EXPONENT), _ZERO)
+        f = t - np.floor(t)
+        weight = (((((e0 * f + e1) * f + e2) * f + e3) * f + e4) * f + e5) * f + e6
+        total[c] = weight * (power[c] * prior[c])
+    n_angles = marginal.shape[0]
+    n_ranges = width // n_angles
+    for j in range(n_angles):
+        mass, by_range = _ZERO, _ZERO
+        for i in range(n_ranges):
+            mass += total[j * n_ranges + i]
+            by_range += total[j * n_ranges + i] * range_m[i]
+        marginal[j, 0] = mass
+        marginal[j, 1] = by_range
+
+
+_add_posterior = _compiled(_add_posterior_plain)
+
+
+def _likelihood_plain(
+    slabs: Any, n_angles: Any, first: Any, weights: Any, scale: Any, root: Any, reference: Any, remaining: Any,
+    offset: Any, slope: Any, coefficients: Any, prior: Any, range_m: Any, slack: Any,
+    best: Any, level: Any, marginal: Any, count: Any, index: Any, value: Any,
+) -> None:
+    """The log-likelihood of every candidate, its maximum, and the posterior's marginal over the angle.
+
+    first (B, K), weights (B, K, TAPS) as in `least_squares`. scale, root, reference (B, M, K): of √g, √S and 1/v̂.
+    remaining (B, M, K/GROUP): the most that later groups of sensors can add. offset, slope (M,), coefficients
+    (M, DEGREE + 1): the fit of each observation's L. prior (n_angles, n_ranges): weight of each candidate; range_m
+    (n_ranges,): from any origin. slack (B, M): candidates this near the best are listed.
+    best (B, M) comes in with a value that some candidate reaches, or −∞, and leaves with the highest. marginal
+    (B, M, n_angles, 2), relative to e^level, level (B, M, slabs): Σ likelihood · prior · (1, range) at each angle, level
+    −∞ where nothing matters. count, index, value as in `least_squares`, value negated.
+    """  # fmt: skip
+    n_slabs, _, width = slabs.shape
+    size, n_observations, n_sensors = scale.shape
+    n_ranges = range_m.shape[0]
+    angles_per_slab = width // n_ranges
+    tile = np.empty((GROUP, width), np.float32)
+    total = np.empty((n_observations, width), np.float32)
+    product = np.empty(width, np.float32)
+    bits = product.view(np.int32)
+    active = np.empty(n_observations, np.bool_)
+    for s in range(n_slabs):
+        start = s * angles_per_slab
+        stop = min(start + angles_per_slab, n_angles)
+        used = (stop - start) * n_ranges
+        weight = prior[start:stop].ravel()
+        for b in range(size):
+            total[:, :] = _ZERO
+            active[:] = True
+            n_active = n_observations
+            for group in range(n_sensors // GROUP):
+                k = group * GROUP
+                here = slice(k, k + GROUP)
+                _interpolate(slabs[s], first[b, here], weights[b, here], tile)
+                for q in range(GROUP):
+                    row = tile[q]
+                    for c in range(width):
+                        row[c] = np.sqrt(max(row[c], _ZERO))
+                for m in range(n_observations):
+                    if not active[m]:
+                        continue
+                    _add_sensors(
+                        tile, scale[b, m, here], root[b, m, here], reference[b, m, here], offset[m], slope[m],
+                        coefficients[m], product, bits, total[m],
+                    )  # fmt: skip
+                    highest = total[m, 0]
+                    for c in range(used):
+                        highest = max(highest, total[m, c])
+                    if highest + remaining[b, m, group] < best[b, m] - _NEGLIGIBLE:
+                        active[m] = False
+                        n_active -= 1
+                if n_active == 0:
+                    break
+            for m in range(n_observations):
+                if not active[m]:
+                    continue
+                highest = total[m, 0]
+                for c in range(used):
+                    highest = max(highest, total[m, c])
+                if highest > best[b, m] + slack[b, m]:
+                    count[b, m] = 0
+                best[b, m] = max(best[b, m], highest)
+                if count[b, m] >= 0 and highest >= best[b, m] - slack[b, m]:
+                    for c in range(used):
+                        product[c] = -total[m, c]
+                    count[b, m] = _add_listed(
+                        product[:used], start * n_ranges, -best[b, m], slack[b, m], count[b, m], index[b, m], value[b, m]
+                    )
+                if highest > best[b, m] - _NEGLIGIBLE:
+                    level[b, m, s] = highest
+                    _add_posterior(
+                        total[m, :used], highest, weight, range_m, product[:used], bits[:used], marginal[b, m, start:stop]
+                    )
+
+
+likelihood = _compiled(_likelihood_plain)
