@@ -8,13 +8,14 @@
 A new estimator is a subclass of `Estimator` in a file of its own, passed as an object wherever one is asked for.
 """
 
-from engine.estimators.estimator import Estimator
+from engine.estimators.estimator import AnyEstimator, Estimator
 from engine.estimators.least_squares import LeastSquares
 from engine.estimators.maximum_likelihood import MaximumLikelihood
 from engine.estimators.posterior_mean import PosteriorMean
 from engine.estimators.problem import Batch, Estimates, Observations, Problem, Workbench
 
 __all__ = [
+    "AnyEstimator",
     "Batch",
     "Estimates",
     "Estimator",
