@@ -12,7 +12,8 @@ from engine.estimators.estimator import AnyEstimator, Estimator
 from engine.estimators.least_squares import LeastSquares
 from engine.estimators.maximum_likelihood import MaximumLikelihood
 from engine.estimators.posterior_mean import PosteriorMean
-from engine.estimators.problem import Batch, Estimates, Observations, Problem, Workbench
+from engine.estimators.problem import Estimates, Observations, Problem
+from engine.estimators.workbench import Batch, Workbench
 
 __all__ = [
     "AnyEstimator",

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from engine.estimators.problem import Batch, Estimates, Workbench
+from engine.estimators.problem import Estimates
+from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.leakage import LeakageModel
 
 

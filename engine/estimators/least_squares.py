@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from engine.estimators.estimator import Estimator
-from engine.estimators.problem import Batch, Estimates, Workbench
+from engine.estimators.problem import Estimates
+from engine.estimators.workbench import Batch, Workbench
 
 
 class LeastSquares(Estimator):

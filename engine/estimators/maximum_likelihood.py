@@ -7,7 +7,8 @@ from pydantic import Field
 
 from engine.estimators.estimator import Estimator
 from engine.estimators.likelihood import Likelihood, Local
-from engine.estimators.problem import Batch, Estimates, Workbench
+from engine.estimators.problem import Estimates
+from engine.estimators.workbench import Batch, Workbench
 
 Array = Any
 

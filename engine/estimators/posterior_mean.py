@@ -9,7 +9,8 @@ import numpy as np
 from engine.estimators.estimator import Estimator
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.maximum_likelihood import STEPS, climb
-from engine.estimators.problem import Batch, Estimates, Surface, Workbench
+from engine.estimators.problem import Estimates, Surface
+from engine.estimators.workbench import Batch, Workbench
 
 Array = Any
 

@@ -1,16 +1,12 @@
-"""What every estimator of a run shares: the problem, the observations, and what is computed once for all of them."""
+"""What an estimator knows, sees and returns."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import is_cupy_namespace, is_numpy_namespace
 
-from engine.errors import InputError
-from engine.numerics.geometry import UniformLinearArray, path_gain
-from engine.numerics.leakage import LeakageModel
+from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.pattern import SearchGrid
 
 Array = Any
@@ -100,82 +96,3 @@ class Surface(NamedTuple):
     """that mass times the mean range at the angle, (B, M, angles)"""
     log_scale: Array
     """masses are relative to e^log_scale, the log-likelihood with all its constants, (B, M)"""
-
-
-class Search(Protocol):
-    """The grid search under one leakage model on one device."""
-
-    def nearest(self, observations: Observations) -> Array:
-        """Index of the candidate that minimises ‖z − g‖², Eq. (28): (B, M)."""
-
-    def likelihood(self, observations: Observations) -> Surface:
-        """The most likely candidate and the posterior over the angle, one pass for both."""
-
-
-class Workbench:
-    """Prepared once in each worker: the tables of every leakage model that some estimator assumes."""
-
-    def __init__(self, problem: Problem, xp: Any) -> None:
-        self.problem, self.xp = problem, xp
-        self._searches: dict[LeakageModel, Search] = {}
-
-    def search(self, model: LeakageModel) -> Search:
-        """The grid search under a model; its table is built when it is first asked for."""
-        if model not in self._searches:
-            self._searches[model] = _search_class(self.xp)(self.problem, model)
-        return self._searches[model]
-
-    def batch(self, observations: Observations) -> "Batch":
-        """Observations in this namespace, beside room for what estimators share about them."""
-        parts = (self.xp.asarray(part) for part in observations)
-        return Batch(self, Observations(*parts))
-
-
-def _search_class(xp: Any) -> Callable[[Problem, LeakageModel], Search]:
-    """On the CPU numba's loops, on a GPU one fused kernel: the namespace decides."""
-    if is_numpy_namespace(xp):
-        from engine.estimators.search_cpu import CpuSearch
-
-        return CpuSearch
-    if is_cupy_namespace(xp):
-        from engine.estimators.search_gpu import GpuSearch
-
-        return GpuSearch
-    raise InputError(f"the grid search runs on NumPy or CuPy, given the namespace {xp.__name__}")
-
-
-class Batch:
-    """One block of observations, and what more than one estimator needs of it, computed once."""
-
-    def __init__(self, workbench: Workbench, observations: Observations) -> None:
-        self.workbench, self.observations = workbench, observations
-        self._known: dict[Any, Any] = {}
-
-    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """`function(batch, *arguments)`, computed when it is first asked for."""
-        key = (function, *arguments)
-        if key not in self._known:
-            self._known[key] = function(self, *arguments)
-        return self._known[key]
-
-    def nearest(self, model: LeakageModel) -> Array:
-        """See `Search.nearest`."""
-        return self.once(_nearest, model)
-
-    def likelihood(self, model: LeakageModel) -> Surface:
-        """See `Search.likelihood`."""
-        return self.once(_likelihood, model)
-
-    def at(self, candidate: Array) -> Estimates:
-        """The places of candidates (B, M), as estimates (B, S, L)."""
-        xp = self.workbench.xp
-        shape = self.observations.statistic.shape[:3]
-        return Estimates(*(xp.reshape(part, shape) for part in self.workbench.problem.places(xp, candidate)))
-
-
-def _nearest(batch: Batch, model: LeakageModel) -> Array:
-    return batch.workbench.search(model).nearest(batch.observations)
-
-
-def _likelihood(batch: Batch, model: LeakageModel) -> Surface:
-    return batch.workbench.search(model).likelihood(batch.observations)

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 
 from engine.numerics.likelihood_fit import DEGREE
-from engine.numerics.pattern import TAPS
+from engine.numerics.pattern import TAPS, PatternTable, subset
+from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Marginal, Sensors, SquaresInputs
 
-GROUP = 4
-LISTED = 64
-"""Candidates that can be listed beside the best one for a realization and observation."""
+_SCOUT_RANGES, _SCOUT_ANGLES = 8, 2
+"""Every how many candidates the likelihood is looked at beforehand, for a level that the best one surely reaches."""
 
 _FAST = {"contract", "reassoc", "nsz"}
 
@@ -106,14 +106,14 @@ def _least_squares_plain(
 ) -> None:
     """score = Σ_k (gain_k² g_k² + linear_k g_k), which is the squared distance less `energy`.
 
-    slabs (n, rows, W), shape (angles, ranges) of the grid; first (B, K), weights (B, K, TAPS): each sensor's rows; gain (B, K); linear (B, M, K). energy,
+    slabs (n, rows, W); shape (angles, ranges, angles in a slab) of the grid; first (B, K), weights (B, K, TAPS): each sensor's rows; gain (B, K); linear (B, M, K). energy,
     rounding, slope (B, M): candidates within rounding + slope √(lowest + energy) of the lowest score are listed.
     Fills best (B, M) with the lowest score, count (B, M) with the number listed, −1 where more than LISTED were,
     index and value (B, M, LISTED) with the list, in which some are no longer near the lowest.
     """  # fmt: skip
     n_slabs, _, width = slabs.shape
     size, n_observations, n_sensors = linear.shape
-    per_slab = width // shape[1] * shape[1]
+    per_slab = shape[1] * shape[2]
     tile = np.empty((GROUP, width), np.float32)
     square = np.empty(width, np.float32)
     total = np.empty((n_observations, width), np.float32)
@@ -227,8 +227,8 @@ _add_posterior = _compiled(_add_posterior_plain)
 
 
 def _likelihood_plain(
-    slabs: Any, n_angles: Any, first: Any, weights: Any, scale: Any, root: Any, reference: Any, remaining: Any,
-    offset: Any, slope: Any, coefficients: Any, prior: Any, range_m: Any, slack: Any,
+    slabs: Any, shape: Any, first: Any, weights: Any, scale: Any, root: Any, reference: Any, remaining: Any,
+    offset: Any, slope: Any, coefficients: Any, slack: Any, prior: Any, range_m: Any,
     best: Any, level: Any, marginal: Any, count: Any, index: Any, value: Any,
 ) -> None:
     """The log-likelihood of every candidate, its maximum, and the posterior's marginal over the angle.
@@ -243,8 +243,7 @@ def _likelihood_plain(
     """  # fmt: skip
     n_slabs, _, width = slabs.shape
     size, n_observations, n_sensors = scale.shape
-    n_ranges = range_m.shape[0]
-    angles_per_slab = width // n_ranges
+    n_angles, n_ranges, angles_per_slab = shape
     tile = np.empty((GROUP, width), np.float32)
     total = np.empty((n_observations, width), np.float32)
     product = np.empty(width, np.float32)
@@ -305,3 +304,51 @@ def _likelihood_plain(
 
 
 likelihood = _compiled(_likelihood_plain)
+
+
+class CpuPasses:
+    """Passes over one table whose candidates are `shape` = (angles, ranges)."""
+
+    def __init__(self, table: PatternTable, shape: tuple[int, int]) -> None:
+        self.table, self.shape = table, shape
+        n_angles, n_ranges = shape
+        every, step = min(_SCOUT_ANGLES, n_angles), min(_SCOUT_RANGES, n_ranges)
+        angles, ranges = np.arange(0, n_angles, every), np.arange(step // 2, n_ranges, step)
+        self.scout_shape = len(angles), len(ranges)
+        self.scouts = subset(table, (angles[:, None] * n_ranges + ranges).reshape(-1), len(ranges))
+
+    def least_squares(self, sensors: Sensors, inputs: SquaresInputs) -> Found:
+        """See `SquaresInputs`; the lowest score is the best."""
+        found = Found(inputs.energy.shape, np.inf)
+        least_squares(
+            self.table.slabs, _in_slabs(self.table, self.shape), *sensors, *inputs, found.best, found.count, found.index, found.value
+        )
+        return found
+
+    def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal]:
+        """See `LikelihoodInputs`; the highest score is the best."""
+        found = Found(inputs.slack.shape, -np.inf)
+        flat = np.zeros(self.scout_shape[1], np.float32)
+        even = inputs._replace(weight=np.ones(self.scout_shape, np.float32), range_m=flat)
+        self._likelihood(self.scouts, self.scout_shape, sensors, even, found)
+        found.count[:] = 0
+        marginal = self._likelihood(self.table, self.shape, sensors, inputs, found)
+        found.value *= -1
+        return found, marginal
+
+    @staticmethod
+    def _likelihood(
+        table: PatternTable, shape: tuple[int, int], sensors: Sensors, inputs: LikelihoodInputs, found: Found
+    ) -> Marginal:
+        sums = np.zeros((*inputs.slack.shape, shape[0], 2))
+        level = np.full((*inputs.slack.shape, table.slabs.shape[0]), -np.inf)
+        likelihood(
+            table.slabs, _in_slabs(table, shape), *sensors, *inputs, found.best, level, sums, found.count, found.index, found.value
+        )
+        of_angle = np.arange(shape[0]) // _in_slabs(table, shape)[2]
+        return Marginal(level[..., of_angle], sums[..., 0], sums[..., 1])
+
+
+def _in_slabs(table: PatternTable, shape: tuple[int, int]) -> tuple[int, int, int]:
+    """Angles, ranges, and how many angles a slab holds."""
+    return *shape, table.per_slab // shape[1]

@@ -1,111 +1,124 @@
-"""The grid search on a CPU: prepares single-precision inputs for numba's loops, settles near ties in double."""
+"""The grid search: inputs in single precision for one pass over the grid, near ties settled in double precision.
+
+Inputs are prepared on the host and near ties are settled there; the pass, which is all the work, runs on the CPU
+(`engine.numerics.search_cpu`) or, where the namespace is CuPy, on the GPU (`engine.numerics.search_gpu`).
+"""
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from array_api_compat import is_cupy_namespace, is_numpy_namespace
 
+from engine.errors import InputError
 from engine.estimators.problem import Observations, Problem, Surface
-from engine.numerics import search_cpu as loops
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import LeakageModel, leakage
 from engine.numerics.likelihood_fit import highest_contribution, likelihood_fit, log_reference
 from engine.numerics.noncentral_chi2 import log_constant, log_likelihood
-from engine.numerics.pattern import PatternTable, error_bound, subset, tabulate
+from engine.numerics.pattern import PatternTable, error_bound, tabulate
+from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Sensors, SquaresInputs
 
-_SCOUT_RANGES, _SCOUT_ANGLES = 8, 2
-"""Every how many candidates the likelihood is looked at beforehand, for a level that the best one surely reaches."""
+Array = Any
+
 _UNIT = 2.0**-24
 _TYPICAL_ERROR = 0.1
 """Of `error_bound`: the bound is reached in the beam alone, elsewhere errors are far smaller (2 % in the mean)."""
 
 
-class CpuSearch:
+def _passes(xp: Any, table: PatternTable, shape: tuple[int, int]) -> Any:
+    """The passes over a table on the device of the namespace; numba and CuPy are imported only where they are used."""
+    if is_numpy_namespace(xp):
+        from engine.numerics.search_cpu import CpuPasses
+
+        return CpuPasses(table, shape)
+    if is_cupy_namespace(xp):
+        from engine.numerics.search_gpu import GpuPasses
+
+        return GpuPasses(xp, table, shape)
+    raise InputError(f"the grid search runs on NumPy or CuPy, given the namespace {xp.__name__}")
+
+
+class GridSearch:
     """Both passes over the grid, under one leakage model."""
 
-    def __init__(self, problem: Problem, model: LeakageModel) -> None:
-        self.problem, self.model = problem, model
-        self.table = tabulate(model, problem.array, problem.grid)
-        self.ranges_m, self.angles_rad = problem.grid.candidates()
+    def __init__(self, problem: Problem, model: LeakageModel, xp: Any) -> None:
+        self.problem, self.model, self.xp = problem, model, xp
         grid = problem.grid
-        angle, range_ = np.divmod(np.arange(grid.size), grid.n_ranges)
-        step, every = min(_SCOUT_RANGES, grid.n_ranges), min(_SCOUT_ANGLES, grid.n_angles)
-        scouts = np.flatnonzero((angle % every == 0) & (range_ % step == step // 2))
-        scout_angles = -(-grid.n_angles // every)
-        self.scouts = subset(self.table, scouts, len(scouts) // scout_angles)
+        self.table = tabulate(model, problem.array, grid)
+        self.passes = _passes(xp, self.table, (grid.n_angles, grid.n_ranges))
+        self.ranges_m, self.angles_rad = grid.candidates()
         self.origin_m = float(self.ranges_m.mean())
-        self.places = _Places(problem.cell_weights(), grid.ranges_m() - self.origin_m)
-        self.scout_places = _Places(np.ones((scout_angles, len(scouts) // scout_angles)))
         self.fits = [likelihood_fit(n) for _, n in problem.observations()]
         self.error = error_bound(problem.array.n_elements)
 
-    def nearest(self, observations: Observations) -> np.ndarray:
-        """See `Search.nearest`."""
-        gain, target = self._scaled(observations)
-        first, weights = self._rows(observations.sensor_angle_rad)
-        linear = _padded(-2.0 * target * gain[:, None, :])
+    def nearest(self, observations: Observations) -> Array:
+        """Index of the candidate that minimises ‖z − g‖², Eq. (28): (B, M)."""
+        seen = self._on_host(observations)
+        gain, target = self._scaled(seen)
         energy = np.sum(target * target, axis=-1)
         # Of two candidates: rounding grows as √K units of the energy; an error δ_k of the leakage moves each score by
         # 2 Σ (ẑ_k − β_k g_k) β_k δ_k, about 2 √cost β δ as the δ_k differ from sensor to sensor.
         rounding = 8 * np.sqrt(gain.shape[1]) * _UNIT * energy
         slope = np.broadcast_to(4 * np.max(gain, axis=-1)[:, None] * _TYPICAL_ERROR * self.error, energy.shape)
-        found = _Found(energy.shape, np.inf)
-        loops.least_squares(
-            self.table.slabs, (self.problem.grid.n_angles, self.problem.grid.n_ranges), first, weights, _padded(gain), linear,
-            energy.astype(np.float32), rounding.astype(np.float32), slope.astype(np.float32),
-            found.best, found.count, found.index, found.value,
-        )  # fmt: skip
+        inputs = SquaresInputs(
+            _padded(gain), _padded(-2.0 * target * gain[:, None, :]), *map(_single, (energy, rounding, slope))
+        )
+        found = self.passes.least_squares(self._sensors(seen.sensor_angle_rad), inputs)
         slack = rounding + slope * np.sqrt(np.maximum(found.best + energy, 0))
-        return self._settled(found, slack, observations, _Squares(gain, target))
+        return self.xp.asarray(self._settled(found, slack, seen, _Squares(gain, target)))
 
     def likelihood(self, observations: Observations) -> Surface:
-        """See `Search.likelihood`."""
-        size, _, _, n_sensors = observations.statistic.shape
-        order = np.argsort(-observations.statistic[:, int(np.argmax(self.problem.snr)), -1, :], axis=-1, kind="stable")
-        statistic = np.take_along_axis(
-            observations.statistic.reshape(size, -1, n_sensors), order[:, None, :], axis=-1
-        )
-        angle = np.take_along_axis(observations.sensor_angle_rad, order, axis=-1)
-        range_m = np.take_along_axis(observations.sensor_range_m, order, axis=-1)
+        """The most likely candidate and the posterior over the angle, one pass for both."""
+        seen = self._loudest_first(self._on_host(observations))
+        statistic = seen.statistic.reshape(seen.statistic.shape[0], -1, seen.statistic.shape[-1])
         snr, counts = _per_observation(self.problem)
-        per_leakage = 2 * (counts * snr)[:, None] * path_gain(range_m, self.problem.array.wavelength_m)[:, None, :]
+        gain = path_gain(seen.sensor_range_m, self.problem.array.wavelength_m)
+        per_leakage = 2 * (counts * snr)[:, None] * gain[:, None, :]
         root = np.sqrt(statistic)
         offset = np.array([fit.offset for fit in self.fits])
-        reference = (statistic + np.hypot(offset[:, None], statistic)) / offset[:, None]
-        first, weights = self._rows(angle)
-        inputs = (_padded(np.sqrt(per_leakage)), _padded(root), _padded(reference, 1.0))
-        fits = (
-            offset.astype(np.float32),
-            np.array([fit.slope for fit in self.fits], dtype=np.float32),
-            np.array([fit.coefficients for fit in self.fits], dtype=np.float32),
+        reference = (statistic + np.hypot(offset[:, None], statistic)) / offset[:, None]  # 1/v̂
+        slack = 1e-3 + 2 * _TYPICAL_ERROR * self.error * np.sqrt(np.sum(per_leakage * per_leakage, axis=-1) / counts)
+        inputs = LikelihoodInputs(
+            _padded(np.sqrt(per_leakage)),
+            _padded(root),
+            _padded(reference, 1.0),
+            self._remaining(root),
+            _single(offset),
+            _single([fit.slope for fit in self.fits]),
+            _single([fit.coefficients for fit in self.fits]),
+            _single(slack),
+            _single(self.problem.cell_weights()),
+            _single(self.problem.grid.ranges_m() - self.origin_m),
         )
-        remaining = self._remaining(root)
-        slack = 1e-3 + 2 * _TYPICAL_ERROR * self.error * np.sqrt(
-            np.sum(per_leakage * per_leakage, axis=-1) / counts
-        )
-        found = _Found(slack.shape, -np.inf)
-
-        marginal = np.zeros((*slack.shape, self.problem.grid.n_angles, 2))
-        level = np.empty((*slack.shape, self.table.slabs.shape[0]))
-        for table, places in ((self.scouts, self.scout_places), (self.table, self.places)):
-            found.count[:] = 0
-            level[:] = -np.inf
-            loops.likelihood(
-                table.slabs, places.weight.shape[0], first, weights, *inputs, remaining, *fits, places.weight,
-                places.range_m, slack.astype(np.float32), found.best, level, marginal, found.count, found.index,
-                found.value,
-            )  # fmt: skip
+        found, marginal = self.passes.likelihood(self._sensors(seen.sensor_angle_rad), inputs)
         constants = [
             np.sum(log_reference(n, root[:, m]) + log_constant(statistic[:, m], n), axis=-1)
             for m, (_, n) in enumerate(self.problem.observations())
         ]
-        per_slab = self.table.per_slab // self.problem.grid.n_ranges
-        heights = np.exp(level - found.best[..., None])[..., np.arange(self.problem.grid.n_angles) // per_slab]
-        log_scale = found.best + np.stack(constants, axis=1)
-        found.best *= -1
-        criterion = _Likelihood(per_leakage, statistic, self.problem)
-        best = self._settled(found, slack, observations._replace(sensor_angle_rad=angle), criterion)
-        mass = marginal[..., 0] * heights
-        return Surface(best, mass, mass * self.origin_m + marginal[..., 1] * heights, log_scale)
+        highest = np.max(marginal.level, axis=-1)
+        heights = np.exp(marginal.level - highest[..., None])
+        mass = marginal.mass * heights
+        found.best, found.value = -found.best, -found.value
+        best = self._settled(found, slack, seen, _Likelihood(per_leakage, statistic, self.problem))
+        surface = Surface(
+            best, mass, mass * self.origin_m + marginal.by_range * heights, highest + np.stack(constants, axis=1)
+        )
+        return Surface(*(self.xp.asarray(part) for part in surface))
+
+    def _on_host(self, observations: Observations) -> Observations:
+        if is_numpy_namespace(self.xp):
+            return observations
+        return Observations(*(self.xp.asnumpy(part) for part in observations))
+
+    def _loudest_first(self, seen: Observations) -> Observations:
+        """Sensors in the order of what they say at the least noise, so that most candidates drop out early."""
+        loudness = seen.statistic[:, int(np.argmax(self.problem.snr)), int(np.argmax(self.problem.n_snapshots)), :]
+        order = np.argsort(-loudness, axis=-1, kind="stable")
+        return Observations(
+            np.take_along_axis(seen.statistic, order[:, None, None, :], axis=-1),
+            np.take_along_axis(seen.sensor_range_m, order, axis=-1),
+            np.take_along_axis(seen.sensor_angle_rad, order, axis=-1),
+        )
 
     def _scaled(self, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
         """β_k over its mean (B, K), and z_k in that unit, ẑ = z σ²/(P_t mean β): (B, M, K); ‖ẑ − βg‖² is Eq. (28)."""
@@ -116,25 +129,25 @@ class CpuSearch:
         z = observations.statistic.reshape(size, -1, n_sensors) / (2 * counts[:, None]) - 1  # Eq. (8)
         return gain / mean[:, None], z / (snr * mean[:, None])[..., None]
 
-    def _rows(self, sensor_angle_rad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _sensors(self, sensor_angle_rad: np.ndarray) -> Sensors:
         first, weights = self.table.taps(sensor_angle_rad)
-        return _padded(first, 0, np.int32), _padded(weights, axis=1)
+        return Sensors(_padded(first, 0, np.int32), _padded(weights, axis=1))
 
     def _remaining(self, root: np.ndarray) -> np.ndarray:
         """The most that the sensors after each group can still add: (B, M, groups)."""
         most = np.stack(
             [highest_contribution(n, root[:, m]) for m, (_, n) in enumerate(self.problem.observations())], axis=1
         )
-        groups = _padded(most).reshape(*most.shape[:2], -1, loops.GROUP).sum(axis=-1, dtype=np.float64)
+        groups = _padded(most).reshape(*most.shape[:2], -1, GROUP).sum(axis=-1, dtype=np.float64)
         after = np.cumsum(groups[..., ::-1], axis=-1)[..., ::-1] - groups
         return after.astype(np.float32)
 
     def _settled(
-        self, found: "_Found", slack: np.ndarray, observations: Observations, criterion: "_Squares | _Likelihood"
+        self, found: Found, slack: np.ndarray, observations: Observations, criterion: "_Squares | _Likelihood"
     ) -> np.ndarray:
         """The best of the listed candidates by a double-precision score: (B, M)."""
         near = found.value <= (found.best + slack)[..., None]
-        near &= np.arange(loops.LISTED) < found.count[..., None]
+        near &= np.arange(LISTED) < found.count[..., None]
         chosen = np.take_along_axis(found.index, np.argmax(near, axis=-1)[..., None], axis=-1)[..., 0]
         close = np.count_nonzero(near, axis=-1) > 1
         if close.any():
@@ -168,24 +181,6 @@ class CpuSearch:
             sensor_angle_rad=sensor_angle_rad[rows],
         )
         return table.value[row, column]
-
-
-class _Places:
-    """A table's candidates: prior weight (angles, ranges), range from the grid's middle (ranges,)."""
-
-    def __init__(self, weight: np.ndarray, range_m: np.ndarray | None = None) -> None:
-        self.weight = weight.astype(np.float32)
-        self.range_m = np.zeros(weight.shape[1], np.float32) if range_m is None else range_m.astype(np.float32)
-
-
-class _Found:
-    """What the loops fill: see `engine.numerics.search_cpu.least_squares`."""
-
-    def __init__(self, shape: tuple[int, ...], worst: float) -> None:
-        self.best = np.full(shape, worst, dtype=np.float32)
-        self.count = np.zeros(shape, dtype=np.int32)
-        self.index = np.zeros((*shape, loops.LISTED), dtype=np.int32)
-        self.value = np.zeros((*shape, loops.LISTED), dtype=np.float32)
 
 
 class _Squares(NamedTuple):
@@ -223,7 +218,11 @@ def _per_observation(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 
 def _padded(values: np.ndarray, fill: float = 0.0, dtype: Any = np.float32, axis: int = -1) -> np.ndarray:
     """A copy with as many sensors as a multiple of the loops' group, the new ones saying nothing."""
-    more = -values.shape[axis] % loops.GROUP
+    more = -values.shape[axis] % GROUP
     width = [(0, 0)] * values.ndim
     width[axis] = (0, more)
     return np.ascontiguousarray(np.pad(values, width, constant_values=fill), dtype=dtype)
+
+
+def _single(values: Any) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float32)
