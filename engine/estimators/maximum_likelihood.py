@@ -14,6 +14,7 @@ Array = Any
 
 STEPS = 8
 _FIRST_DAMPING = 1e-3
+_LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
 
 
 class MaximumLikelihood(Estimator):
@@ -21,7 +22,7 @@ class MaximumLikelihood(Estimator):
 
     `steps` rounds of ψ ← ψ + (J + δ diag J)⁻¹ ∇l, J the expected information, Eq. (23), and δ lowered after each step that
     raises the likelihood and raised after one that does not, which is taken back (Levenberg, Quart. Appl. Math. 2, 1944).
-    A step never leaves the grid's rectangle, nor goes farther than one cell a round. 0 steps: on the grid.
+    A step never leaves the grid's rectangle, nor is it longer than a tenth of that. 0 steps: on the grid.
     """
 
     steps: int = Field(STEPS, ge=0, le=100, description="rounds of off-grid refinement")
@@ -44,7 +45,8 @@ def climb(batch: Batch, model: str, steps: int) -> Local:
     """Uphill from the grid's best candidate, (B, M, 1): never less likely than it, never outside the grid's rectangle."""
     xp, problem = batch.workbench.xp, batch.workbench.problem
     grid = problem.grid
-    cell_m, cell_rad = problem.cell()
+    most_m = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
+    most_rad = _LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
     likelihood = Likelihood.of(xp, problem, model, batch.observations)
     range_m, angle_rad = problem.places(xp, batch.likelihood(model).best[..., None])
     at = likelihood.at(xp, range_m, angle_rad)
@@ -53,8 +55,8 @@ def climb(batch: Batch, model: str, steps: int) -> Local:
         step_m, step_rad = _damped_step(xp, at, damping)
         tried = likelihood.at(
             xp,
-            xp.clip(at.range_m + xp.clip(step_m, -cell_m, cell_m), grid.range_min_m, grid.range_max_m),
-            xp.clip(at.angle_rad + xp.clip(step_rad, -cell_rad, cell_rad), grid.angle_min_rad, grid.angle_max_rad),
+            xp.clip(at.range_m + xp.clip(step_m, -most_m, most_m), grid.range_min_m, grid.range_max_m),
+            xp.clip(at.angle_rad + xp.clip(step_rad, -most_rad, most_rad), grid.angle_min_rad, grid.angle_max_rad),
         )
         better = tried.value > at.value
         at = Local(*(xp.where(better, new, old) for new, old in zip(tried, at, strict=True)))

@@ -9,8 +9,8 @@ kernel", SIAM J. Sci. Comput. 41 (2019).
 
 Error bound. For g = e^{jωx}, x in nodes, let E(ω) be the interpolant's largest error over x. Every pattern is a sum of
 such exponentials, g = Σ_m R_m e^{jω_m x} with R the autocorrelation of b/√N, and |R_m| ≤ 1 − |m|/N because |b_n| = 1.
-Hence |error| ≤ Σ_m (1 − |m|/N) E(ω_m), which `error_bound` evaluates; an integral over the aperture replaces the
-sum by N ∫ (1 − |ν|) E(νπ/2) dν, the same number. tests/numerics/test_pattern.py holds every model's table to it.
+Hence |error| ≤ Σ_m (1 − |m|/N) E(ω_m); an integral over the aperture replaces the sum by N ∫ (1 − |ν|) E(νπ/2) dν.
+`error_bound` is the larger of the two. tests/numerics/test_pattern.py holds every model's table to it.
 """
 
 import functools
@@ -107,10 +107,14 @@ def exponential_error(omega: np.ndarray) -> np.ndarray:
 @functools.cache
 def error_bound(n_elements: int) -> float:
     """Largest error of an interpolated leakage: the bound above, and four units of single precision at g = N."""
+    edge = math.pi / _OVERSAMPLING
     nodes, weights = np.polynomial.legendre.leggauss(400)
     fraction = (nodes + 1) / 2
-    integral = float(weights @ ((1 - fraction) * exponential_error(fraction * math.pi / _OVERSAMPLING)))
-    return n_elements * (integral + 4 * 2.0**-24)
+    integral = n_elements * float(weights @ ((1 - fraction) * exponential_error(fraction * edge)))
+    lags = np.arange(n_elements)
+    share = np.where(lags == 0, 1.0, 2.0) * (1 - lags / n_elements)
+    total = float(share @ exponential_error(edge * lags / (n_elements - 1)))
+    return max(integral, total) + n_elements * 4 * 2.0**-24
 
 
 @dataclass(frozen=True, eq=False)

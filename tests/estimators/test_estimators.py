@@ -1,0 +1,179 @@
+"""The estimators as statistics: what theory says of them, with tolerances of four standard errors."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from engine.estimators import (
+    Estimates,
+    LeastSquares,
+    MaximumLikelihood,
+    Observations,
+    PosteriorMean,
+    Problem,
+    Workbench,
+)
+from engine.estimators.estimator import description, from_description
+from engine.estimators.likelihood import Likelihood
+from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
+from engine.numerics.information import expected_information
+from engine.numerics.leakage import leakage
+from engine.numerics.noncentral_chi2 import sufficient_statistic
+from engine.numerics.pattern import SearchGrid
+
+WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
+ARRAY = UniformLinearArray(100, WAVELENGTH_M / 2, WAVELENGTH_M)
+GRID = SearchGrid(2.0, 12.0, np.pi / 6, 5 * np.pi / 6)
+USER_M, USER_RAD = 4.321, 1.2345  # off the grid
+SNAPSHOTS, SNR, SIZE = 100, 10 ** ((23 + 80) / 10), 400
+
+
+def _one_scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Range and angle of forty sensors, and the bound (2 × 2) of the user among them."""
+    generator = np.random.default_rng(8)
+    sensor_m = generator.uniform(100, 150, 40)
+    sensor_rad = np.arccos(np.cos(USER_RAD) + np.linspace(-0.3, 0.3, 40))
+    gain = path_gain(sensor_m, WAVELENGTH_M)
+    table = leakage(
+        "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
+    )
+    one = expected_information(table, gain, np.ones(1), np.array([SNR]))[0] * SNAPSHOTS
+    return sensor_m, sensor_rad, np.linalg.inv(np.array([[one[0], one[1]], [one[1], one[2]]]))
+
+
+def _errors(array: UniformLinearArray, **fields: object) -> tuple[np.ndarray, np.ndarray]:
+    """Errors (SIZE, 2) of maximum likelihood under `array` for one user and forty sensors; and the bound."""
+    sensor_m, sensor_rad, bound = _one_scene()
+    generator = np.random.default_rng(9)
+    g = leakage(
+        "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
+    ).value[0]
+    rho = 2 * SNR * path_gain(sensor_m, WAVELENGTH_M) * g
+    statistic = sufficient_statistic(
+        SNAPSHOTS * rho, generator.standard_normal((SIZE, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (SIZE, 40))
+    )
+    seen = Observations(
+        statistic[:, None, None, :], np.tile(sensor_m, (SIZE, 1)), np.tile(sensor_rad, (SIZE, 1))
+    )
+    for part in seen:
+        part.setflags(write=False)
+    workbench = Workbench(Problem(array, GRID, (SNR,), (SNAPSHOTS,)), np)
+    estimate = MaximumLikelihood(leakage="spherical", **fields).prepare(workbench)(workbench.batch(seen))
+    return np.stack([estimate.range_m[:, 0, 0] - USER_M, estimate.angle_rad[:, 0, 0] - USER_RAD], axis=-1), bound
+
+
+def _meets(errors: np.ndarray, bound: np.ndarray) -> bool:
+    """Whether n eᵀ J e adds up to χ² with 2n degrees of freedom, within four of its deviations."""
+    n = len(errors)
+    distance = np.einsum("ni,ij,nj->", errors, np.linalg.inv(bound), errors)
+    return bool(abs(distance - 2 * n) < 4 * np.sqrt(4 * n))
+
+
+@pytest.mark.slow
+def test_maximum_likelihood_meets_the_bound_off_the_grid() -> None:
+    errors, bound = _errors(ARRAY)
+    assert _meets(errors, bound)
+    # The ratio of a sample variance to the bound has deviation √(2/n).
+    assert np.all(np.abs(np.mean(errors**2, axis=0) / np.diag(bound) - 1) < 4 * np.sqrt(2 / SIZE))
+    assert abs(stats.pearsonr(errors[:, 0], errors[:, 1]).statistic - bound[0, 1] / np.sqrt(bound[0, 0] * bound[1, 1])) < (
+        4 / np.sqrt(SIZE)
+    )
+
+
+@pytest.mark.slow
+def test_on_the_grid_or_at_a_wrong_wavelength_it_does_not() -> None:
+    on_grid, bound = _errors(ARRAY, steps=0)
+    assert not _meets(on_grid, bound)
+    wrong = UniformLinearArray(100, WAVELENGTH_M / 2, WAVELENGTH_M * 1.02)
+    assert not _meets(_errors(wrong)[0], bound)
+
+
+def _random_batch(size: int = 20) -> tuple[Workbench, Observations]:
+    generator = np.random.default_rng(4)
+    range_m, angle = generator.uniform(3, 11, (size, 1)), generator.uniform(0.7, 2.4, (size, 1))
+    sensor_m, sensor_rad = generator.uniform(100, 150, (size, 20)), generator.uniform(0.5, 2.6, (size, 20))
+    g = leakage("fresnel_closed", ARRAY, range_m=range_m, angle_rad=angle, sensor_angle_rad=sensor_rad).value[:, 0]
+    snr = (10**9.5, 10**10.5)
+    rho = 2 * np.array(snr)[:, None] * (path_gain(sensor_m, WAVELENGTH_M) * g)[:, None]
+    statistic = np.stack(
+        [
+            sufficient_statistic(
+                n * rho, generator.standard_normal((size, 1, 20)), generator.chisquare(2 * n - 1, (size, 1, 20))
+            )
+            for n in (1, 50)
+        ],
+        axis=2,
+    )
+    return Workbench(Problem(ARRAY, GRID, snr, (1, 50)), np), Observations(statistic, sensor_m, sensor_rad)
+
+
+def test_gradient_and_information_of_the_likelihood() -> None:
+    workbench, seen = _random_batch(5)
+    likelihood = Likelihood.of(np, workbench.problem, "fresnel_closed", seen)
+    range_m, angle_rad = np.full((5, 4, 1), 5.0), np.full((5, 4, 1), 1.4)
+    at = likelihood.at(np, range_m, angle_rad)
+    h = 1e-6
+    by_range = (likelihood.at(np, range_m + h, angle_rad).value - likelihood.at(np, range_m - h, angle_rad).value) / (2 * h)
+    by_angle = (likelihood.at(np, range_m, angle_rad + h).value - likelihood.at(np, range_m, angle_rad - h).value) / (2 * h)
+    assert np.allclose(at.by_range, by_range, rtol=1e-4, atol=1e-4)
+    assert np.allclose(at.by_angle, by_angle, rtol=1e-4, atol=1e-2)
+    assert np.all(at.range_range * at.angle_angle >= at.range_angle**2)
+
+
+def test_refinement_never_lowers_the_likelihood_nor_leaves_the_grid() -> None:
+    workbench, seen = _random_batch()
+    likelihood = Likelihood.of(np, workbench.problem, "fresnel_closed", seen)
+    batch = workbench.batch(seen)
+
+    def value(estimate: Estimates) -> np.ndarray:
+        return likelihood.at(np, estimate.range_m.reshape(20, 4, 1), estimate.angle_rad.reshape(20, 4, 1)).value
+
+    on_grid = MaximumLikelihood(leakage="fresnel_closed", steps=0).prepare(workbench)(batch)
+    refined = MaximumLikelihood(leakage="fresnel_closed").prepare(workbench)(batch)
+    assert np.all(value(refined) >= value(on_grid))
+    assert np.mean(value(refined) > value(on_grid) + 0.1) > 0.5
+    assert np.all((refined.range_m >= 2) & (refined.range_m <= 12))
+
+
+def test_posterior_mean_against_a_grid_that_resolves_the_posterior() -> None:
+    """A thousand times finer around the truth, in double precision."""
+    workbench, seen = _random_batch(6)
+    model = "fresnel_closed"
+    ours = PosteriorMean(leakage=model).prepare(workbench)(workbench.batch(seen))
+    top = MaximumLikelihood(leakage=model).prepare(workbench)(workbench.batch(seen))
+    likelihood = Likelihood.of(np, workbench.problem, model, seen)
+    checked = 0
+    for b in range(6):
+        for m in (1, 3):  # fifty snapshots: one narrow peak
+            peak_m, peak_rad = top.range_m.reshape(6, 4)[b, m], top.angle_rad.reshape(6, 4)[b, m]
+            one = likelihood.only(np.array([b]), m)
+            at = one.at(np, np.full((1, 1, 1), peak_m), np.full((1, 1, 1), peak_rad))
+            a, c, off = at.range_range.item(), at.angle_angle.item(), at.range_angle.item()
+            deviation_m, deviation_rad = np.sqrt(c / (a * c - off**2)), np.sqrt(a / (a * c - off**2))
+            if deviation_rad > 0.004 or not 2.5 < peak_m - 6 * deviation_m < peak_m + 6 * deviation_m < 11.5:
+                continue
+            d = peak_m + deviation_m * np.linspace(-6, 6, 121)
+            p = peak_rad + deviation_rad * np.linspace(-6, 6, 121)
+            d, p = (part.reshape(1, 1, -1) for part in np.meshgrid(d, p))
+            mass = np.exp(one.at(np, d, p).value - at.value)
+            mean_m, mean_rad = np.sum(mass * d) / mass.sum(), np.sum(mass * p) / mass.sum()
+            assert abs(ours.range_m.reshape(6, 4)[b, m] - mean_m) < 0.1 * deviation_m
+            assert abs(ours.angle_rad.reshape(6, 4)[b, m] - mean_rad) < 0.1 * deviation_rad
+            checked += 1
+    assert checked >= 4
+
+
+def test_estimators_are_described_and_rebuilt() -> None:
+    estimator = MaximumLikelihood(leakage="as_printed", steps=3, name="three steps")
+    assert from_description(description(estimator)) == estimator
+    assert LeastSquares().name == "least_squares"
+    with pytest.raises(ValueError, match="is not an estimator"):
+        from_description({"class": "engine.sweep:Sweep"})
+    with pytest.raises(ValueError, match="frozen"):
+        estimator.steps = 4  # type: ignore[misc]
+
+
+def test_shared_passes_are_made_once() -> None:
+    workbench, seen = _random_batch(2)
+    batch = workbench.batch(seen)
+    assert batch.likelihood("fresnel_closed") is batch.likelihood("fresnel_closed")

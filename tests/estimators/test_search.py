@@ -1,0 +1,141 @@
+"""The grid search against the direct double-precision search: same candidates, same posterior."""
+
+import numpy as np
+import pytest
+
+from engine.estimators import Observations, Problem, Workbench
+from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
+from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.noncentral_chi2 import log_likelihood, sufficient_statistic
+from engine.numerics.pattern import SearchGrid
+
+WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
+ARRAY = UniformLinearArray(100, WAVELENGTH_M / 2, WAVELENGTH_M)
+NOISE_DBM = (-65.0, -75.0, -85.0)
+SNAPSHOTS = (1, 50)
+
+
+def problem(grid: SearchGrid, **prior: float) -> Problem:
+    snr = tuple(10 ** ((23 - noise) / 10) for noise in NOISE_DBM)
+    return Problem(ARRAY, grid, snr, SNAPSHOTS, **prior)
+
+
+def grid_of(n_ranges: int = 100, n_angles: int = 180) -> SearchGrid:
+    return SearchGrid(2.0, 12.0, np.pi / 6, 5 * np.pi / 6, n_ranges, n_angles)
+
+
+def observed(seed: int, size: int, n_sensors: int, model: LeakageModel = "fresnel_closed") -> Observations:
+    """Read-only observations of random users by random sensors."""
+    generator = np.random.default_rng(seed)
+    range_m, angle = generator.uniform(2, 12, (size, 1)), generator.uniform(np.pi / 6, 5 * np.pi / 6, (size, 1))
+    sensor_m = generator.uniform(100, 150, (size, n_sensors))
+    sensor_angle = generator.uniform(np.pi / 6, 5 * np.pi / 6, (size, n_sensors))
+    g = leakage(model, ARRAY, range_m=range_m, angle_rad=angle, sensor_angle_rad=sensor_angle).value[:, 0]
+    snr = 10 ** ((23 - np.array(NOISE_DBM)) / 10)
+    rho = 2 * snr[:, None] * (path_gain(sensor_m, WAVELENGTH_M) * g)[:, None]
+    statistic = np.stack(
+        [
+            sufficient_statistic(
+                n * rho,
+                generator.standard_normal((size, 1, n_sensors)),
+                generator.chisquare(2 * n - 1, (size, 1, n_sensors)),
+            )
+            for n in SNAPSHOTS
+        ],
+        axis=2,
+    )
+    for part in (statistic, sensor_m, sensor_angle):
+        part.setflags(write=False)
+    return Observations(statistic, sensor_m, sensor_angle)
+
+
+def direct(
+    assumed: Problem, model: LeakageModel, seen: Observations, b: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distance and log-likelihood of every candidate for realization b, (candidates, S, L): the long way."""
+    ranges_m, angles_rad = assumed.grid.candidates()
+    g = leakage(
+        model, ARRAY, range_m=ranges_m, angle_rad=angles_rad, sensor_angle_rad=seen.sensor_angle_rad[b]
+    ).value
+    received = path_gain(seen.sensor_range_m[b], WAVELENGTH_M) * g
+    squares, likelihoods = [], []
+    for i, snr in enumerate(assumed.snr):
+        for j, n in enumerate(assumed.n_snapshots):
+            s = seen.statistic[b, i, j]
+            squares.append(np.sum((s / (2 * n) - 1 - snr * received) ** 2, axis=-1))
+            likelihoods.append(np.sum(log_likelihood(s, 2 * n * snr * received, n), axis=-1))
+    return np.stack(squares, axis=-1), np.stack(likelihoods, axis=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "size"), [("fresnel_closed", 130), ("as_printed", 40)])
+def test_same_candidates_as_the_direct_search(model: LeakageModel, size: int) -> None:
+    """At least 99.9 % of ~1000 random cases identical (K = 40, six cases a realization), ties within rounding."""
+    assumed = problem(grid_of())
+    seen = observed(1, size, 40, model)
+    batch = Workbench(assumed, np).batch(seen)
+    nearest, surface = batch.nearest(model), batch.likelihood(model)
+    different = 0
+    for b in range(size):
+        squares, likelihoods = direct(assumed, model, seen, b)
+        for m in range(squares.shape[-1]):
+            best = squares[:, m].min()
+            if nearest[b, m] != squares[:, m].argmin():
+                different += 1
+                assert squares[nearest[b, m], m] - best < 1e-6 * best
+            assert likelihoods[surface.best[b, m], m] >= likelihoods[:, m].max() - 2e-3
+    assert different <= 1e-3 * nearest.size
+
+
+@pytest.mark.parametrize(("n_sensors", "n_ranges", "n_angles"), [(1, 7, 11), (6, 3, 40), (21, 100, 30)])
+def test_any_number_of_sensors_and_candidates(n_sensors: int, n_ranges: int, n_angles: int) -> None:
+    assumed = problem(grid_of(n_ranges, n_angles))
+    seen = observed(2, 12, n_sensors)
+    batch = Workbench(assumed, np).batch(seen)
+    nearest, surface = batch.nearest("fresnel_closed"), batch.likelihood("fresnel_closed")
+    for b in range(12):
+        squares, likelihoods = direct(assumed, "fresnel_closed", seen, b)
+        assert np.array_equal(nearest[b], squares.argmin(axis=0))
+        assert np.array_equal(surface.best[b], likelihoods.argmax(axis=0))
+
+
+@pytest.mark.parametrize("prior", [{}, {"range_alpha": 2.0, "range_beta": 3.0}])
+def test_posterior_over_the_angle(prior: dict[str, float]) -> None:
+    assumed = problem(grid_of(40, 60), **prior)
+    seen = observed(3, 15, 20)
+    surface = Workbench(assumed, np).batch(seen).likelihood("fresnel_closed")
+    ranges_m = assumed.grid.ranges_m()
+    for b in range(15):
+        _, likelihoods = direct(assumed, "fresnel_closed", seen, b)
+        for m in range(likelihoods.shape[-1]):
+            log_mass = (likelihoods[:, m] - surface.log_scale[b, m]).reshape(60, 40)
+            mass = np.exp(log_mass) * assumed.cell_weights()
+            expected, total = mass.sum(axis=1), mass.sum()
+            assert np.allclose(surface.angle_mass[b, m], expected, atol=3e-3 * total)
+            assert np.allclose(surface.angle_range_m[b, m], mass @ ranges_m, atol=3e-3 * total * 12)
+
+
+def test_weights_of_cells_make_the_prior() -> None:
+    assumed = problem(grid_of(401, 3), range_alpha=2.0, range_beta=3.0)
+    weights = assumed.cell_weights()[1]
+    t = (assumed.grid.ranges_m() - 2) / 10
+    assert (weights @ t) / weights.sum() == pytest.approx(2 / 5, rel=1e-4)
+
+
+def test_a_full_list_of_ties_is_searched_whole() -> None:
+    """Sensors without signal at all: every candidate fits alike, and the direct search decides."""
+    assumed = problem(SearchGrid(2.0, 2.001, 1.0, 1.0001, 20, 20))
+    seen = observed(4, 2, 3)
+    batch = Workbench(assumed, np).batch(seen)
+    for b in range(2):
+        squares, _ = direct(assumed, "fresnel_closed", seen, b)
+        assert np.array_equal(batch.nearest("fresnel_closed")[b], squares.argmin(axis=0))
+
+
+def test_other_namespaces_are_refused() -> None:
+    import array_api_strict
+
+    from engine import InputError
+
+    with pytest.raises(InputError, match="NumPy or CuPy"):
+        Workbench(problem(grid_of()), array_api_strict).search("spherical")
