@@ -131,36 +131,41 @@ def test_refinement_never_lowers_the_likelihood_nor_leaves_the_grid() -> None:
     on_grid = MaximumLikelihood(leakage="fresnel_closed", steps=0).prepare(workbench)(batch)
     refined = MaximumLikelihood(leakage="fresnel_closed").prepare(workbench)(batch)
     assert np.all(value(refined) >= value(on_grid))
-    assert np.mean(value(refined) > value(on_grid) + 0.1) > 0.5
+    assert np.mean(value(refined) > value(on_grid) + 0.1) > 0.25
     assert np.all((refined.range_m >= 2) & (refined.range_m <= 12))
 
 
-def test_posterior_mean_against_a_grid_that_resolves_the_posterior() -> None:
-    """A thousand times finer around the truth, in double precision."""
-    workbench, seen = _random_batch(6)
-    model = "fresnel_closed"
-    ours = PosteriorMean(leakage=model).prepare(workbench)(workbench.batch(seen))
-    top = MaximumLikelihood(leakage=model).prepare(workbench)(workbench.batch(seen))
-    likelihood = Likelihood.of(np, workbench.problem, model, seen)
-    checked = 0
-    for b in range(6):
-        for m in (1, 3):  # fifty snapshots: one narrow peak
-            peak_m, peak_rad = top.range_m.reshape(6, 4)[b, m], top.angle_rad.reshape(6, 4)[b, m]
-            one = likelihood.only(np.array([b]), m)
-            at = one.at(np, np.full((1, 1, 1), peak_m), np.full((1, 1, 1), peak_rad))
-            a, c, off = at.range_range.item(), at.angle_angle.item(), at.range_angle.item()
-            deviation_m, deviation_rad = np.sqrt(c / (a * c - off**2)), np.sqrt(a / (a * c - off**2))
-            if deviation_rad > 0.004 or not 2.5 < peak_m - 6 * deviation_m < peak_m + 6 * deviation_m < 11.5:
-                continue
-            d = peak_m + deviation_m * np.linspace(-6, 6, 121)
-            p = peak_rad + deviation_rad * np.linspace(-6, 6, 121)
-            d, p = (part.reshape(1, 1, -1) for part in np.meshgrid(d, p))
-            mass = np.exp(one.at(np, d, p).value - at.value)
-            mean_m, mean_rad = np.sum(mass * d) / mass.sum(), np.sum(mass * p) / mass.sum()
-            assert abs(ours.range_m.reshape(6, 4)[b, m] - mean_m) < 0.1 * deviation_m
-            assert abs(ours.angle_rad.reshape(6, 4)[b, m] - mean_rad) < 0.1 * deviation_rad
-            checked += 1
-    assert checked >= 4
+def test_posterior_mean_where_the_grid_does_not_resolve_the_posterior() -> None:
+    """Against a double-precision grid 60 times finer than the posterior's deviation around its one peak."""
+    sensor_m, sensor_rad, bound = _one_scene()
+    generator = np.random.default_rng(12)
+    g = leakage(
+        "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
+    ).value[0]
+    rho = 2 * SNR * path_gain(sensor_m, WAVELENGTH_M) * g
+    size = 5
+    statistic = sufficient_statistic(
+        SNAPSHOTS * rho, generator.standard_normal((size, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (size, 40))
+    )
+    seen = Observations(
+        statistic[:, None, None, :], np.tile(sensor_m, (size, 1)), np.tile(sensor_rad, (size, 1))
+    )
+    workbench = Workbench(Problem(ARRAY, GRID, (SNR,), (SNAPSHOTS,)), np)
+    batch = workbench.batch(seen)
+    off_grid = PosteriorMean(leakage="spherical").prepare(workbench)(batch)
+    on_grid = PosteriorMean(leakage="spherical", off_grid=False).prepare(workbench)(batch)
+    deviation_m, deviation_rad = np.sqrt(np.diag(bound))
+    d, p = np.meshgrid(
+        USER_M + deviation_m * np.linspace(-9, 9, 181), USER_RAD + deviation_rad * np.linspace(-9, 9, 181)
+    )
+    d, p = (np.tile(part.reshape(1, 1, -1), (size, 1, 1)) for part in (d, p))
+    value = Likelihood.of(np, workbench.problem, "spherical", seen).at(np, d, p).value
+    mass = np.exp(value - value.max(axis=-1, keepdims=True))
+    mass /= mass.sum(axis=-1, keepdims=True)
+    mean_m, mean_rad = np.sum(mass * d, axis=-1)[:, 0], np.sum(mass * p, axis=-1)[:, 0]
+    assert np.all(np.abs(off_grid.range_m[:, 0, 0] - mean_m) < 0.02 * deviation_m)
+    assert np.all(np.abs(off_grid.angle_rad[:, 0, 0] - mean_rad) < 0.02 * deviation_rad)
+    assert np.all(np.abs(on_grid.angle_rad[:, 0, 0] - mean_rad) > 2 * deviation_rad)  # the test can fail
 
 
 def test_estimators_are_described_and_rebuilt() -> None:

@@ -1,0 +1,176 @@
+"""The scenario of Fig. 3: coupling of the draws, the acceptance numbers, and what optimality demands."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import engine
+from engine import InputError, Streams, Sweep
+from engine.estimators import LeastSquares, MaximumLikelihood
+from scenarios import figures_fig3, leakage, leakage_map
+from scenarios.leakage import LeakageBound
+from scenarios.leakage_estimation import LeakageEstimation
+
+
+def test_users_and_sensors_are_those_of_the_bound() -> None:
+    drawn = LeakageEstimation(n_sensors=30).draw(Streams(3, 1), 20)
+    other = LeakageBound(n_sensors=30).draw(Streams(3, 1), 20)
+    for ours, theirs in zip(drawn.geometry, other, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_what_the_draws_couple() -> None:
+    many = LeakageEstimation(n_sensors=30, n_snapshots=(1, 50)).draw(Streams(3, 1), 20)
+    few = LeakageEstimation(n_sensors=10, n_snapshots=(50,)).draw(Streams(3, 1), 20)
+    for name in ("gaussian", "chi_square"):
+        assert np.array_equal(getattr(few, name)[:, 0], getattr(many, name)[:, 1, :10])
+    correlation = np.corrcoef(many.gaussian[:, 0].ravel(), many.gaussian[:, 1].ravel())[0, 1]
+    assert abs(correlation) < 4 / math.sqrt(600)  # snapshot counts have numbers of their own
+
+
+def test_bound_is_that_of_the_bound_scenario() -> None:
+    fields = {"leakage": "as_printed", "n_sensors": 12}
+    ours, theirs = LeakageEstimation(**fields), LeakageBound(**fields)
+    found = ours.prepare(np)(ours.draw(Streams(0, 0), 6))
+    expected = theirs.prepare(np)(theirs.draw(Streams(0, 0), 6))
+    for name in ("bcrlb_range_m2", "bcrlb_angle_rad2"):
+        assert np.array_equal(found[name][1], expected[name][1])
+
+
+def test_simulate_changes_no_input_and_gives_the_same_bits_again() -> None:
+    scenario = LeakageEstimation(n_sensors=9, grid_ranges=20, grid_angles=30)
+    drawn = scenario.draw(Streams(0, 0), 7)
+    for part in drawn:
+        part.setflags(write=False)
+    simulate = scenario.prepare(np)
+    first, second = simulate(drawn), simulate(drawn, intermediates=True)
+    for name, (_, values, _) in first.items():
+        assert np.array_equal(values, second[name][1])
+    z = second["normalised_power"][1]
+    assert z.shape == (7, 5, 2, 9)
+    assert np.allclose(z, second["statistic"][1] / (2 * np.array([1, 50])[:, None]) - 1)
+
+
+def test_chunks_and_workers_change_no_bit(tmp_path: Path) -> None:
+    sweep = Sweep(
+        LeakageEstimation(grid_ranges=20, grid_angles=30), {"n_sensors": (5, 8)}, realizations=12, block=3, chunk=3
+    )
+    whole = engine.run(sweep, tmp_path / "a.zarr", run_serially=True)
+    again = engine.run(sweep.replace(chunk=12), tmp_path / "b.zarr", run_serially=True)
+    for name in whole.data_vars:
+        assert np.array_equal(whole[name].values, again[name].values)
+    replayed = engine.replay(tmp_path / "a.zarr", 7, n_sensors=8)
+    assert replayed.attrs["stored"] == "equal"
+    assert engine.load_sweep(tmp_path / "a.zarr") == sweep
+
+
+def test_names_and_snapshots_are_checked() -> None:
+    with pytest.raises(ValueError, match="needed names that differ"):
+        LeakageEstimation(estimators=(LeastSquares(), LeastSquares(leakage="as_printed")))
+    with pytest.raises(InputError, match="estimators"):
+        LeakageEstimation().replace(estimators=({"class": "numpy:array"},))
+    two = LeakageEstimation(estimators=(LeastSquares(), LeastSquares(leakage="as_printed", name="mismatched")))
+    assert list(two.coordinates()["estimator"][1]) == ["least_squares", "mismatched"]
+    assert LeakageEstimation.model_validate(two.model_dump(mode="json")) == two
+
+
+def _errors(scenario: LeakageEstimation, blocks: int, size: int = 50) -> dict[str, np.ndarray]:
+    simulate = scenario.prepare(np)
+    parts = [simulate(scenario.draw(Streams(17, block), size)) for block in range(blocks)]
+    return {name: np.concatenate([part[name][1] for part in parts]) for name in parts[0]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["as_printed", "fresnel_closed"])
+def test_posterior_mean_is_below_every_other_estimator(model: str) -> None:
+    """Paired on the same draws, at every noise power and snapshot count; never above by four standard errors, and
+    below by them where errors are not rare events."""
+    preset = leakage.fig3_as_printed.scenario
+    assert isinstance(preset, LeakageEstimation)
+    estimators = tuple(type(one)(leakage=model) for one in preset.estimators)
+    found = _errors(preset.replace(leakage=model, estimators=estimators, n_sensors=20), 8)
+    for name in ("squared_error_range_m2", "squared_error_angle_rad2"):
+        errors = found[name]
+        for other in (0, 1):
+            difference = errors[:, other] - errors[:, 2]
+            score = difference.mean(axis=0) / (difference.std(axis=0, ddof=1) / math.sqrt(len(difference)))
+            assert score.min() > -4
+            assert score[0].min() > 4  # −65 dBm, one and fifty snapshots
+        swapped = errors[:, 2] - errors[:, 0]
+        assert (swapped.mean(axis=0) / swapped.std(axis=0, ddof=1)).min() < 0  # the test can fail
+
+
+@pytest.mark.slow
+def test_acceptance_numbers() -> None:
+    """Spec A8 at −85 dBm, K = 40, L = 50, as printed: their 150 trials of heavy tails against 600 of ours.
+
+    The spec expects ±30 %; the interval of our own mean is allowed on top of it.
+    """
+    preset = leakage.fig3_as_printed.scenario
+    assert isinstance(preset, LeakageEstimation)
+    found = _errors(preset.replace(n_sensors=40, noise_dbm=(-85.0,), n_snapshots=(50,)), 12)
+    expected = {"squared_error_range_m2": (0.92, 0.77, 0.58), "squared_error_angle_rad2": (1.7e-4, 1.0e-4, 8.8e-5)}
+    for name, numbers in expected.items():
+        for i, number in enumerate(numbers):
+            _, low, high = figures_fig3.mean_interval(found[name][:, i, 0, 0])
+            assert low < 1.3 * number
+            assert high > 0.7 * number
+            assert not (low < 4 * number < high)  # the test can fail
+
+
+@pytest.mark.slow
+def test_wrong_wavelength_fails() -> None:
+    """Data at 15 GHz, an estimator that believes in 15.6: its error is many times larger."""
+    right = LeakageEstimation(
+        leakage="spherical", n_sensors=40, noise_dbm=(-85.0,), n_snapshots=(50,),
+        estimators=(MaximumLikelihood(leakage="spherical"),),
+    )  # fmt: skip
+    drawn = right.draw(Streams(2, 0), 50)
+    seen = right.prepare(np)(drawn, intermediates=True)
+    from engine.estimators import Observations, Workbench
+
+    wrong = right.replace(carrier_hz=15.6e9, spacing_wavelengths=0.5 * 15.6 / 15, noise_dbm=(-85.0,))
+    workbench = Workbench(wrong.problem(), np)
+    batch = workbench.batch(Observations(seen["statistic"][1], drawn.sensor_range_m, drawn.sensor_angle_rad))
+    estimate = wrong.estimators[0].prepare(workbench)(batch)
+    error = (estimate.angle_rad[:, 0, 0] - drawn.user_angle_rad) ** 2
+    assert np.median(error) > 100 * np.median(seen["squared_error_angle_rad2"][1])
+
+
+def test_figures_summary_and_claims(tmp_path: Path) -> None:
+    scenario = LeakageEstimation(grid_ranges=20, grid_angles=30)
+    sweep = Sweep(scenario, {"n_sensors": (5, 8)}, realizations=20, block=10, name="t", figure=leakage.fig3.figure)
+    results = engine.run(sweep, tmp_path / "r.zarr", run_serially=True)
+    rows = figures_fig3.summary(results)
+    assert len(rows) == 2 * 2 * 2 * 5 * 3
+    row = rows[0]
+    errors = results.squared_error_range_m2.sel(
+        n_sensors=row.n_sensors, n_snapshots=row.n_snapshots, noise_dbm=row.noise_dbm, estimator=row.estimator
+    )
+    assert row.mean == pytest.approx(float(errors.mean()))
+    assert row.mean_low < row.mean < row.mean_high
+    assert row.outlier_low <= row.outlier_rate <= row.outlier_high
+    assert row.prior_variance == pytest.approx(100 / 12)
+    claims = figures_fig3.claims(results)
+    assert claims[0].paper == "0.7 m²"
+    assert any("bound" in claim.claim for claim in claims)
+    assert sweep.figure is not None
+    sweep.figure(results).savefig(tmp_path / "fig3.png")
+    assert (tmp_path / "fig3.png").stat().st_size > 10_000
+
+
+def test_mean_interval_covers() -> None:
+    """Exponential errors of mean one: the 95 % interval covers at least 92 % of the time with 200 of them."""
+    samples = np.random.default_rng(6).exponential(size=(1000, 200))
+    covered = [low <= 1 <= high for _, low, high in map(figures_fig3.mean_interval, samples)]
+    assert np.mean(covered) > 0.92
+
+
+def test_map(tmp_path: Path) -> None:
+    figure = leakage_map.leakage_map(range_m=5.0, angle_rad=math.pi / 3)
+    figure.savefig(tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    with pytest.raises(InputError, match="range_m"):
+        leakage_map.leakage_map(range_m=-1.0, angle_rad=1.0)
