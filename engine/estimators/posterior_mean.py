@@ -14,7 +14,7 @@ from engine.estimators.workbench import Batch, Workbench
 
 Array = Any
 
-_NODES, _REACH = 17, 5.0
+_NODES, _REACH = 11, 4.5
 _NARROW_CELLS = 0.5  # the trapezoidal rule errs by 2 exp(−2π²/4) = 1.4 % for a Gaussian of this standard deviation
 _WINDOW_CELLS, _WINDOW_DEVIATIONS = 1.5, 4.0
 
@@ -67,7 +67,7 @@ class Peak(NamedTuple):
 def integrate_peak(batch: Batch, model: str, surface: Surface) -> Peak:
     """The posterior around its highest peak where that is narrower than half a cell; nothing elsewhere.
 
-    Over the range by Gauss-Legendre nodes within five deviations; over the angle, at each range, as the Gaussian that
+    Over the range by Gauss-Legendre nodes within 4.5 deviations; over the angle, at each range, as the Gaussian that
     touches the likelihood's ridge there. Left to the grid: peaks within four deviations of the angles' ends.
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem

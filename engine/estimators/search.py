@@ -53,7 +53,7 @@ class GridSearch:
 
     def nearest(self, observations: Observations) -> Array:
         """Index of the candidate that minimises ‖z − g‖², Eq. (28): (B, M)."""
-        seen = self._on_host(observations)
+        seen = self._loudest_first(self._on_host(observations))
         gain, target = self._scaled(seen)
         energy = np.sum(target * target, axis=-1)
         # Of two candidates: rounding grows as √K units of the energy; an error δ_k of the leakage moves each score by
@@ -61,7 +61,10 @@ class GridSearch:
         rounding = 8 * np.sqrt(gain.shape[1]) * _UNIT * energy
         slope = np.broadcast_to(4 * np.max(gain, axis=-1)[:, None] * _TYPICAL_ERROR * self.error, energy.shape)
         inputs = SquaresInputs(
-            _padded(gain), _padded(-2.0 * target * gain[:, None, :]), *map(_single, (energy, rounding, slope))
+            _padded(gain),
+            _padded(-2.0 * target * gain[:, None, :]),
+            _after_each_group(-(np.maximum(target, 0) ** 2)),  # (ẑ − βg)² − ẑ² is least at g = ẑ/β, or at 0
+            *map(_single, (energy, rounding, slope)),
         )
         found = self.passes.least_squares(self._sensors(seen.sensor_angle_rad), inputs)
         slack = rounding + slope * np.sqrt(np.maximum(found.best + energy, 0))
@@ -138,9 +141,7 @@ class GridSearch:
         most = np.stack(
             [highest_contribution(n, root[:, m]) for m, (_, n) in enumerate(self.problem.observations())], axis=1
         )
-        groups = _padded(most).reshape(*most.shape[:2], -1, GROUP).sum(axis=-1, dtype=np.float64)
-        after = np.cumsum(groups[..., ::-1], axis=-1)[..., ::-1] - groups
-        return after.astype(np.float32)
+        return _after_each_group(most)
 
     def _settled(
         self, found: Found, slack: np.ndarray, observations: Observations, criterion: "_Squares | _Likelihood"
@@ -222,6 +223,12 @@ def _padded(values: np.ndarray, fill: float = 0.0, dtype: Any = np.float32, axis
     width = [(0, 0)] * values.ndim
     width[axis] = (0, more)
     return np.ascontiguousarray(np.pad(values, width, constant_values=fill), dtype=dtype)
+
+
+def _after_each_group(terms: np.ndarray) -> np.ndarray:
+    """Sum of the terms (B, M, K) of all sensors after each group: (B, M, groups)."""
+    groups = _padded(terms, dtype=np.float64).reshape(*terms.shape[:2], -1, GROUP).sum(axis=-1)
+    return _single(np.cumsum(groups[..., ::-1], axis=-1)[..., ::-1] - groups)
 
 
 def _single(values: Any) -> np.ndarray:

@@ -24,12 +24,14 @@ class Sensors(NamedTuple):
 class SquaresInputs(NamedTuple):
     """score = Σ_k (gain_k² g_k² + linear_k g_k), the squared distance less `energy`.
 
-    gain (B, K); linear (B, M, K); energy, rounding, slope (B, M): candidates within rounding +
+    gain (B, K); linear (B, M, K); remaining (B, M, K/GROUP): the least that later groups of sensors add, which is
+    negative; energy, rounding, slope (B, M): candidates within rounding +
     slope √(lowest + energy) of the lowest score are listed.
     """
 
     gain: np.ndarray
     linear: np.ndarray
+    remaining: np.ndarray
     energy: np.ndarray
     rounding: np.ndarray
     slope: np.ndarray

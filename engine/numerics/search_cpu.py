@@ -48,8 +48,8 @@ _LN_2, _LOG2_E = np.float32(np.log(2)), np.float32(1 / np.log(2))
 _HALF, _ONE, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 _FRACTION = np.float32(2.0**-23)
 _LOWEST_EXPONENT = np.float32(-126.0)
-_NEGLIGIBLE = np.float32(25.0)
-"""A candidate below the best by this much in log-likelihood adds e^-25 to a posterior: 18 000 of them, 3e-7."""
+_NEGLIGIBLE = np.float32(20.0)
+"""A candidate below the best by this much in log-likelihood adds e^-20 to a posterior: 18 000 of them, 4e-5 at most."""
 
 assert TAPS == 6
 assert DEGREE == 8
@@ -101,20 +101,24 @@ _add_listed = _compiled(_add_listed_plain)
 
 
 def _least_squares_plain(
-    slabs: Any, shape: Any, first: Any, weights: Any, gain: Any, linear: Any, energy: Any, rounding: Any,
-    slope: Any, best: Any, count: Any, index: Any, value: Any,
+    slabs: Any, shape: Any, first: Any, weights: Any, gain: Any, linear: Any, remaining: Any, energy: Any,
+    rounding: Any, slope: Any, best: Any, count: Any, index: Any, value: Any,
 ) -> None:
     """score = Σ_k (gain_k² g_k² + linear_k g_k), which is the squared distance less `energy`.
 
-    slabs (n, rows, W); shape (angles, ranges, angles in a slab) of the grid; first (B, K), weights (B, K, TAPS): each sensor's rows; gain (B, K); linear (B, M, K). energy,
-    rounding, slope (B, M): candidates within rounding + slope √(lowest + energy) of the lowest score are listed.
-    Fills best (B, M) with the lowest score, count (B, M) with the number listed, −1 where more than LISTED were,
-    index and value (B, M, LISTED) with the list, in which some are no longer near the lowest.
+    slabs (n, rows, W); shape (angles, ranges, angles in a slab) of the grid; first (B, K), weights (B, K, TAPS): each
+    sensor's rows; gain (B, K); linear (B, M, K); remaining (B, M, K/GROUP): the least that later groups of sensors add.
+    energy, rounding, slope (B, M): candidates within rounding + slope √(lowest + energy) of the lowest score are listed.
+    best (B, M) comes in with a score that some candidate reaches, or ∞, and leaves with the lowest; count (B, M) becomes
+    the number listed, −1 where more than LISTED were, index and value (B, M, LISTED) the list, in which some are no longer
+    near the lowest.
     """  # fmt: skip
     n_slabs, _, width = slabs.shape
     size, n_observations, n_sensors = linear.shape
     per_slab = shape[1] * shape[2]
+    n_groups = n_sensors // GROUP
     tile = np.empty((GROUP, width), np.float32)
+    active = np.empty(n_observations, np.bool_)
     square = np.empty(width, np.float32)
     total = np.empty((n_observations, width), np.float32)
     for s in range(n_slabs):
@@ -123,7 +127,10 @@ def _least_squares_plain(
         for b in range(size):
             square[:] = _ZERO
             total[:, :] = _ZERO
-            for k in range(0, n_sensors, GROUP):
+            active[:] = True
+            n_active = n_observations
+            for group in range(n_groups):
+                k = group * GROUP
                 _interpolate(slabs[s], first[b, k : k + GROUP], weights[b, k : k + GROUP], tile)
                 g0, g1, g2, g3 = tile[0], tile[1], tile[2], tile[3]
                 q0, q1, q2, q3 = gain[b, k], gain[b, k + 1], gain[b, k + 2], gain[b, k + 3]
@@ -133,12 +140,25 @@ def _least_squares_plain(
                         q2 * g2[c] * g2[c] + q3 * g3[c] * g3[c]
                     )
                 for m in range(n_observations):
+                    if not active[m]:
+                        continue
                     out = total[m]
                     a0, a1 = linear[b, m, k], linear[b, m, k + 1]
                     a2, a3 = linear[b, m, k + 2], linear[b, m, k + 3]
                     for c in range(width):
                         out[c] += (a0 * g0[c] + a1 * g1[c]) + (a2 * g2[c] + a3 * g3[c])
+                    lowest = square[0] + out[0]
+                    for c in range(used):
+                        lowest = min(lowest, square[c] + out[c])
+                    slack = rounding[b, m] + slope[b, m] * np.sqrt(max(best[b, m] + energy[b, m], _ZERO))
+                    if lowest + remaining[b, m, group] > best[b, m] + slack:
+                        active[m] = False
+                        n_active -= 1
+                if n_active == 0:
+                    break
             for m in range(n_observations):
+                if not active[m]:
+                    continue
                 out = total[m]
                 for c in range(width):
                     out[c] += square[c]
@@ -320,9 +340,11 @@ class CpuPasses:
     def least_squares(self, sensors: Sensors, inputs: SquaresInputs) -> Found:
         """See `SquaresInputs`; the lowest score is the best."""
         found = Found(inputs.energy.shape, np.inf)
-        least_squares(
-            self.table.slabs, _in_slabs(self.table, self.shape), *sensors, *inputs, found.best, found.count, found.index, found.value
-        )
+        for table, shape in ((self.scouts, self.scout_shape), (self.table, self.shape)):
+            found.count[:] = 0
+            least_squares(
+                table.slabs, _in_slabs(table, shape), *sensors, *inputs, found.best, found.count, found.index, found.value
+            )
         return found
 
     def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal]:
