@@ -21,7 +21,6 @@ from engine.sweep import Sweep, Task
 
 _IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
 _MAX_ATTEMPTS = 3
-_ACTOR_START_SECONDS = 120
 
 
 class _Worker:
@@ -45,8 +44,6 @@ def run(
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.
     """
-    if workers is not None and workers < 1:
-        raise InputError(f"workers: given {workers}, needed at least 1")
     with _connected(address, workers):
         nodes = [node for node in ray.nodes() if node["Alive"]]
         if len(nodes) > 1 and not shared_storage:
@@ -136,8 +133,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if address is None:
-        cores = len(os.sched_getaffinity(0))
-        options |= {"num_cpus": workers or cores, "include_dashboard": False}
+        options |= {"num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
     else:
         options["address"] = address
     try:

@@ -56,7 +56,7 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a store holds."""
-    return Store(path, mode="r").sweep
+    return Store(path, mode="r").require_current()
 
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> xarray.Dataset:
@@ -69,7 +69,7 @@ def replay(path: str | os.PathLike[str], index: int, **point: Any) -> xarray.Dat
     Raises InputError for a realization, point or value that the store does not have.
     """
     store = Store(path, mode="r")
-    sweep = store.sweep
+    sweep = store.require_current()
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < sweep.realizations:
         raise InputError(f"index: given {index!r}, needed a realization from 0 to {sweep.realizations - 1}")
     at = _point(sweep, {name: value for name, value in point.items() if name in sweep.axes})

@@ -89,18 +89,18 @@ def suggestion(given: str, known: list[str]) -> str:
 
 def one_line(error: ValidationError) -> str:
     """Pydantic's report as one line: field, what is wrong, what was given."""
-    parts = []
+    first: dict[str, str] = {}  # one complaint a field: pydantic follows a bad element with its tuple's length
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"])
+        field = str(item["loc"][0]) if item["loc"] else ""
         text = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{field}: {text} (given {item['input']!r})" if field else text)
-    return "; ".join(parts)
+        first.setdefault(field, f"{field}: {text} (given {item['input']!r})" if field else text)
+    return "; ".join(first.values())
 
 
 def units(name: str) -> str | None:
     """The unit that a name ends with, None without one.
 
-    >>> units("noise_dbm"), units("n_sensors")
-    ('dBm', None)
+    >>> units("carrier_hz"), units("n_elements")
+    ('Hz', None)
     """
     return _UNITS.get(name.rpartition("_")[2]) if "_" in name else None

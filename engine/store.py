@@ -9,6 +9,8 @@ The driver alone writes metadata. A worker writes exactly the chunks that its ta
 write one object. Arrays have the length of the budget; growing the budget changes metadata only.
 """
 
+import functools
+import json
 import os
 import shutil
 import tempfile
@@ -52,8 +54,28 @@ class Store:
                 f"{self.path} is not a nearfield store of format {FORMAT}: choose another path"
             ) from None
         self.attributes: dict[str, Any] = attributes
-        self.sweep = _sweep_from(attributes)
         self._arrays: dict[str, zarr.Array] = {}
+
+    @functools.cached_property
+    def sweep(self) -> Sweep:
+        """What the store holds. Needs the scenario's class; reading the results does not."""
+        stored = self.attributes
+        return Sweep(
+            scenario_from(stored["scenario_class"], json.loads(stored["scenario"])),
+            {name: tuple(values) for name, values in json.loads(stored["axes"]).items()},
+            **{key: stored[key] for key in ("realizations", "seed", "block", "chunk", "name", "about")},
+            highlights=tuple(stored["highlights"]),
+        )
+
+    def require_current(self) -> Sweep:
+        """The sweep, refused where the scenario's code is no longer what computed the store."""
+        if self.sweep.fingerprint() != self.attributes["fingerprint"]:
+            raise StoreError(
+                f"{self.path} was computed by version {self.attributes['code_version']} of "
+                f"{self.attributes['scenario_class']}, which is now version {type(self.sweep.scenario).code_version}: "
+                f"check out the commit {self.attributes['commit']}, or choose another path"
+            )
+        return self.sweep
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], sweep: Sweep, variables: Variables, backend: Backend) -> "Store":
@@ -62,6 +84,7 @@ class Store:
         The store appears at `path` in one rename, whole.
         """
         target = Path(path)
+        _check_names(sweep, variables)
         _check_sizes(sweep, variables)
         with _reported(f"cannot create the store {target}"):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +102,8 @@ class Store:
         """Refuse another sweep than the one stored, naming the fields that differ."""
         if sweep.fingerprint() == self.attributes["fingerprint"]:
             return
-        stored, given = self.sweep.definition(), sweep.definition()
+        stored = {**self.sweep.definition(), "code_version": self.attributes["code_version"]}
+        given = sweep.definition()
         differences = [
             f"{key.removeprefix('scenario.')} (stored {stored.get(key, 'nothing')}, given {given.get(key, 'nothing')})"
             for key in sorted(stored.keys() | given.keys())
@@ -103,7 +127,9 @@ class Store:
             numbers[:] = np.arange(realizations)
             self.group.attrs["realizations"] = realizations
             _consolidate(self.path)
-        self.__init__(self.path)  # type: ignore[misc]
+        self.attributes["realizations"] = realizations
+        self._arrays.clear()
+        del self.sweep
 
     def chunk_of(self, task: Task) -> tuple[Any, ...]:
         """The region of a variable that a task owns; refuses one that is not exactly a chunk."""
@@ -233,20 +259,6 @@ def _require_same_layout(
             )
 
 
-def _sweep_from(attributes: Mapping[str, Any]) -> Sweep:
-    scenario = scenario_from(attributes["scenario_class"], attributes["scenario"])
-    sweep = Sweep(
-        scenario,
-        {name: tuple(values) for name, values in attributes["axes"].items()},
-        **{key: attributes[key] for key in ("realizations", "seed", "block", "chunk", "name", "about")},
-    )
-    if sweep.fingerprint() != attributes["fingerprint"] and (
-        type(scenario).code_version == attributes["code_version"]
-    ):
-        raise StoreError("the store's description and its fingerprint disagree: its metadata were changed by hand")
-    return sweep
-
-
 def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Backend) -> None:
     kind = type(sweep.scenario)
     group = zarr.create_group(
@@ -258,18 +270,19 @@ def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Bac
             "name": sweep.name,
             "about": sweep.about,
             "scenario_class": f"{kind.__module__}:{kind.__qualname__}",
-            "scenario": sweep.scenario.model_dump(mode="json"),
+            "scenario": sweep.scenario.model_dump_json(),
             "code_version": kind.code_version,
-            "axes": {name: list(values) for name, values in sweep.axes.items()},
+            "axes": json.dumps({name: list(values) for name, values in sweep.axes.items()}),
             "realizations": sweep.realizations,
             "seed": sweep.seed,
             "block": sweep.block,
             "chunk": sweep.chunk_size,
             "variables": list(variables),
+            "highlights": list(sweep.highlights),
             "fingerprint": sweep.fingerprint(),
             "backend": backend.name,
             "device": backend.device,
-            "versions": provenance.versions(),
+            "versions": json.dumps(provenance.versions()),
             "commit": provenance.commit(),
             "created": provenance.now(),
         },
@@ -325,6 +338,15 @@ def _create_array(
         compressors=(Crc32cCodec(),),  # random doubles compress by 4 %, and without it a flipped bit is read silently
         attributes=dict(attributes),
     )
+
+
+def _check_names(sweep: Sweep, variables: Variables) -> None:
+    taken = {*sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER}
+    for name, (dims, _, _) in variables.items():
+        if name in taken:
+            raise InputError(f"variable {name!r} has the name of an axis, a coordinate or a part of the store: rename it")
+        if tuple(dims[:1]) != ("realization",):
+            raise InputError(f"variable {name!r} has the dimensions {dims}, needed 'realization' first")
 
 
 def _check_sizes(sweep: Sweep, variables: Variables) -> None:

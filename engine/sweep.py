@@ -32,8 +32,8 @@ class Sweep:
     realizations: the budget per point; it can grow later. seed: of every stream.
     block: realizations drawn and simulated together, part of what defines the numbers.
     chunk: realizations stored together, a multiple of `block`; chosen from the budget if None. It changes no number.
-    name, about, figure: how a named sweep presents itself; `figure` takes the results and returns a
-    matplotlib figure.
+    name, about, highlights, figure: how a named sweep presents itself; `highlights` are the variables worth a table
+    (all if empty), `figure` takes the results and returns a matplotlib figure.
     """
 
     scenario: Scenario
@@ -44,6 +44,7 @@ class Sweep:
     chunk: int | None = None
     name: str = ""
     about: str = ""
+    highlights: tuple[str, ...] = field(default=(), compare=False, repr=False)
     figure: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,7 +90,7 @@ class Sweep:
         """Sent to workers without its figure, which is the reader's business."""
         return _rebuild, (
             self.scenario, dict(self.axes), self.realizations, self.seed, self.block, self.chunk, self.name,
-            self.about,
+            self.about, self.highlights,
         )  # fmt: skip
 
     @property
