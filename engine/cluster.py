@@ -2,6 +2,9 @@
 
 import logging
 import os
+import pickle
+import sys
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,21 +16,32 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is import
 import ray
 from ray.exceptions import RayActorError
 
-from engine.errors import InputError, StoreError, WorkerError
+from engine.errors import InputError, NearfieldError, StoreError, WorkerError
 from engine.execute import Failure, TaskRunner
 from engine.receipts import Receipt
 from engine.store import Store
-from engine.sweep import Sweep, Task
+from engine.sweep import Task
 
 _IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
 _MAX_ATTEMPTS = 3
 
 
 class _Worker:
-    def __init__(self, sweep: Sweep, path: str, backend_name: str) -> None:
-        self._run = TaskRunner(sweep, Path(path), backend_name)
+    """An actor. It is made from bytes and unpacks them at its first task, so that what goes wrong can be told."""
+
+    def __init__(self, search_path: list[str], sweep: bytes, path: str, backend_name: str) -> None:
+        sys.path.extend(entry for entry in search_path if entry not in sys.path)
+        self._arguments = sweep, path, backend_name
+        self._run: TaskRunner | None = None
 
     def run(self, task: Task, attempt: int) -> Receipt | Failure:
+        if self._run is None:
+            try:
+                sweep, path, backend_name = self._arguments
+                self._run = TaskRunner(pickle.loads(sweep), Path(path), backend_name)
+            except Exception as error:
+                message = str(error) if isinstance(error, NearfieldError) else f"{type(error).__name__}: {error}"
+                return Failure(task, f"a worker could not start: {message}", traceback.format_exc())
         return self._run(task, attempt)
 
 
@@ -71,7 +85,8 @@ class _Loop:
     def __init__(self, store: Store, backend_name: str, tasks: list[Task], count: int) -> None:
         resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(_Worker)
-        self._arguments = (ray.put(store.sweep), str(store.path.absolute()), backend_name)
+        sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
+        self._arguments = (sys.path, sweep, str(store.path.absolute()), backend_name)
         self._waiting = deque((task, 1) for task in tasks)
         self._running: dict[Any, tuple[Any, Task, int]] = {}
         self._actors = [self._start() for _ in range(count)]
@@ -131,7 +146,11 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": True,
+    }
     if address is None:
         options |= {"num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
     else:

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -55,7 +54,11 @@ class Evaluator:
         size = self.sweep.block
         blocks = [self.block(task.point, number) for number in range(task.start // size, -(-task.stop // size))]
         return {
-            name: (dims, np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start], attributes)
+            name: (
+                dims,
+                np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start],
+                attributes,
+            )
             for name, (dims, _, attributes) in blocks[0].items()
         }
 
@@ -82,9 +85,7 @@ class TaskRunner:
         try:
             variables = self.evaluator.task(task)
             seconds = time.perf_counter() - started
-            return self.store.write(
-                task, variables, seconds=seconds, backend=self.evaluator.backend, attempt=attempt
-            )
+            return self.store.write(task, variables, seconds=seconds, backend=self.evaluator.backend, attempt=attempt)
         except NearfieldError as error:
             return Failure(task, str(error), traceback.format_exc())
         except Exception as error:

@@ -76,9 +76,7 @@ class Scenario(BaseModel, ABC):
 def require_field(scenario: type[Scenario], name: str) -> None:
     """Refuse a name that is no field of the scenario, suggesting the nearest one."""
     if name not in scenario.model_fields:
-        raise InputError(
-            f"{scenario.__name__} has no field {name!r}; {suggestion(name, list(scenario.model_fields))}"
-        )
+        raise InputError(f"{scenario.__name__} has no field {name!r}; {suggestion(name, list(scenario.model_fields))}")
 
 
 def suggestion(given: str, known: list[str]) -> str:

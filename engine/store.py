@@ -50,9 +50,7 @@ class Store:
             attributes = dict(self.group.attrs)
             assert attributes["nearfield_format"] == FORMAT
         except (FileNotFoundError, KeyError, AssertionError, ValueError):
-            raise StoreError(
-                f"{self.path} is not a nearfield store of format {FORMAT}: choose another path"
-            ) from None
+            raise StoreError(f"{self.path} is not a nearfield store of format {FORMAT}: choose another path") from None
         self.attributes: dict[str, Any] = attributes
         self._arrays: dict[str, zarr.Array] = {}
 
@@ -106,7 +104,7 @@ class Store:
         given = sweep.definition()
         differences = [
             f"{key.removeprefix('scenario.')} (stored {stored.get(key, 'nothing')}, given {given.get(key, 'nothing')})"
-            for key in sorted(stored.keys() | given.keys())
+            for key in sorted(stored.keys() | given.keys(), key=lambda key: key.removeprefix("scenario."))
             if stored.get(key) != given.get(key)
         ]
         raise StoreError(
@@ -114,9 +112,10 @@ class Store:
         )
 
     def grow(self, realizations: int) -> None:
-        """Raise the budget. Metadata only: no worker may be running."""
-        if realizations <= self.sweep.realizations:
+        """Raise the budget. Metadata only: no worker may be running. Finishes what a killed driver began."""
+        if realizations <= self.sweep.realizations and self.is_consolidated():
             return
+        realizations = max(realizations, self.sweep.realizations)
         position = len(self.sweep.axes)
         with _reported(f"cannot grow the store {self.path}"):
             for name in (*self.variable_names(), COMPLETE):
@@ -131,6 +130,10 @@ class Store:
         self._arrays.clear()
         del self.sweep
 
+    def is_consolidated(self) -> bool:
+        """False where a driver was killed while it grew the store."""
+        return "consolidated_metadata" in json.loads((self.path / "zarr.json").read_text())
+
     def chunk_of(self, task: Task) -> tuple[Any, ...]:
         """The region of a variable that a task owns; refuses one that is not exactly a chunk."""
         chunk, total = self.sweep.chunk_size, self.sweep.realizations
@@ -138,9 +141,7 @@ class Store:
             raise StoreError(f"{task} is no chunk of {chunk} of {total} realizations: nothing was written")
         return (*(slice(i, i + 1) for i in task.point), slice(task.start, task.stop))
 
-    def write(
-        self, task: Task, variables: Variables, *, seconds: float, backend: Backend, attempt: int
-    ) -> Receipt:
+    def write(self, task: Task, variables: Variables, *, seconds: float, backend: Backend, attempt: int) -> Receipt:
         """Store a task's chunks and then its receipt. Raises if an earlier receipt disagrees."""
         region = self.chunk_of(task)
         leading = (1,) * len(task.point)
@@ -344,7 +345,9 @@ def _check_names(sweep: Sweep, variables: Variables) -> None:
     taken = {*sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER}
     for name, (dims, _, _) in variables.items():
         if name in taken:
-            raise InputError(f"variable {name!r} has the name of an axis, a coordinate or a part of the store: rename it")
+            raise InputError(
+                f"variable {name!r} has the name of an axis, a coordinate or a part of the store: rename it"
+            )
         if tuple(dims[:1]) != ("realization",):
             raise InputError(f"variable {name!r} has the dimensions {dims}, needed 'realization' first")
 
@@ -359,10 +362,11 @@ def _check_sizes(sweep: Sweep, variables: Variables) -> None:
             f"a chunk of {sweep.chunk_size} realizations of {name} holds {largest / 2**20:.0f} MiB, at most "
             f"{_LARGEST_CHUNK_BYTES // 2**20} are stored in one object: choose a smaller chunk"
         )
-    if n_objects > _MANY_OBJECTS and sum(sizes.values()) / len(sizes) < _SMALL_CHUNK_BYTES:
+    mean_bytes = sum(sizes.values()) / len(sizes)
+    if n_objects > _MANY_OBJECTS and mean_bytes < _SMALL_CHUNK_BYTES:
         raise InputError(
-            f"{n_objects} objects of {sum(sizes.values()) / len(sizes) / 1024:.1f} KiB on average are too many and "
-            f"too small: choose a larger chunk than {sweep.chunk_size} realizations"
+            f"{n_objects} objects of {mean_bytes:.0f} bytes on average are too many and too small: choose a larger "
+            f"chunk than {sweep.chunk_size} realizations"
         )
 
 

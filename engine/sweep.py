@@ -58,9 +58,7 @@ class Sweep:
         object.__setattr__(self, "axes", MappingProxyType(axes))
         chunk = self.chunk if self.chunk is not None else self._default_chunk()
         if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1 or chunk % self.block:
-            raise InputError(
-                f"chunk: given {chunk!r}, needed a multiple of the block of {self.block} realizations"
-            )
+            raise InputError(f"chunk: given {chunk!r}, needed a multiple of the block of {self.block} realizations")
         object.__setattr__(self, "chunk", chunk)
         for index in itertools.product(*(range(length) for length in self.shape)):
             self.at(index)  # every combination must be a valid scenario

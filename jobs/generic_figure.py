@@ -36,7 +36,9 @@ def means_against_first_axis(results: xarray.Dataset) -> Any:
             x = x if x.dtype.kind in "iuf" else np.array([str(value) for value in x])
             mean = np.atleast_1d(line["mean"].values)
             low, high = log_interval(mean, np.atleast_1d(line["standard_error"].values))
-            values = (summary[dim].values[k] if dim in summary.coords else k for dim, k in zip(rest, indices, strict=True))
+            values = (
+                summary[dim].values[k] if dim in summary.coords else k for dim, k in zip(rest, indices, strict=True)
+            )
             label = ", ".join(f"{dim} {value}" for dim, value in zip(rest, values, strict=True))
             colour = colormaps["viridis"](0.9 * i / max(1, len(combinations) - 1))
             panel.plot(x, mean, "o-", ms=3, color=colour, label=label)

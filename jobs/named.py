@@ -11,7 +11,7 @@ from engine.scenario import require_field, suggestion
 
 def named_sweeps() -> dict[str, Sweep]:
     """Every sweep of the package `scenarios`, by its name."""
-    found = {}
+    found: dict[str, Sweep] = {}
     for module in pkgutil.iter_modules(scenarios.__path__):
         contents = vars(importlib.import_module(f"scenarios.{module.name}"))
         found |= {value.name: value for value in contents.values() if isinstance(value, Sweep)}
@@ -31,7 +31,9 @@ def find(name: str) -> Sweep:
     except ModuleNotFoundError as error:
         if error.name != module_name:
             raise InputError(f"cannot import {module_name!r}: {error}") from None
-        raise InputError(f"no sweep named {name!r} and no module {module_name!r}; {suggestion(name, list(known))}") from None
+        raise InputError(
+            f"no sweep named {name!r} and no module {module_name!r}; {suggestion(name, list(known))}"
+        ) from None
     except Exception as error:
         raise InputError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from None
     sweep = vars(module).get(attribute)

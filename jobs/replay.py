@@ -20,7 +20,7 @@ def command(
     ] = [],  # noqa: B006  typer copies it
 ) -> None:
     """Every draw, intermediate and result of one realization, compared bit for bit with the store."""
-    dataset = engine.replay(path, index, **named.point(point))  # type: ignore[arg-type]
+    dataset = engine.replay(path, index, **named.point(point))
     for name, variable in dataset.data_vars.items():
         unit = variable.attrs.get("units", "")
         dims = f"[{', '.join(map(str, variable.dims))}]" if variable.dims else ""
@@ -32,5 +32,3 @@ def command(
         "differs": "the stored values DIFFER: was the store computed on another platform?",
     }
     print(verdict[dataset.attrs["stored"]])
-
-

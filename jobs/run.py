@@ -42,9 +42,7 @@ def command(
     base = named.find(name) if name else engine.load_sweep(store)
     if not name and (axis or set_ or seed is not None or chunk is not None):
         raise InputError("--axis, --set, --seed and --chunk describe a new sweep: give its NAME, or leave them out")
-    sweep = named.changed(
-        base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk
-    )
+    sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk)
     if dry_run:
         estimate(sweep, store, backend)
         return

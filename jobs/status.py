@@ -27,12 +27,13 @@ def command(path: StoreArgument) -> None:
     if receipts:
         seconds = np.array([receipt.seconds for receipt in receipts])
         hosts = Counter(f"{receipt.host} ({receipt.device})" for receipt in receipts)
-        print(f"task time    median {np.median(seconds):.3g} s, largest {seconds.max():.3g} s, sum {duration(seconds.sum())}")
+        spread = f"median {np.median(seconds):.3g} s, largest {seconds.max():.3g} s"
+        print(f"task time    {spread}, sum {duration(seconds.sum())}")
         print(f"computed on  {', '.join(f'{name}: {count} tasks' for name, count in hosts.most_common(5))}")
         print(f"attempts     {sum(receipt.attempt > 1 for receipt in receipts)} tasks needed more than one")
         if pending:
             print(f"left         about {duration(float(seconds.mean()) * len(pending))} of one core's time")
-    commit, _, dirty = store.attributes["commit"].partition("+")
-    versions = json.loads(store.attributes["versions"])
-    print(f"created      {store.attributes['created']} by nearfield {versions['nearfield']}, commit {commit[:12]}{'+' * bool(dirty)}{dirty}")
+    commit, plus, dirty = store.attributes["commit"].partition("+")
+    version = json.loads(store.attributes["versions"])["nearfield"]
+    print(f"created      {store.attributes['created']} by nearfield {version}, commit {commit[:12]}{plus}{dirty}")
     print(f"fingerprint  {store.attributes['fingerprint']}")

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from engine.summary import summarize
 
-
 _WIDTH = 110  # of a file or a pipe, which has none
 
 

@@ -15,7 +15,8 @@ from jobs.options import StoreArgument
 def command(
     path: StoreArgument,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Withdraw damaged chunks, so that the next run computes them again.")
+        bool,
+        typer.Option("--repair", help="Withdraw damaged chunks, so that the next run computes them again."),
     ] = False,
 ) -> None:
     """Read all chunks and receipts; exit code 1 if any is damaged."""

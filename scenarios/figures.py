@@ -38,7 +38,10 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
     powers = results.noise_dbm.values
     colours = {power: colormaps["plasma"](0.85 * i / max(1, len(powers) - 1)) for i, power in enumerate(powers)}
     styles = dict(zip(results.n_snapshots.values, ("-", "--", ":", "-."), strict=False))
-    labels = (("bcrlb_range_m2", "BCRLB of the range (m²)"), ("bcrlb_angle_rad2", "BCRLB of the angle (rad²)"))
+    labels = (
+        ("bcrlb_range_m2", "BCRLB of the range (m²)"),
+        ("bcrlb_angle_rad2", "BCRLB of the angle (rad²)"),
+    )
     for panel, (name, label), variance in zip(panels, labels, variances, strict=True):
         summary = summarize(results[name])
         for power in powers:

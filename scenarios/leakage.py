@@ -12,7 +12,12 @@ from pydantic import Field, field_validator, model_validator
 
 from engine import Scenario, Streams, Sweep
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
-from engine.numerics.information import PriorInformation, bayesian_bound, expected_information, prior_information
+from engine.numerics.information import (
+    PriorInformation,
+    bayesian_bound,
+    expected_information,
+    prior_information,
+)
 from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
 from engine.numerics.noncentral_chi2 import information
 from engine.numerics.quadrature import beta_nodes, nodes_needed
@@ -126,8 +131,16 @@ class LeakageBound(Scenario):
 
     def coordinates(self) -> Variables:
         return {
-            "noise_dbm": (("noise_dbm",), np.asarray(self.noise_dbm), {"units": "dBm", "long_name": "noise power"}),
-            "n_snapshots": (("n_snapshots",), np.asarray(self.n_snapshots), {"long_name": "number of snapshots"}),
+            "noise_dbm": (
+                ("noise_dbm",),
+                np.asarray(self.noise_dbm),
+                {"units": "dBm", "long_name": "noise power"},
+            ),
+            "n_snapshots": (
+                ("n_snapshots",),
+                np.asarray(self.n_snapshots),
+                {"long_name": "number of snapshots"},
+            ),
         }
 
     def draw(self, streams: Streams, size: int) -> Geometry:
