@@ -24,6 +24,9 @@ from engine.sweep import Task
 
 _IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
 _MAX_ATTEMPTS = 3
+_QUIET_SECONDS = 30
+
+_log = logging.getLogger(__name__)
 
 
 class _Worker:
@@ -98,8 +101,13 @@ class _Loop:
         for _ in range(_IN_FLIGHT):
             for actor in self._actors:
                 self._submit(actor)
+        heard = False
         while self._running:
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None)
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None if heard else _QUIET_SECONDS)
+            if not ready:
+                _log.warning("still no result: %s", _free())
+                continue
+            heard = True
             for reference in ready:
                 actor, task, attempt = self._running.pop(reference)
                 try:
@@ -138,6 +146,14 @@ class _Loop:
     def stop(self) -> None:
         for actor in self._actors:
             ray.kill(actor)
+
+
+def _free() -> str:
+    """What a user waiting for a busy cluster wants to know."""
+    total, free = ray.cluster_resources(), ray.available_resources()
+    return ", ".join(
+        f"{free.get(kind, 0):g} of {total[kind]:g} {kind}s free" for kind in ("CPU", "GPU") if kind in total
+    )
 
 
 @contextmanager

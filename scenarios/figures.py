@@ -33,7 +33,7 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
 
     scenario = LeakageBound.model_validate(json.loads(results.attrs["scenario"]))
     variances = scenario.prior_variance()
-    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(10.5, 4.9), layout="constrained")
     panels = figure.subplots(1, 2)
     powers = results.noise_dbm.values
     colours = {power: colormaps["plasma"](0.85 * i / max(1, len(powers) - 1)) for i, power in enumerate(powers)}
@@ -55,13 +55,13 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
         panel.set(yscale="log", xlabel="number of sensors K", ylabel=label)
         panel.grid(which="major", alpha=0.3)
         panel.margins(x=0.02)
-    entries = [Line2D([], [], color=colours[power], label=f"σ² = {power:g} dBm") for power in powers]
+    entries = [Line2D([], [], color=colours[power], label=f"σ² = {power:g} dBm".replace("-", "−")) for power in powers]
     entries += [Line2D([], [], color="0.2", ls=style, label=f"L = {count}") for count, style in styles.items()]
     entries += [Line2D([], [], color="0.45", lw=1, label="prior variance")]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=9)
     figure.suptitle(
-        f"Mean of {results.sizes['realization']} realizations, 95 % intervals shaded. Leakage {scenario.leakage}, prior "
-        f"information {scenario.prior_information}; above the prior variance the “bound” is none",
+        f"Mean of {results.sizes['realization']} realizations, 95 % intervals shaded; leakage {scenario.leakage}\n"
+        f"Prior information {scenario.prior_information}; above the prior variance the “bound” is none",
         fontsize=10,
     )
     return figure

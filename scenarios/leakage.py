@@ -164,7 +164,8 @@ class LeakageBound(Scenario):
     def prepare(self, xp: Any) -> Simulate:
         array, prior = self.array(), self.prior_information_per_m2()
         low, high = self.user_range_min_m, self.user_range_max_m
-        rule = beta_nodes(low, high, self.prior_alpha, self.prior_beta, n_nodes=nodes_needed(array, low, high))
+        n_nodes = nodes_needed(array, low, high, model=self.leakage)
+        rule = beta_nodes(low, high, self.prior_alpha, self.prior_beta, n_nodes=n_nodes)
         node_range, node_weight = (xp.asarray(part) for part in rule)
         snr = xp.asarray(self.snr())
         snapshots = xp.asarray(np.asarray(self.n_snapshots, dtype=float))

@@ -16,7 +16,7 @@ def beta_nodes(low: float, high: float, alpha: float, beta: float, *, n_nodes: i
     the default scene are good to 1e-5, against 9e-4 for the same rule in d. Returns two arrays (n_nodes,),
     the weights adding up to one.
 
-    >>> d, w = beta_nodes(2.0, 12.0, 2.0, 2.0, n_nodes=16)
+    >>> d, w = beta_nodes(2.0, 12.0, 2.0, 2.0, n_nodes=30)
     >>> round(float(w @ d), 9), round(float(w @ (d - 7) ** 2), 9)
     (7.0, 5.0)
     """
