@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import socket
 import sys
 import traceback
 from collections import deque
@@ -170,16 +171,36 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
     if address is None:
         options |= {"num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
     else:
+        _require_listener(address)
         options["address"] = address
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"cannot reach Ray at {address or 'this machine'}: {reason}; start a cluster with 'ray start --head', "
-            f"or leave --address out"
-        ) from None
+        raise _unreachable(address or "this machine", " ".join(str(error).split())[:300]) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Refuse an address where nothing listens: Ray itself waits for it half a minute, or for ever.
+
+    'auto' is what RAY_ADDRESS says, or else the file that `ray start` leaves, also after its cluster has died.
+    """
+    if address == "auto":
+        note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+        address = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise _unreachable(address or "auto", "no cluster was started here" if not address else "not host:port")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise _unreachable(address, error.strerror or str(error)) from None
+
+
+def _unreachable(address: str, reason: str) -> InputError:
+    return InputError(
+        f"cannot reach Ray at {address}: {reason}; start a cluster with 'ray start --head', or leave --address out"
+    )
