@@ -169,7 +169,8 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         "configure_logging": True,
     }
     if address is None:
-        options |= {"num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
+        # Without 'local', Ray joins whatever cluster this machine has, or waits for ever for one that has died.
+        options |= {"address": "local", "num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
     else:
         _require_listener(address)
         options["address"] = address

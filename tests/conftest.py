@@ -22,6 +22,6 @@ def local_ray(_private_settings: None) -> Iterator[None]:
     """A Ray of seven workers, whatever the machine has; runs inside use it."""
     import ray
 
-    ray.init(num_cpus=7, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init("local", num_cpus=7, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
