@@ -32,12 +32,13 @@ def backend(name: str) -> Backend:
         raise InputError(f"backend: given {name!r}, needed 'cpu' or 'gpu'")
     try:
         import cupy
+        from array_api_compat import cupy as xp
     except ImportError:
         raise InputError("backend 'gpu' needs CuPy: pip install 'nearfield[gpu]', or use 'cpu'") from None
     if not cupy.is_available():
         raise InputError("backend 'gpu' needs a CUDA GPU, and CuPy sees none here: use 'cpu'")
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-    return Backend("gpu", cupy, cupy.asnumpy, properties["name"].decode())
+    return Backend("gpu", xp, cupy.asnumpy, properties["name"].decode())
 
 
 @functools.cache

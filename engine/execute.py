@@ -163,6 +163,8 @@ def iterate(
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers: given {workers}, needed at least 1")
+    if run_serially and (workers is not None or address is not None):
+        raise InputError("a serial run has no workers and no address: leave out either 'serial' or these")
     on = backend(backend_name)
     with threadpool_limits(1):
         store = create_or_open(path, sweep, Evaluator(sweep, on).block, on)
@@ -201,7 +203,7 @@ class _Tally:
         self.sweep = sweep
         self.failures: list[Failure] = []
         self._stored = {(receipt.point, receipt.start): receipt for receipt in stored}
-        self._whole = {key: self._is_whole(receipt) for key, receipt in self._stored.items()}
+        self._tasks_done = sum(map(self._is_whole, stored))
         self._realizations = sum(receipt.stop - receipt.start for receipt in stored)
         self._started = time.monotonic()
         self._first: tuple[float, int] | None = None
@@ -213,7 +215,7 @@ class _Tally:
         shorter = self._stored.get((result.point, result.start))
         self._realizations += result.stop - (shorter.stop if shorter else result.start)
         self._stored[result.point, result.start] = result
-        self._whole[result.point, result.start] = self._is_whole(result)
+        self._tasks_done += self._is_whole(result) - (shorter is not None and self._is_whole(shorter))
         if self._first is None:  # workers took their time to start: the rate is measured from here
             self._first = time.monotonic(), self._realizations
 
@@ -229,7 +231,7 @@ class _Tally:
             seconds_left = left * (now - self._first[0]) / (self._realizations - self._first[1])
         return Progress(
             self.sweep,
-            tasks_done=sum(self._whole.values()),
+            tasks_done=self._tasks_done,
             realizations_done=self._realizations,
             seconds=now - self._started,
             seconds_left=seconds_left,

@@ -35,6 +35,8 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())  # module:attribute names what lies beside the user
     try:
         code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
     except NearfieldError as error:
         code = _failed(str(error), error.exit_code)
         if isinstance(error, TaskError):

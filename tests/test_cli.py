@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,7 @@ NONSENSE = [
     ("run leakage:fig1 --store x --realizations few", "Invalid value for '--realizations'"),
     ("run leakage:fig1 --store x --seed -1", "seed: given -1"),
     ("run leakage:fig1 --store x --chunk 7", "chunk: given 7, needed a multiple of the block"),
+    ("run leakage:fig1 --store x --serial --workers 2", "a serial run has no workers"),
     ("run leakage:fig1 --store x --workers 0", "workers: given 0, needed at least 1"),
     ("run leakage:fig1 --store x --backend tpu", "backend: given 'tpu', needed 'cpu' or 'gpu'"),
     ("run --store toy.zarr --seed 3", "describe a new sweep: give its NAME"),
@@ -91,6 +94,17 @@ def test_a_store_that_is_not_there(
 ) -> None:
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 1
     assert capsys.readouterr().err == "nearfield: no store at x: check the path, or create one with 'nearfield run'\n"
+
+
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there(
+    address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert nearfield("run", "toy:small", "--store", "s", "--address", address, monkeypatch=monkeypatch) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(
+        rf"nearfield: cannot reach Ray at {address}: .*; start a cluster with 'ray start --head'.*", error
+    )
 
 
 def test_list_shows_the_named_sweeps(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +193,23 @@ def test_a_failing_scenario_is_one_line_and_a_file(
     error = capsys.readouterr().err.splitlines()[-2:]
     assert error[0].startswith("nearfield: Troubled raised ZeroDivisionError: the third law (toy.py:")
     assert "Traceback" in Path(error[1].rpartition(" ")[2]).read_text()
+
+
+def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path: Path) -> None:
+    Path("mystudy.py").write_text(
+        "import toy\nsweep = toy.small.replace(scenario=toy.Troubled(trouble='slow'), name='')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{Path(engine.__file__).parent.parent}:{HERE}"}
+    command = [sys.executable, "-m", "jobs", "run", "mystudy:sweep", "--store", "s.zarr", "--serial"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("s.zarr/receipts/*.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "nearfield: stopped; what was finished is kept, the same command continues"
+    assert 0 < int(engine.open_results(tmp_path / "s.zarr").complete.sum()) < 120
 
 
 @pytest.mark.slow
