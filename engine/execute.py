@@ -79,6 +79,7 @@ class TaskRunner:
         threadpool_limits(1)
         on = backend(backend_name)
         self.evaluator, self.store = Evaluator(sweep, on), Store(path)
+        self.store.adopt(sweep)
 
     def __call__(self, task: Task, attempt: int = 1) -> Receipt | Failure:
         started = time.perf_counter()

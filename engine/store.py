@@ -65,6 +65,10 @@ class Store:
             highlights=tuple(stored["highlights"]),
         )
 
+    def adopt(self, sweep: Sweep) -> None:
+        """Take the sweep, known to be the stored one, from the caller: its class need not be importable here."""
+        self.sweep = sweep.replace(realizations=self.attributes["realizations"], chunk=self.attributes["chunk"])
+
     def require_current(self) -> Sweep:
         """The sweep, refused where the scenario's code is no longer what computed the store."""
         if self.sweep.fingerprint() != self.attributes["fingerprint"]:
@@ -94,7 +98,9 @@ class Store:
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
-        return cls(target)
+        store = cls(target)
+        store.adopt(sweep)
+        return store
 
     def require_same(self, sweep: Sweep) -> None:
         """Refuse another sweep than the one stored, naming the fields that differ."""
@@ -116,6 +122,7 @@ class Store:
         if realizations <= self.sweep.realizations and self.is_consolidated():
             return
         realizations = max(realizations, self.sweep.realizations)
+        grown = self.sweep.replace(realizations=realizations)
         position = len(self.sweep.axes)
         with _reported(f"cannot grow the store {self.path}"):
             for name in (*self.variable_names(), COMPLETE):
@@ -128,7 +135,7 @@ class Store:
             _consolidate(self.path)
         self.attributes["realizations"] = realizations
         self._arrays.clear()
-        del self.sweep
+        self.sweep = grown
 
     def is_consolidated(self) -> bool:
         """False where a driver was killed while it grew the store."""
@@ -234,6 +241,7 @@ def create_or_open(path: str | os.PathLike[str], sweep: Sweep, evaluate_block: A
                 f"{target} was computed on the backend {store.attributes['backend']!r}, whose last bits differ from "
                 f"{backend.name!r}: continue with it, or choose another path"
             )
+        store.adopt(sweep)
         store.grow(sweep.realizations)
         return store
     first = (0,) * len(sweep.axes)

@@ -58,7 +58,15 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
     entries = [Line2D([], [], color=colours[power], label=f"σ² = {power:g} dBm".replace("-", "−")) for power in powers]
     entries += [Line2D([], [], color="0.2", ls=style, label=f"L = {count}") for count, style in styles.items()]
     entries += [Line2D([], [], color="0.45", lw=1, label="prior variance")]
-    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=9)
+    figure.legend(
+        handles=entries,
+        loc="outside lower center",
+        ncols=len(entries),
+        frameon=False,
+        fontsize=8,
+        columnspacing=1.4,
+        handlelength=1.8,
+    )
     figure.suptitle(
         f"Mean of {results.sizes['realization']} realizations, 95 % intervals shaded; leakage {scenario.leakage}\n"
         f"Prior information {scenario.prior_information}; above the prior variance the “bound” is none",

@@ -1,5 +1,8 @@
 """The stored numbers depend on the sweep alone: not on workers, order, chunks, interruptions or growth."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +114,31 @@ def test_a_sweep_without_axes(tmp_path: Path) -> None:
     results = engine.run(engine.Sweep(toy.Toy(), realizations=10, block=5), tmp_path / "one.zarr", run_serially=True)
     assert results.power.dims == ("realization", "levels_db")
     assert engine.replay(tmp_path / "one.zarr", 9).attrs["stored"] == "equal"
+
+
+@pytest.mark.slow
+def test_a_scenario_defined_in_a_script_or_notebook_runs(tmp_path: Path) -> None:
+    """Only continuing its store from the store itself needs an importable class."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import engine, toy\n"
+        "class Mine(toy.Toy):\n"
+        "    gain: float = 2.0\n"
+        "sweep = toy.small.replace(scenario=Mine(gain=3.0))\n"
+        "for budget in (20, 40):\n"
+        "    results = engine.run(sweep.replace(realizations=budget), 'm.zarr', workers=1)\n"
+        "assert results.complete.all()\n"
+        "try:\n"
+        "    engine.load_sweep('m.zarr')\n"
+        "except engine.InputError as error:\n"
+        "    assert 'was defined in a script' in str(error)\n"
+        "else:\n"
+        "    raise SystemExit('loaded')\n"
+    )
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": str(Path(engine.__file__).parent.parent)}
+    subprocess.run([sys.executable, script, here], cwd=tmp_path, env=environment, check=True)
 
 
 def test_the_bound_gives_the_same_bits_serially_and_on_two_workers(local_ray: None, tmp_path: Path) -> None:
