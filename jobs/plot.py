@@ -12,7 +12,7 @@ import typer
 import xarray
 
 import engine
-from engine import InputError
+from engine import InputError, Sweep
 from jobs import generic_figure, named
 from jobs.options import StoreArgument
 
@@ -23,35 +23,43 @@ def command(
 ) -> None:
     """The figure that belongs to the store's sweep, or one line per series for a sweep of your own."""
     results = engine.open_results(path)
-    draw(results, figure_of(results), [output])
+    draw_results(results, presented(results), [output])
     print(f"drawn: {output}")
 
 
-def figure_of(results: xarray.Dataset) -> Callable[[xarray.Dataset], Any]:
-    """The named sweep's own figure where the results have its axes, else the generic one."""
+def presented(results: xarray.Dataset) -> Sweep | None:
+    """The named sweep that knows how to present these results: the one they came from, if they have its axes."""
     try:
         sweep = named.find(results.attrs["name"])
     except InputError:  # the study's module is not at hand: its numbers still are
-        return generic_figure.means_against_first_axis
-    if sweep.figure is None or list(sweep.axes) != list(json.loads(results.attrs["axes"])):
-        return generic_figure.means_against_first_axis
-    return sweep.figure
+        return None
+    return sweep if list(sweep.axes) == list(json.loads(results.attrs["axes"])) else None
 
 
-def draw(results: xarray.Dataset, figure: Callable[[xarray.Dataset], Any], outputs: list[Path]) -> None:
-    """Write a figure of the results to every file, in the format of its ending."""
+def draw_results(results: xarray.Dataset, sweep: Sweep | None, outputs: list[Path]) -> None:
+    """Write the sweep's figure of the results to every file, or one line per series if it has none."""
+    own = sweep.figure if sweep else None
+    write_figure(lambda: (own or generic_figure.means_against_first_axis)(results), outputs)
+
+
+def write_figure(figure: Callable[[], Any], outputs: list[Path]) -> None:
+    """Draw a figure into every file, in the format of its ending."""
     for output in outputs:
         if output.suffix not in (".png", ".svg", ".pdf"):
             raise InputError(f"output: given {str(output)!r}, needed a file ending in .png, .svg or .pdf")
-    try:
-        import matplotlib
-
-        matplotlib.use("agg")
-    except ImportError:
-        raise InputError("figures need matplotlib: pip install 'nearfield[plot]'") from None
-    drawn = figure(results)
+    require_matplotlib()
+    drawn = figure()
     for output in outputs:
         try:
             drawn.savefig(output, dpi=200)
         except OSError as error:
             raise InputError(f"cannot write {output}: {error.strerror}") from None
+
+
+def require_matplotlib() -> None:
+    """One line for who lacks the extra, before a long run rather than after it."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise InputError("figures need matplotlib: pip install 'nearfield[plot]'") from None
+    matplotlib.use("agg")

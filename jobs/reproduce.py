@@ -12,9 +12,9 @@ from rich.console import Console
 
 import engine
 from jobs import named, options
-from jobs.plot import draw, figure_of
+from jobs.plot import draw_results, presented, require_matplotlib
 from jobs.progress import watch
-from jobs.tables import print_tables
+from jobs.tables import print_report, print_tables
 
 
 def command(
@@ -31,6 +31,7 @@ def command(
     backend: options.BackendOption = "cpu",
 ) -> None:
     """Run a named sweep, or resume it; print its table; draw its figure as PNG and SVG."""
+    require_matplotlib()
     base = named.find(name)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed)
     path = store or named.default_store(base, sweep)
@@ -44,9 +45,13 @@ def command(
         backend_name=backend,
     )
     results = engine.open_results(path).load()
-    print_tables(results, sweep.highlights)
+    own = presented(results)
+    if own and own.report:
+        print_report(own.report(results))
+    else:
+        print_tables(results, sweep.highlights)
     pictures = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
-    draw(results, figure_of(results), pictures)
+    draw_results(results, own, pictures)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"results  {path}    (engine.open_results({str(path)!r}))")
     console.print(f"figure   {pictures[0]} and {pictures[1].name}")

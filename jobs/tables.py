@@ -10,15 +10,31 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.summary import summarize
+from engine.sweep import TextTable
 
-_WIDTH = 110  # of a file or a pipe, which has none
+_WIDTH = 130  # of a file or a pipe, which has none
+
+
+def print_report(tables: list[TextTable]) -> None:
+    """The tables of a sweep that has its own."""
+    console = _console()
+    for text in tables:
+        table = Table(title=text.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        for heading in text.headings:
+            table.add_column(heading, overflow="fold")
+        for row in text.rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
 
 
 def print_tables(results: xarray.Dataset, names: tuple[str, ...]) -> None:
     """One table for each variable and value of its last dimension: rows the first axis, columns the next one."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = _console()
     for name in names or tuple(map(str, results.data_vars)):
         if name in results and "realization" in results[name].dims and results[name].dtype.kind == "f":
             for table in _tables(results[name]):
