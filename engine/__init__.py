@@ -37,6 +37,7 @@ __all__ = [
     "open_results",
     "replay",
     "run",
+    "summarize",
 ]
 
 
@@ -69,6 +70,13 @@ def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     from engine import results
 
     return results.load_sweep(path)
+
+
+def summarize(variable: "xarray.DataArray") -> "xarray.Dataset":
+    """Mean, standard error and count over the realizations of a stored variable. See `engine.summary.summarize`."""
+    from engine import summary
+
+    return summary.summarize(variable)
 
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> "xarray.Dataset":

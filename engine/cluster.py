@@ -2,6 +2,10 @@
 
 import logging
 import os
+import pickle
+import socket
+import sys
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,22 +17,35 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is import
 import ray
 from ray.exceptions import RayActorError
 
-from engine.errors import InputError, StoreError, WorkerError
+from engine.errors import InputError, NearfieldError, StoreError, WorkerError
 from engine.execute import Failure, TaskRunner
 from engine.receipts import Receipt
 from engine.store import Store
-from engine.sweep import Sweep, Task
+from engine.sweep import Task
 
 _IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
 _MAX_ATTEMPTS = 3
-_ACTOR_START_SECONDS = 120
+_QUIET_SECONDS = 30
+
+_log = logging.getLogger(__name__)
 
 
 class _Worker:
-    def __init__(self, sweep: Sweep, path: str, backend_name: str) -> None:
-        self._run = TaskRunner(sweep, Path(path), backend_name)
+    """An actor. It is made from bytes and unpacks them at its first task, so that what goes wrong can be told."""
+
+    def __init__(self, search_path: list[str], sweep: bytes, path: str, backend_name: str) -> None:
+        sys.path.extend(entry for entry in search_path if entry not in sys.path)
+        self._arguments = sweep, path, backend_name
+        self._run: TaskRunner | None = None
 
     def run(self, task: Task, attempt: int) -> Receipt | Failure:
+        if self._run is None:
+            try:
+                sweep, path, backend_name = self._arguments
+                self._run = TaskRunner(pickle.loads(sweep), Path(path), backend_name)
+            except Exception as error:
+                message = str(error) if isinstance(error, NearfieldError) else f"{type(error).__name__}: {error}"
+                return Failure(task, f"a worker could not start: {message}", traceback.format_exc())
         return self._run(task, attempt)
 
 
@@ -45,8 +62,6 @@ def run(
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.
     """
-    if workers is not None and workers < 1:
-        raise InputError(f"workers: given {workers}, needed at least 1")
     with _connected(address, workers):
         nodes = [node for node in ray.nodes() if node["Alive"]]
         if len(nodes) > 1 and not shared_storage:
@@ -74,7 +89,8 @@ class _Loop:
     def __init__(self, store: Store, backend_name: str, tasks: list[Task], count: int) -> None:
         resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(_Worker)
-        self._arguments = (ray.put(store.sweep), str(store.path.absolute()), backend_name)
+        sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
+        self._arguments = (sys.path, sweep, str(store.path.absolute()), backend_name)
         self._waiting = deque((task, 1) for task in tasks)
         self._running: dict[Any, tuple[Any, Task, int]] = {}
         self._actors = [self._start() for _ in range(count)]
@@ -86,8 +102,13 @@ class _Loop:
         for _ in range(_IN_FLIGHT):
             for actor in self._actors:
                 self._submit(actor)
+        heard = False
         while self._running:
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None)
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None if heard else _QUIET_SECONDS)
+            if not ready:
+                _log.warning("still no result: %s", _free())
+                continue
+            heard = True
             for reference in ready:
                 actor, task, attempt = self._running.pop(reference)
                 try:
@@ -128,27 +149,59 @@ class _Loop:
             ray.kill(actor)
 
 
+def _free() -> str:
+    """What a user waiting for a busy cluster wants to know."""
+    total, free = ray.cluster_resources(), ray.available_resources()
+    return ", ".join(
+        f"{free.get(kind, 0):g} of {total[kind]:g} {kind}s free" for kind in ("CPU", "GPU") if kind in total
+    )
+
+
 @contextmanager
 def _connected(address: str | None, workers: int | None) -> Iterator[None]:
     """A Ray connection: the caller's own if there is one, else one that is ended afterwards."""
     if ray.is_initialized():
         yield
         return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": True,
+    }
     if address is None:
-        cores = len(os.sched_getaffinity(0))
-        options |= {"num_cpus": workers or cores, "include_dashboard": False}
+        # Without 'local', Ray joins whatever cluster this machine has, or waits for ever for one that has died.
+        options |= {"address": "local", "num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
     else:
+        _require_listener(address)
         options["address"] = address
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"cannot reach Ray at {address or 'this machine'}: {reason}; start a cluster with 'ray start --head', "
-            f"or leave --address out"
-        ) from None
+        raise _unreachable(address or "this machine", " ".join(str(error).split())[:300]) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Refuse an address where nothing listens: Ray itself waits for it half a minute, or for ever.
+
+    'auto' is what RAY_ADDRESS says, or else the file that `ray start` leaves, also after its cluster has died.
+    """
+    if address == "auto":
+        note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+        address = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise _unreachable(address or "auto", "no cluster was started here" if not address else "not host:port")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise _unreachable(address, error.strerror or str(error)) from None
+
+
+def _unreachable(address: str, reason: str) -> InputError:
+    return InputError(
+        f"cannot reach Ray at {address}: {reason}; start a cluster with 'ray start --head', or leave --address out"
+    )

@@ -7,13 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.backend import Backend, backend
-from engine.errors import NearfieldError, TaskError
+from engine.errors import InputError, NearfieldError, TaskError
 from engine.moments import Moments
 from engine.receipts import Receipt
 from engine.scenario import Simulate, Variables
@@ -55,7 +54,11 @@ class Evaluator:
         size = self.sweep.block
         blocks = [self.block(task.point, number) for number in range(task.start // size, -(-task.stop // size))]
         return {
-            name: (dims, np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start], attributes)
+            name: (
+                dims,
+                np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start],
+                attributes,
+            )
             for name, (dims, _, attributes) in blocks[0].items()
         }
 
@@ -76,15 +79,14 @@ class TaskRunner:
         threadpool_limits(1)
         on = backend(backend_name)
         self.evaluator, self.store = Evaluator(sweep, on), Store(path)
+        self.store.adopt(sweep)
 
     def __call__(self, task: Task, attempt: int = 1) -> Receipt | Failure:
         started = time.perf_counter()
         try:
             variables = self.evaluator.task(task)
             seconds = time.perf_counter() - started
-            return self.store.write(
-                task, variables, seconds=seconds, backend=self.evaluator.backend, attempt=attempt
-            )
+            return self.store.write(task, variables, seconds=seconds, backend=self.evaluator.backend, attempt=attempt)
         except NearfieldError as error:
             return Failure(task, str(error), traceback.format_exc())
         except Exception as error:
@@ -160,6 +162,10 @@ def iterate(
     max_failures: tasks that may raise before the run stops; they are listed in the reports.
     Raises TaskError when a scenario raised, StoreError for a store that cannot be used.
     """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: given {workers}, needed at least 1")
+    if run_serially and (workers is not None or address is not None):
+        raise InputError("a serial run has no workers and no address: leave out either 'serial' or these")
     on = backend(backend_name)
     with threadpool_limits(1):
         store = create_or_open(path, sweep, Evaluator(sweep, on).block, on)
@@ -198,9 +204,10 @@ class _Tally:
         self.sweep = sweep
         self.failures: list[Failure] = []
         self._stored = {(receipt.point, receipt.start): receipt for receipt in stored}
+        self._tasks_done = sum(map(self._is_whole, stored))
         self._realizations = sum(receipt.stop - receipt.start for receipt in stored)
-        self._before = self._realizations
         self._started = time.monotonic()
+        self._first: tuple[float, int] | None = None
 
     def add(self, result: Receipt | Failure) -> None:
         if isinstance(result, Failure):
@@ -209,17 +216,26 @@ class _Tally:
         shorter = self._stored.get((result.point, result.start))
         self._realizations += result.stop - (shorter.stop if shorter else result.start)
         self._stored[result.point, result.start] = result
+        self._tasks_done += self._is_whole(result) - (shorter is not None and self._is_whole(shorter))
+        if self._first is None:  # workers took their time to start: the rate is measured from here
+            self._first = time.monotonic(), self._realizations
+
+    def _is_whole(self, receipt: Receipt) -> bool:
+        """Not cut short by a smaller budget than today's."""
+        return receipt.stop >= min(receipt.start + self.sweep.chunk_size, self.sweep.realizations)
 
     def report(self, latest: Receipt | Failure | None) -> Progress:
-        seconds = time.monotonic() - self._started
-        computed = self._realizations - self._before
-        total = self.sweep.n_points * self.sweep.realizations
+        now = time.monotonic()
+        left = self.sweep.n_points * self.sweep.realizations - self._realizations
+        seconds_left = None
+        if self._first is not None and self._realizations > self._first[1]:
+            seconds_left = left * (now - self._first[0]) / (self._realizations - self._first[1])
         return Progress(
             self.sweep,
-            tasks_done=len(self._stored),
+            tasks_done=self._tasks_done,
             realizations_done=self._realizations,
-            seconds=seconds,
-            seconds_left=seconds * (total - self._realizations) / computed if computed else None,
+            seconds=now - self._started,
+            seconds_left=seconds_left,
             failures=tuple(self.failures),
             receipt=latest if isinstance(latest, Receipt) else None,
             _stored=self._stored,

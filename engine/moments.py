@@ -1,11 +1,13 @@
 """Mean and variance from parts, merged without a second pass over the data."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 
-class Moments(NamedTuple):
+@dataclass(frozen=True)
+class Moments:
     """Count, mean and sum of squared deviations over realizations, of the finite values of each component.
 
     Merging follows Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
@@ -42,7 +44,7 @@ class Moments(NamedTuple):
         return np.where(enough, np.sqrt(variance / np.maximum(self.count, 1)), np.inf)
 
     def to_json(self) -> list[Any]:
-        return [part.tolist() for part in self]
+        return [part.tolist() for part in (self.count, self.mean, self.squares)]
 
     @classmethod
     def from_json(cls, parts: list[Any]) -> "Moments":

@@ -19,7 +19,7 @@ from engine.backend import backend
 from engine.errors import InputError, StoreError
 from engine.execute import Evaluator
 from engine.receipts import Receipt
-from engine.scenario import suggestion
+from engine.scenario import Variable, suggestion
 from engine.store import COMPLETE, Store, chunk_key
 from engine.sweep import Sweep
 
@@ -27,9 +27,7 @@ from engine.sweep import Sweep
 class _CheckedStore(WrapperStore[LocalStore]):
     """Names the chunk that fails its checksum, which the codec's own error does not."""
 
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         value = await self._store.get(key, prototype, byte_range)
         if value is not None and byte_range is None and "/c/" in key and not _intact(value.to_bytes()):
             raise StoreError(
@@ -50,13 +48,14 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from.
     Raises StoreError, also later when a damaged chunk is read.
     """
-    Store(path, mode="r")
+    if not Store(path, mode="r").is_consolidated():
+        raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
     return xarray.open_zarr(_CheckedStore(LocalStore(Path(path), read_only=True)), consolidated=True)
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a store holds."""
-    return Store(path, mode="r").sweep
+    return Store(path, mode="r").require_current()
 
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> xarray.Dataset:
@@ -69,7 +68,7 @@ def replay(path: str | os.PathLike[str], index: int, **point: Any) -> xarray.Dat
     Raises InputError for a realization, point or value that the store does not have.
     """
     store = Store(path, mode="r")
-    sweep = store.sweep
+    sweep = store.require_current()
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < sweep.realizations:
         raise InputError(f"index: given {index!r}, needed a realization from 0 to {sweep.realizations - 1}")
     at = _point(sweep, {name: value for name, value in point.items() if name in sweep.axes})
@@ -77,25 +76,29 @@ def replay(path: str | os.PathLike[str], index: int, **point: Any) -> xarray.Dat
     on = backend(store.attributes["backend"])
     with threadpool_limits(1):
         variables = Evaluator(sweep, on).block(at, number, intermediates=True)
+    coordinates = {
+        name: (dims, values, dict(attributes))
+        for name, (dims, values, attributes) in sweep.scenario.coordinates().items()
+    }
+    recomputed = {name: variables[name][1][within] for name in store.variable_names()}
     dataset = xarray.Dataset(
-        {
-            name: (dims[1:], values[within], dict(attributes))
-            if dims[:1] == ("realization",)
-            else (dims, values, dict(attributes))
-            for name, (dims, values, attributes) in variables.items()
-        },
-        coords={
-            **{name: (dims, values, attributes) for name, (dims, values, attributes) in sweep.scenario.coordinates().items()},
-            **sweep.values(at),
-            "realization": index,
-        },
+        {name: _of_one(variable, within) for name, variable in variables.items()},
+        coords={**coordinates, **sweep.values(at), "realization": index},
         attrs={
             "scenario": sweep.at(at).model_dump_json(),
             "seed": sweep.seed,
-            "stored": _compared(store, at, index, {name: variables[name][1][within] for name in store.variable_names()}),
+            "stored": _compared(store, at, index, recomputed),
         },
-    )  # fmt: skip
+    )
     return _selected(dataset, {name: value for name, value in point.items() if name not in sweep.axes})
+
+
+def _of_one(variable: Variable, within: int) -> Variable:
+    """One realization of a variable; what has no realizations stays as it is."""
+    dims, values, attributes = variable
+    if dims[:1] != ("realization",):
+        return dims, values, dict(attributes)
+    return dims[1:], values[within], dict(attributes)
 
 
 def _point(sweep: Sweep, given: dict[str, Any]) -> tuple[int, ...]:

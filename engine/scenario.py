@@ -76,9 +76,7 @@ class Scenario(BaseModel, ABC):
 def require_field(scenario: type[Scenario], name: str) -> None:
     """Refuse a name that is no field of the scenario, suggesting the nearest one."""
     if name not in scenario.model_fields:
-        raise InputError(
-            f"{scenario.__name__} has no field {name!r}; {suggestion(name, list(scenario.model_fields))}"
-        )
+        raise InputError(f"{scenario.__name__} has no field {name!r}; {suggestion(name, list(scenario.model_fields))}")
 
 
 def suggestion(given: str, known: list[str]) -> str:
@@ -89,18 +87,18 @@ def suggestion(given: str, known: list[str]) -> str:
 
 def one_line(error: ValidationError) -> str:
     """Pydantic's report as one line: field, what is wrong, what was given."""
-    parts = []
+    first: dict[str, str] = {}  # one complaint a field: pydantic follows a bad element with its tuple's length
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"])
+        field = str(item["loc"][0]) if item["loc"] else ""
         text = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{field}: {text} (given {item['input']!r})" if field else text)
-    return "; ".join(parts)
+        first.setdefault(field, f"{field}: {text} (given {item['input']!r})" if field else text)
+    return "; ".join(first.values())
 
 
 def units(name: str) -> str | None:
     """The unit that a name ends with, None without one.
 
-    >>> units("noise_dbm"), units("n_sensors")
-    ('dBm', None)
+    >>> units("carrier_hz"), units("n_elements")
+    ('Hz', None)
     """
     return _UNITS.get(name.rpartition("_")[2]) if "_" in name else None

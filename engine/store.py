@@ -9,6 +9,8 @@ The driver alone writes metadata. A worker writes exactly the chunks that its ta
 write one object. Arrays have the length of the budget; growing the budget changes metadata only.
 """
 
+import functools
+import json
 import os
 import shutil
 import tempfile
@@ -48,12 +50,34 @@ class Store:
             attributes = dict(self.group.attrs)
             assert attributes["nearfield_format"] == FORMAT
         except (FileNotFoundError, KeyError, AssertionError, ValueError):
-            raise StoreError(
-                f"{self.path} is not a nearfield store of format {FORMAT}: choose another path"
-            ) from None
+            raise StoreError(f"{self.path} is not a nearfield store of format {FORMAT}: choose another path") from None
         self.attributes: dict[str, Any] = attributes
-        self.sweep = _sweep_from(attributes)
         self._arrays: dict[str, zarr.Array] = {}
+
+    @functools.cached_property
+    def sweep(self) -> Sweep:
+        """What the store holds. Needs the scenario's class; reading the results does not."""
+        stored = self.attributes
+        return Sweep(
+            scenario_from(stored["scenario_class"], json.loads(stored["scenario"])),
+            {name: tuple(values) for name, values in json.loads(stored["axes"]).items()},
+            **{key: stored[key] for key in ("realizations", "seed", "block", "chunk", "name", "about")},
+            highlights=tuple(stored["highlights"]),
+        )
+
+    def adopt(self, sweep: Sweep) -> None:
+        """Take the sweep, known to be the stored one, from the caller: its class need not be importable here."""
+        self.sweep = sweep.replace(realizations=self.attributes["realizations"], chunk=self.attributes["chunk"])
+
+    def require_current(self) -> Sweep:
+        """The sweep, refused where the scenario's code is no longer what computed the store."""
+        if self.sweep.fingerprint() != self.attributes["fingerprint"]:
+            raise StoreError(
+                f"{self.path} was computed by version {self.attributes['code_version']} of "
+                f"{self.attributes['scenario_class']}, which is now version {type(self.sweep.scenario).code_version}: "
+                f"check out the commit {self.attributes['commit']}, or choose another path"
+            )
+        return self.sweep
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], sweep: Sweep, variables: Variables, backend: Backend) -> "Store":
@@ -62,6 +86,7 @@ class Store:
         The store appears at `path` in one rename, whole.
         """
         target = Path(path)
+        _check_names(sweep, variables)
         _check_sizes(sweep, variables)
         with _reported(f"cannot create the store {target}"):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,16 +98,19 @@ class Store:
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
-        return cls(target)
+        store = cls(target)
+        store.adopt(sweep)
+        return store
 
     def require_same(self, sweep: Sweep) -> None:
         """Refuse another sweep than the one stored, naming the fields that differ."""
         if sweep.fingerprint() == self.attributes["fingerprint"]:
             return
-        stored, given = self.sweep.definition(), sweep.definition()
+        stored = {**self.sweep.definition(), "code_version": self.attributes["code_version"]}
+        given = sweep.definition()
         differences = [
             f"{key.removeprefix('scenario.')} (stored {stored.get(key, 'nothing')}, given {given.get(key, 'nothing')})"
-            for key in sorted(stored.keys() | given.keys())
+            for key in sorted(stored.keys() | given.keys(), key=lambda key: key.removeprefix("scenario."))
             if stored.get(key) != given.get(key)
         ]
         raise StoreError(
@@ -90,9 +118,11 @@ class Store:
         )
 
     def grow(self, realizations: int) -> None:
-        """Raise the budget. Metadata only: no worker may be running."""
-        if realizations <= self.sweep.realizations:
+        """Raise the budget. Metadata only: no worker may be running. Finishes what a killed driver began."""
+        if realizations <= self.sweep.realizations and self.is_consolidated():
             return
+        realizations = max(realizations, self.sweep.realizations)
+        grown = self.sweep.replace(realizations=realizations)
         position = len(self.sweep.axes)
         with _reported(f"cannot grow the store {self.path}"):
             for name in (*self.variable_names(), COMPLETE):
@@ -103,7 +133,13 @@ class Store:
             numbers[:] = np.arange(realizations)
             self.group.attrs["realizations"] = realizations
             _consolidate(self.path)
-        self.__init__(self.path)  # type: ignore[misc]
+        self.attributes["realizations"] = realizations
+        self._arrays.clear()
+        self.sweep = grown
+
+    def is_consolidated(self) -> bool:
+        """False where a driver was killed while it grew the store."""
+        return "consolidated_metadata" in json.loads((self.path / "zarr.json").read_text())
 
     def chunk_of(self, task: Task) -> tuple[Any, ...]:
         """The region of a variable that a task owns; refuses one that is not exactly a chunk."""
@@ -112,9 +148,7 @@ class Store:
             raise StoreError(f"{task} is no chunk of {chunk} of {total} realizations: nothing was written")
         return (*(slice(i, i + 1) for i in task.point), slice(task.start, task.stop))
 
-    def write(
-        self, task: Task, variables: Variables, *, seconds: float, backend: Backend, attempt: int
-    ) -> Receipt:
+    def write(self, task: Task, variables: Variables, *, seconds: float, backend: Backend, attempt: int) -> Receipt:
         """Store a task's chunks and then its receipt. Raises if an earlier receipt disagrees."""
         region = self.chunk_of(task)
         leading = (1,) * len(task.point)
@@ -207,6 +241,7 @@ def create_or_open(path: str | os.PathLike[str], sweep: Sweep, evaluate_block: A
                 f"{target} was computed on the backend {store.attributes['backend']!r}, whose last bits differ from "
                 f"{backend.name!r}: continue with it, or choose another path"
             )
+        store.adopt(sweep)
         store.grow(sweep.realizations)
         return store
     first = (0,) * len(sweep.axes)
@@ -233,20 +268,6 @@ def _require_same_layout(
             )
 
 
-def _sweep_from(attributes: Mapping[str, Any]) -> Sweep:
-    scenario = scenario_from(attributes["scenario_class"], attributes["scenario"])
-    sweep = Sweep(
-        scenario,
-        {name: tuple(values) for name, values in attributes["axes"].items()},
-        **{key: attributes[key] for key in ("realizations", "seed", "block", "chunk", "name", "about")},
-    )
-    if sweep.fingerprint() != attributes["fingerprint"] and (
-        type(scenario).code_version == attributes["code_version"]
-    ):
-        raise StoreError("the store's description and its fingerprint disagree: its metadata were changed by hand")
-    return sweep
-
-
 def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Backend) -> None:
     kind = type(sweep.scenario)
     group = zarr.create_group(
@@ -258,18 +279,19 @@ def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Bac
             "name": sweep.name,
             "about": sweep.about,
             "scenario_class": f"{kind.__module__}:{kind.__qualname__}",
-            "scenario": sweep.scenario.model_dump(mode="json"),
+            "scenario": sweep.scenario.model_dump_json(),
             "code_version": kind.code_version,
-            "axes": {name: list(values) for name, values in sweep.axes.items()},
+            "axes": json.dumps({name: list(values) for name, values in sweep.axes.items()}),
             "realizations": sweep.realizations,
             "seed": sweep.seed,
             "block": sweep.block,
             "chunk": sweep.chunk_size,
             "variables": list(variables),
+            "highlights": list(sweep.highlights),
             "fingerprint": sweep.fingerprint(),
             "backend": backend.name,
             "device": backend.device,
-            "versions": provenance.versions(),
+            "versions": json.dumps(provenance.versions()),
             "commit": provenance.commit(),
             "created": provenance.now(),
         },
@@ -327,6 +349,17 @@ def _create_array(
     )
 
 
+def _check_names(sweep: Sweep, variables: Variables) -> None:
+    taken = {*sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER}
+    for name, (dims, _, _) in variables.items():
+        if name in taken:
+            raise InputError(
+                f"variable {name!r} has the name of an axis, a coordinate or a part of the store: rename it"
+            )
+        if tuple(dims[:1]) != ("realization",):
+            raise InputError(f"variable {name!r} has the dimensions {dims}, needed 'realization' first")
+
+
 def _check_sizes(sweep: Sweep, variables: Variables) -> None:
     """Refuse chunks too large for a worker's memory, and very many small ones, with the numbers."""
     n_objects = len(sweep.tasks()) * (len(variables) + 2)
@@ -337,10 +370,11 @@ def _check_sizes(sweep: Sweep, variables: Variables) -> None:
             f"a chunk of {sweep.chunk_size} realizations of {name} holds {largest / 2**20:.0f} MiB, at most "
             f"{_LARGEST_CHUNK_BYTES // 2**20} are stored in one object: choose a smaller chunk"
         )
-    if n_objects > _MANY_OBJECTS and sum(sizes.values()) / len(sizes) < _SMALL_CHUNK_BYTES:
+    mean_bytes = sum(sizes.values()) / len(sizes)
+    if n_objects > _MANY_OBJECTS and mean_bytes < _SMALL_CHUNK_BYTES:
         raise InputError(
-            f"{n_objects} objects of {sum(sizes.values()) / len(sizes) / 1024:.1f} KiB on average are too many and "
-            f"too small: choose a larger chunk than {sweep.chunk_size} realizations"
+            f"{n_objects} objects of {mean_bytes:.0f} bytes on average are too many and too small: choose a larger "
+            f"chunk than {sweep.chunk_size} realizations"
         )
 
 

@@ -21,7 +21,7 @@ class Streams:
     >>> streams = Streams(seed=7, block=0)
     >>> bool(streams("user").random() == Streams(seed=7, block=0)("user").random())
     True
-    >>> bool(streams("user").random() == streams("sensor").random())
+    >>> bool(streams("user").random() == streams("noise").random())
     False
     """
 

@@ -24,6 +24,14 @@ class Task(NamedTuple):
     stop: int
 
 
+class TextTable(NamedTuple):
+    """A table to print: a title, the columns' headings, and rows of as many texts."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Sweep:
     """Every combination of the axes' values, `realizations` times each.
@@ -32,8 +40,9 @@ class Sweep:
     realizations: the budget per point; it can grow later. seed: of every stream.
     block: realizations drawn and simulated together, part of what defines the numbers.
     chunk: realizations stored together, a multiple of `block`; chosen from the budget if None. It changes no number.
-    name, about, figure: how a named sweep presents itself; `figure` takes the results and returns a
-    matplotlib figure.
+    name, about, highlights, figure, report: how a named sweep presents itself; `highlights` are the variables worth a
+    table of means (all if empty), `figure` takes the results and returns a matplotlib figure, `report` takes them and
+    returns tables of its own instead.
     """
 
     scenario: Scenario
@@ -44,7 +53,9 @@ class Sweep:
     chunk: int | None = None
     name: str = ""
     about: str = ""
+    highlights: tuple[str, ...] = field(default=(), compare=False, repr=False)
     figure: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+    report: Callable[..., list[TextTable]] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.scenario, Scenario):
@@ -57,9 +68,7 @@ class Sweep:
         object.__setattr__(self, "axes", MappingProxyType(axes))
         chunk = self.chunk if self.chunk is not None else self._default_chunk()
         if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1 or chunk % self.block:
-            raise InputError(
-                f"chunk: given {chunk!r}, needed a multiple of the block of {self.block} realizations"
-            )
+            raise InputError(f"chunk: given {chunk!r}, needed a multiple of the block of {self.block} realizations")
         object.__setattr__(self, "chunk", chunk)
         for index in itertools.product(*(range(length) for length in self.shape)):
             self.at(index)  # every combination must be a valid scenario
@@ -86,10 +95,10 @@ class Sweep:
         return self.block * max(1, min(-(-self.realizations // 16), 4096) // self.block)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to workers without its figure, which is the reader's business."""
+        """Sent to workers without its figure and report, which are the reader's business."""
         return _rebuild, (
             self.scenario, dict(self.axes), self.realizations, self.seed, self.block, self.chunk, self.name,
-            self.about,
+            self.about, self.highlights,
         )  # fmt: skip
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.sweep import scenario_from
+from engine.sweep import TextTable, scenario_from
 
 if TYPE_CHECKING:
     import xarray
@@ -171,6 +171,28 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
         )  # fmt: skip
     table.append(_bound_holds(rows))
     return table
+
+
+def report(results: "xarray.Dataset") -> list[TextTable]:
+    """What to print of a run: every point's errors, then the paper's claims beside ours."""
+    lines = [
+        (
+            f"{row.n_sensors}", f"{row.n_snapshots}", f"{row.noise_dbm:g}", _label(row.estimator), row.quantity,
+            f"{row.mean:.2g} [{row.mean_low:.2g}, {row.mean_high:.2g}]", f"{row.median:.2g}",
+            f"{row.outlier_rate:.1%} [{row.outlier_low:.1%}, {row.outlier_high:.1%}]", f"{row.bound:.2g}",
+            f"{row.prior_variance:.2g}", row.unit,
+        )
+        for row in summary(results)
+    ]  # fmt: skip
+    headings = (
+        "K", "L", "σ² (dBm)", "estimator", "of the", "mean squared error [95 %]", "median", "outliers [95 %]", "bound",
+        "prior", "unit",
+    )  # fmt: skip
+    verdicts = [(c.claim, c.paper, c.ours, "reproduced" if c.reproduced else "not reproduced") for c in claims(results)]
+    return [
+        TextTable("Squared errors", headings, lines),
+        TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), verdicts),
+    ]
 
 
 def _ordered(rows: dict[Any, Row], names: list[str], claim: str, pairs: list[tuple[Any, Any]]) -> Claim:

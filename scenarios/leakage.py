@@ -87,10 +87,10 @@ def _described_intermediates(
         "sensor_angle_rad": (
             per_sensor, drawn.sensor_angle_rad, {"units": "rad", "long_name": "angle of the sensor"}),
         "path_gain": (per_sensor, gain, {"long_name": "path gain β"}),
-        "leakage": (per_sensor, table.value[:, 0, :], {"long_name": "leakage g at the user"}),
-        "leakage_by_range_per_m": (
+        "sensor_leakage": (per_sensor, table.value[:, 0, :], {"long_name": "leakage g at the user"}),
+        "sensor_leakage_by_range_per_m": (
             per_sensor, table.by_range_per_m[:, 0, :], {"units": "m-1", "long_name": "∂g/∂d at the user"}),
-        "leakage_by_angle_per_rad": (
+        "sensor_leakage_by_angle_per_rad": (
             per_sensor, table.by_angle_per_rad[:, 0, :], {"units": "rad-1", "long_name": "∂g/∂φ at the user"}),
         "noncentrality": ((*per_noise, "sensor"), rho, {"long_name": "noncentrality ρ, Eq. 13"}),
         "noncentrality_information": (
@@ -111,6 +111,7 @@ fig1 = Sweep(
     chunk=250,
     name="leakage:fig1",
     about="Bayesian bound on range and angle against the number of sensors (Fig. 1), correct leakage",
+    highlights=("bcrlb_range_m2", "bcrlb_angle_rad2"),
     figure=figures.bound_against_sensors,
 )
 
@@ -122,5 +123,6 @@ fig1_as_printed = Sweep(
     chunk=250,
     name="leakage:fig1-as-printed",
     about="the same with the leakage of Eq. 10 as the paper prints it",
+    highlights=("bcrlb_range_m2", "bcrlb_angle_rad2"),
     figure=figures.bound_against_sensors,
 )

@@ -177,7 +177,7 @@ def _described_intermediates(drawn: Draws, g: Any, rho: Any, statistic: Any, sna
             per_sensor, drawn.sensor_angle_rad, {"units": "rad", "long_name": "angle of the sensor"}),
         "gaussian": (per_count, drawn.gaussian, {"long_name": "Gaussian part of the noise"}),
         "chi_square": (per_count, drawn.chi_square, {"long_name": "χ² part of the noise"}),
-        "leakage": (per_sensor, g, {"long_name": "leakage g at the user"}),
+        "sensor_leakage": (per_sensor, g, {"long_name": "leakage g at the user"}),
         "noncentrality": (per_noise, rho, {"long_name": "noncentrality ρ, Eq. 13"}),
         "statistic": (all_of_them, statistic, {"long_name": "sufficient statistic S"}),
         "normalised_power": (all_of_them, z, {"long_name": "normalised power z, Eq. 8"}),
@@ -192,7 +192,9 @@ fig3 = Sweep(
     chunk=100,
     name="leakage:fig3",
     about="errors of estimators against the noise power (Fig. 3): spherical waves, correct closed form assumed",
+    highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
     figure=figures_fig3.errors_against_noise,
+    report=figures_fig3.report,
 )
 
 fig3_as_printed = Sweep(
@@ -212,5 +214,7 @@ fig3_as_printed = Sweep(
     chunk=100,
     name="leakage:fig3-as-printed",
     about="the same with the leakage of Eq. 10 as the paper prints it, for data and estimators alike",
+    highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
     figure=figures_fig3.errors_against_noise,
+    report=figures_fig3.report,
 )

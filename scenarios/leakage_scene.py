@@ -158,7 +158,8 @@ def prepare_bound(scene: LeakageScene, xp: Any) -> Callable[[Geometry], tuple[An
     """Eq. (25) for a scene: geometry → information of one snapshot (B, S, 3), bounds on range and angle (B, S, L)."""
     array, prior = scene.array(), scene.prior_information_per_m2()
     low, high = scene.user_range_min_m, scene.user_range_max_m
-    rule = beta_nodes(low, high, scene.prior_alpha, scene.prior_beta, n_nodes=nodes_needed(array, low, high))
+    n_nodes = nodes_needed(array, low, high, model=scene.leakage)
+    rule = beta_nodes(low, high, scene.prior_alpha, scene.prior_beta, n_nodes=n_nodes)
     node_range, node_weight = (xp.asarray(part) for part in rule)
     snr = xp.asarray(scene.snr())
     snapshots = xp.asarray(np.asarray(scene.n_snapshots, dtype=float))

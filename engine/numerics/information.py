@@ -1,7 +1,7 @@
 """Fisher information of power measurements about the focal point, prior information, and the Bayesian bound.
 
-Symmetric 2 × 2 matrices in (range, angle) are kept as their three entries along the last axis: range-range (1/m²),
-range-angle (1/(m rad)), angle-angle (1/rad²).
+Symmetric 2 × 2 matrices in (range, angle) are kept as their three entries along the last axis:
+range-range (1/m²), range-angle (1/(m rad)), angle-angle (1/rad²).
 """
 
 from typing import Any, Literal
@@ -19,16 +19,14 @@ PriorInformation = Literal["as_printed", "formula", "exact"]
 def expected_information(table: LeakageTable, path_gain: Array, weights: Array, snr: Array) -> Array:
     """E_d[J_F] for one snapshot, Eq. (23) averaged over the range.
 
-    table: leakage (..., P, K) at P ranges; path_gain: β_k (..., K); weights: (P,), adding up to one; snr: P_t/σ²
-    (S,), so that ρ_k = 2 (P_t/σ²) β_k g_k. Returns (..., S, 3).
+    table: leakage (..., P, K) at P ranges; path_gain: β_k (..., K); weights: (P,), adding up to one; snr:
+    P_t/σ² (S,), so that ρ_k = 2 (P_t/σ²) β_k g_k. Returns (..., S, 3).
     """
     xp = array_namespace(table.value, path_gain)
     gain = path_gain[..., None, :]
     by_range, by_angle = table.by_range_per_m * gain, table.by_angle_per_rad * gain
     weighted_range, weighted_angle = by_range * weights[:, None], by_angle * weights[:, None]
-    products = xp.stack(
-        [weighted_range * by_range, weighted_range * by_angle, weighted_angle * by_angle], axis=-1
-    )
+    products = xp.stack([weighted_range * by_range, weighted_range * by_angle, weighted_angle * by_angle], axis=-1)
     scale = 2.0 * snr[:, None, None]
     rho = (table.value * gain)[..., None, :, :] * scale
     leading, pairs = table.value.shape[:-2], table.value.shape[-2] * table.value.shape[-1]
@@ -40,8 +38,9 @@ def prior_information(kind: PriorInformation, *, alpha: float, beta: float, widt
     """Prior information about the range, in 1/m², for Beta(α, β) scaled to an interval of `width_m`.
 
     `as_printed`: 0.0185, the value in the paper's Section V-A whatever the interval. `formula`: the paper's
-    (α+β−2)(α+β−1)/R². `exact`: E[(∂ ln p/∂d)²] = (α+β−1)(α+β−2)[1/(α−2) + 1/(β−2)]/R², infinite unless α, β > 2; only
-    this one makes the bound a bound at low signal-to-noise ratio. Raises InputError where it is infinite.
+    (α+β−2)(α+β−1)/R². `exact`: E[(∂ ln p/∂d)²] = (α+β−1)(α+β−2)[1/(α−2) + 1/(β−2)]/R², infinite unless
+    α, β > 2; only this one makes the bound a bound at low signal-to-noise ratio. Raises InputError where
+    it is infinite.
 
     >>> round(prior_information("formula", alpha=2, beta=2, width_m=10), 12)
     0.06
@@ -55,8 +54,8 @@ def prior_information(kind: PriorInformation, *, alpha: float, beta: float, widt
         return (total - 2) * (total - 1) / width_m**2
     if alpha <= 2 or beta <= 2:
         raise InputError(
-            f"prior_information 'exact' is infinite for Beta({alpha:g}, {beta:g}): choose prior_alpha and prior_beta "
-            f"above 2, or 'formula' or 'as_printed'"
+            f"prior_information 'exact' is infinite for Beta({alpha:g}, {beta:g}): choose prior_alpha and "
+            f"prior_beta above 2, or 'formula' or 'as_printed'"
         )
     return (total - 1) * (total - 2) * (1 / (alpha - 2) + 1 / (beta - 2)) / width_m**2
 

@@ -5,11 +5,12 @@ g = |aᴴ(θ) b(d, φ)|²/N (Mashhadi, Hoang, Vahid, arXiv 2605.21815, Eq. 9) un
 - `spherical`: the exact spherical wave.
 - `fresnel_sum`: the quadratic phase, summed over the elements.
 - `fresnel_closed`: the quadratic phase, integrated over the aperture: Fresnel integrals.
-- `as_printed`: Eq. (10) as the paper prints it. Against Eq. (9) its arguments are doubled and sin φ is missing: its
-  relative L2 error is 0.85 and its mean a quarter. Kept because the paper's figures come from it.
+- `as_printed`: Eq. (10) as the paper prints it. Against Eq. (9) its arguments are doubled and sin φ is
+  missing: its relative L2 error is 0.85 and its mean a quarter. Kept because the paper's figures
+  come from it.
 
-Every model maps points × sensors to a table: range_m, angle_rad (..., P) and sensor_angle_rad (..., K), whose leading
-axes broadcast, give (..., P, K).
+Every model maps points × sensors to a table: range_m, angle_rad (..., P) and sensor_angle_rad (..., K), whose
+leading axes broadcast, give (..., P, K).
 """
 
 from collections.abc import Callable
@@ -39,7 +40,12 @@ class LeakageTable(NamedTuple):
 
 
 def leakage(
-    model: LeakageModel, array: UniformLinearArray, *, range_m: Array, angle_rad: Array, sensor_angle_rad: Array
+    model: LeakageModel,
+    array: UniformLinearArray,
+    *,
+    range_m: Array,
+    angle_rad: Array,
+    sensor_angle_rad: Array,
 ) -> LeakageTable:
     """Leakage g_k and its gradient with respect to the focal point, for every point and sensor.
 

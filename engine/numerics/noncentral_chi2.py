@@ -1,7 +1,7 @@
 """The power of a sinusoid in Gaussian noise: noncentral χ² with two degrees of freedom, 2L for L snapshots.
 
-With y = √μ σ e^{jα} + n, n ~ CN(0, σ²), the normalised power z = 2|y|²/σ² has noncentrality ρ = 2μ. (Mashhadi,
-Hoang, Vahid, arXiv 2605.21815, Eq. 12, print z = |y|²/σ²; the factor 2 belongs there.)
+With y = √μ σ e^{jα} + n, n ~ CN(0, σ²), the normalised power z = 2|y|²/σ² has noncentrality ρ = 2μ.
+(Mashhadi, Hoang, Vahid, arXiv 2605.21815, Eq. 12, print z = |y|²/σ²; the factor 2 belongs there.)
 """
 
 import functools
@@ -47,8 +47,8 @@ def _table(xp: Any) -> Array:
 def information_by_quadrature(rho: np.ndarray) -> np.ndarray:
     """J₂ = E[l²], the variance of the score l of Eq. (15), by Gauss-Legendre quadrature in r = √z.
 
-    rho: (...) of doubles ≥ 0. The printed form ¼(η/ρ − 1) cancels for small ρ, so l² itself is integrated. For
-    large ρ the score is a difference of two numbers near 1, so 1 − I₁/I₀ is expanded there.
+    rho: (...) of doubles ≥ 0. The printed form ¼(η/ρ − 1) cancels for small ρ, so l² itself is integrated.
+    For large ρ the score is a difference of two numbers near 1, so 1 − I₁/I₀ is expanded there.
     """
     abscissae, weights = np.polynomial.legendre.leggauss(_QUADRATURE_NODES)
     a = np.sqrt(np.asarray(rho, dtype=float))[..., None]

@@ -1,7 +1,8 @@
 """Smooth functions of one variable, tabulated once as piecewise polynomials and evaluated in any namespace.
 
-A look-up and a polynomial of degree 5 cost 9 ns a value in NumPy on one core (blocks of 4096 doubles); a single
-polynomial good to 1e-10 over the whole range needs degree 36 for the functions used here and costs 18 ns.
+A look-up and a polynomial of degree 5 cost 9 ns a value in NumPy on one core (blocks of 4096 doubles); a
+single polynomial good to 1e-10 over the whole range needs degree 36 for the functions used here and costs
+18 ns.
 """
 
 from collections.abc import Callable

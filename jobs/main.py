@@ -1,0 +1,66 @@
+"""The command line: one subcommand a file, and one line for every error a user can make."""
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+from pydantic import ValidationError
+from typer.exceptions import TyperException
+
+from engine import InputError, NearfieldError, TaskError
+from engine.scenario import one_line
+from jobs import bench, list_sweeps, plot, replay, reproduce, run, status, verify
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Monte Carlo studies of near-field localization: run, resume, plot and check them.",
+)
+app.command("list")(list_sweeps.command)
+app.command("run")(run.command)
+app.command("status")(status.command)
+app.command("plot")(plot.command)
+app.command("reproduce")(reproduce.command)
+app.command("replay")(replay.command)
+app.command("verify")(verify.command)
+app.command("bench")(bench.command)
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; exit code 2 for bad input, 1 for what went wrong otherwise, 130 for Ctrl-C."""
+    sys.path.insert(0, os.getcwd())  # module:attribute names what lies beside the user
+    try:
+        code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+    except NearfieldError as error:
+        code = _failed(str(error), error.exit_code)
+        if isinstance(error, TaskError):
+            _note_traceback(error)
+    except ValidationError as error:
+        code = _failed(one_line(error), InputError.exit_code)
+    except TyperException as error:
+        code = _failed(f"{error.format_message().rstrip('.')}; see 'nearfield --help'", error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    except (KeyboardInterrupt, typer.Abort):
+        code = _failed("stopped; what was finished is kept, the same command continues", _INTERRUPTED)
+    sys.exit(code)
+
+
+def _failed(message: str, code: int) -> int:
+    print("nearfield: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _note_traceback(error: TaskError) -> None:
+    """Keep the worker's traceback for the scenario's author, out of everybody else's way."""
+    if error.details:
+        path = Path("nearfield-traceback.txt")
+        path.write_text(error.details)
+        print(f"nearfield: the worker's traceback is in {path.absolute()}", file=sys.stderr)

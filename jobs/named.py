@@ -1,0 +1,106 @@
+"""From the words of a command line to a sweep."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import scenarios
+from engine import InputError, Sweep
+from engine.scenario import require_field, suggestion
+
+
+def named_sweeps() -> dict[str, Sweep]:
+    """Every sweep of the package `scenarios`, by its name."""
+    found: dict[str, Sweep] = {}
+    for module in pkgutil.iter_modules(scenarios.__path__):
+        contents = vars(importlib.import_module(f"scenarios.{module.name}"))
+        found |= {value.name: value for value in contents.values() if isinstance(value, Sweep)}
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> Sweep:
+    """A named sweep, or the attribute of an importable module: `leakage:fig1`, `mystudy:sweep`."""
+    known = named_sweeps()
+    if name in known:
+        return known[name]
+    module_name, _, attribute = name.partition(":")
+    if not attribute:
+        raise InputError(f"no sweep named {name!r}; {suggestion(name, list(known))}, or give module:attribute")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise InputError(f"cannot import {module_name!r}: {error}") from None
+        raise InputError(
+            f"no sweep named {name!r} and no module {module_name!r}; {suggestion(name, list(known))}"
+        ) from None
+    except Exception as error:
+        raise InputError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from None
+    sweep = vars(module).get(attribute)
+    if not isinstance(sweep, Sweep):
+        sweeps = [f"{module_name}:{key}" for key, value in vars(module).items() if isinstance(value, Sweep)]
+        raise InputError(f"{name!r} is no sweep; {suggestion(name, sweeps) if sweeps else 'the module has none'}")
+    return sweep if sweep.name else sweep.replace(name=name)
+
+
+def changed(
+    sweep: Sweep,
+    *,
+    settings: list[str],
+    axes: list[str],
+    realizations: int | None = None,
+    seed: int | None = None,
+    chunk: int | None = None,
+) -> Sweep:
+    """A sweep with `field=value` settings, `field=a,b,c` axes, and another budget, seed or chunk.
+
+    Setting a field that was an axis takes the axis away; an axis along one of the output's own dimensions sets that
+    dimension's values.
+    """
+    scenario = sweep.scenario
+    new_axes = dict(sweep.axes)
+    for text in axes:
+        name, values = _split(text, "--axis")
+        require_field(type(scenario), name)
+        if name in scenario.coordinates():
+            scenario = scenario.replace(**{name: values})
+        else:
+            new_axes[name] = tuple(values)
+    for text in settings:
+        name, values = _split(text, "--set")
+        require_field(type(scenario), name)
+        several = isinstance(getattr(scenario, name), tuple)
+        if len(values) > 1 and not several:
+            raise InputError(f"--set {text}: {name} takes one value; sweep it with --axis {text}")
+        new_axes.pop(name, None)
+        scenario = scenario.replace(**{name: values if several else values[0]})
+    changes = {"realizations": realizations, "seed": seed, "chunk": chunk}
+    given = {key: value for key, value in changes.items() if value is not None}
+    return sweep.replace(scenario=scenario, axes=new_axes, **given)
+
+
+def _split(text: str, option: str) -> tuple[str, list[str]]:
+    name, equals, values = text.partition("=")
+    parts = [part.strip() for part in values.split(",")]
+    if not name or not equals or not all(parts):
+        raise InputError(f"{option}: given {text!r}, needed field=value" + (",…" if option == "--axis" else ""))
+    return name.strip(), parts
+
+
+def point(texts: list[str]) -> dict[str, str]:
+    """`field=value` pairs of one point."""
+    pairs = {}
+    for text in texts:
+        name, values = _split(text, "--point")
+        if len(values) != 1:
+            raise InputError(f"--point: given {text!r}, needed one value")
+        pairs[name] = values[0]
+    return pairs
+
+
+def default_store(base: Sweep, sweep: Sweep) -> Path:
+    """Where `reproduce` keeps a sweep: by its name, and by its fingerprint where fields were changed."""
+    stem = base.name.replace(":", "-")
+    if sweep.fingerprint() != base.fingerprint():
+        stem += f"-{sweep.fingerprint()[:8]}"
+    return Path("results") / f"{stem}.zarr"

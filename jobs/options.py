@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StoreArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A result store.", show_default=False)]
+Settings = Annotated[list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the scenario.")]
+Axes = Annotated[list[str], typer.Option("--axis", metavar="FIELD=A,B,C", help="Sweep a field over values.")]
+Realizations = Annotated[int | None, typer.Option(metavar="N", help="Realizations per point.")]
+Seed = Annotated[int | None, typer.Option(metavar="S", help="Seed of every random stream.")]
+Chunk = Annotated[int | None, typer.Option(metavar="N", help="Realizations stored together.")]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes; all cores if left out.")]
+Serial = Annotated[bool, typer.Option("--serial", help="Run in this process, without Ray.")]
+Address = Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="A running Ray cluster.")]
+SharedStorage = Annotated[bool, typer.Option("--shared-storage", help="Every node mounts the store's path.")]
+BackendOption = Annotated[str, typer.Option("--backend", metavar="cpu|gpu", help="Where arrays live.")]
+MaxFailures = Annotated[int, typer.Option(metavar="N", min=0, help="Tasks that may fail before the run stops.")]

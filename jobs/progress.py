@@ -1,0 +1,69 @@
+"""Running a sweep under the eyes of a user: a bar on a terminal, else a line every few seconds."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+import engine
+from engine import Sweep
+
+_LINE_SECONDS = 5.0
+
+
+def watch(sweep: Sweep, path: Path, **options: Any) -> None:
+    """Run or resume, drawing progress on standard error. Options as `engine.iterate`."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        _lines(sweep, path, options)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("realizations"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        bar = bars.add_task(sweep.name or path.name, total=None)
+        for report in engine.iterate(sweep, path, **options):
+            bars.update(bar, total=report.realizations_total, completed=report.realizations_done)
+
+
+def _lines(sweep: Sweep, path: Path, options: dict[str, Any]) -> None:
+    said = -_LINE_SECONDS
+    for report in engine.iterate(sweep, path, **options):
+        last = report.tasks_done == report.tasks_total
+        if time.monotonic() - said < _LINE_SECONDS and not last:
+            continue
+        said = time.monotonic()
+        left = "" if last or report.seconds_left is None else f", about {duration(report.seconds_left)} left"
+        print(
+            f"{report.realizations_done}/{report.realizations_total} realizations, "
+            f"{report.tasks_done}/{report.tasks_total} tasks, {duration(report.seconds)}{left}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> duration(4.26), duration(75), duration(7322)
+    ('4.3 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

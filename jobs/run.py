@@ -1,0 +1,90 @@
+"""Create or resume a store.
+
+nearfield run leakage:fig1 --store fig1.zarr
+nearfield run leakage:fig1 --store wide.zarr --axis n_elements=50,100,200 --set n_sensors=40 --realizations 4000
+nearfield run --store fig1.zarr
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+
+import engine
+from engine import InputError, Sweep
+from jobs import named, options
+from jobs.progress import duration, watch
+
+
+def command(
+    store: Annotated[Path, typer.Option(metavar="PATH", help="Where the results are or will be.")],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME|MODULE:ATTRIBUTE]")] = None,
+    realizations: options.Realizations = None,
+    axis: options.Axes = [],  # noqa: B006  typer copies it
+    set_: options.Settings = [],  # noqa: B006
+    seed: options.Seed = None,
+    chunk: options.Chunk = None,
+    workers: options.Workers = None,
+    serial: options.Serial = False,
+    address: options.Address = None,
+    shared_storage: options.SharedStorage = False,
+    backend: options.BackendOption = "cpu",
+    max_failures: options.MaxFailures = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what a run would take; time one block.")] = False,
+) -> None:
+    """Create a store and compute a sweep into it, or continue one: the same command again resumes.
+
+    Without a NAME, the sweep is read from the store.
+    """
+    base = named.find(name) if name else engine.load_sweep(store)
+    if not name and (axis or set_ or seed is not None or chunk is not None):
+        raise InputError("--axis, --set, --seed and --chunk describe a new sweep: give its NAME, or leave them out")
+    sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk)
+    if dry_run:
+        estimate(sweep, store, backend)
+        return
+    watch(
+        sweep,
+        store,
+        workers=workers,
+        run_serially=serial,
+        address=address,
+        shared_storage=shared_storage,
+        backend_name=backend,
+        max_failures=max_failures,
+    )
+    Console().print(f"Results are in {store}: engine.open_results({str(store)!r})", soft_wrap=True, highlight=False)
+
+
+def estimate(sweep: Sweep, path: Path, backend_name: str) -> None:
+    """Print tasks, objects, bytes and an estimate of the time, from one timed block of the middle point."""
+    from threadpoolctl import threadpool_limits
+
+    from engine.backend import backend
+    from engine.execute import Evaluator
+
+    evaluator = Evaluator(sweep, backend(backend_name))
+    middle = tuple(length // 2 for length in sweep.shape)
+    with threadpool_limits(1):
+        evaluator.block(middle)  # builds what is built once
+        started = time.perf_counter()
+        variables = evaluator.block(middle)
+        seconds = time.perf_counter() - started
+    blocks = sweep.n_points * -(-sweep.realizations // sweep.block)
+    bytes_each = sum(np.asarray(values)[0].nbytes for _, values, _ in variables.values())
+    stored = bytes_each * sweep.n_points * sweep.realizations
+    lines = {
+        "sweep": f"{sweep.name or type(sweep.scenario).__name__}, {sweep.n_points} points × {sweep.realizations} "
+        f"realizations, fingerprint {sweep.fingerprint()[:12]}",
+        "tasks": f"{sweep.n_tasks} of up to {sweep.chunk_size} realizations",
+        "objects": f"{sweep.n_tasks * (len(variables) + 2)}",
+        "stored": f"{stored / 2**20:.1f} MiB in {len(variables)} variables",
+        "one block": f"{seconds:.3g} s for {sweep.block} realizations at {sweep.values(middle) or 'the only point'}",
+        "estimate": f"{duration(seconds * blocks)} of one core's time",
+        "store": f"{path}, {'exists' if path.exists() else 'new'}",
+    }
+    for label, text in lines.items():
+        print(f"{label:10} {text}")

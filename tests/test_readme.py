@@ -1,0 +1,60 @@
+"""What the documents say is what the project does."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import engine
+from jobs.main import app
+
+ROOT = Path(engine.__file__).parent.parent
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md")]
+
+
+def shell_lines(document: Path) -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL)
+    return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    commands = [line for line in shell_lines(ROOT / "README.md") if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert commands[0].endswith("nearfield reproduce leakage:fig1")
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == commands[1]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_shown_is_understood(document: Path) -> None:
+    """Subcommands and options exist; the commands themselves are run in test_cli.py."""
+    import typer
+
+    group = typer.main.get_command(app)
+    for line in shell_lines(document):
+        words = shlex.split(line)
+        if words[0] == "nearfield":
+            command = group.commands[words[1]]
+            known = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in words[2:] if word.startswith("-")} <= known, line
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_the_stored_benchmark_met_its_goals() -> None:
+    rows = json.loads((ROOT / "jobs/benchmarks.json").read_text())["rows"]
+    assert {row["what"] for row in rows} >= {"Fig. 1, compute", "Fig. 1, command to figure", "2 workers against 1"}
+    assert all(row["met"] for row in rows)
+
+
+def test_the_top_level_is_what_was_asked_for() -> None:
+    wanted = {"pyproject.toml", "engine", "scenarios", "jobs", "tests", "deploy", "README.md"}
+    assert wanted <= {path.name for path in ROOT.iterdir()}
+    assert {path.name for path in (ROOT / "jobs").glob("*.py")} >= {
+        f"{name}.py" for name in ("run", "status", "plot", "reproduce", "replay", "verify", "bench", "list_sweeps")
+    }

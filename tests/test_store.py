@@ -1,0 +1,233 @@
+"""What is stored, what is refused, and what is noticed."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy
+import xarray
+
+import engine
+from engine import InputError, StoreError, receipts
+from engine.backend import backend
+from engine.execute import Evaluator, TaskRunner
+from engine.results import Problem, forget, verify
+from engine.store import Store
+from engine.sweep import Task
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    path = tmp_path / "toy.zarr"
+    engine.run(toy.small, path, run_serially=True)
+    return path
+
+
+def flip_a_bit(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[5] ^= 1
+    file.write_bytes(data)
+
+
+def test_any_xarray_opens_it(stored: Path) -> None:
+    results = xarray.open_zarr(stored)
+    assert results.power.dims == ("offset", "realization", "levels_db")
+    assert results.levels_db.attrs["units"] == "dB"
+    assert results.power.attrs == {"units": "W", "long_name": "power"}
+    assert results.offset.values.tolist() == [0.0, 1.0, 2.0]
+    assert results.complete.values.all()
+
+
+def test_the_attributes_say_where_the_numbers_came_from(stored: Path) -> None:
+    attributes = engine.open_results(stored).attrs
+    assert json.loads(attributes["scenario"])["size"] == 8
+    assert attributes["fingerprint"] == toy.small.fingerprint()
+    assert {"numpy", "zarr", "python", "nearfield"} <= json.loads(attributes["versions"]).keys()
+    assert attributes["seed"] == 0
+    assert {"commit", "backend", "device", "created"} <= attributes.keys()
+
+
+def set_attribute(path: Path, name: str, value: str) -> None:
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["attributes"][name] = value
+    (path / "zarr.json").write_text(json.dumps(metadata))
+
+
+def test_results_can_be_read_without_the_scenario(stored: Path) -> None:
+    """A year later its class may be gone."""
+    set_attribute(stored, "scenario_class", "gone:Gone")
+    assert engine.open_results(stored).complete.values.all()
+    with pytest.raises(InputError, match=r"cannot import the scenario class 'gone:Gone'"):
+        engine.load_sweep(stored)
+
+
+def test_text_and_truth_can_be_axes(tmp_path: Path) -> None:
+    sweep = toy.small.replace(axes={"label": ("a", "bc")}, realizations=8)
+    results = engine.run(sweep, tmp_path / "t.zarr", run_serially=True)
+    assert results.label.values.tolist() == ["a", "bc"]
+    assert results.sel(label="bc").complete.values.all()
+    assert engine.load_sweep(tmp_path / "t.zarr").fingerprint() == sweep.fingerprint()
+
+
+def test_a_different_sweep_is_refused_naming_the_fields(stored: Path) -> None:
+    other = toy.small.replace(seed=3, scenario=toy.Toy(size=9))
+    with pytest.raises(StoreError, match=r"seed \(stored 0, given 3\), size \(stored 8, given 9\)"):
+        engine.run(other, stored, run_serially=True)
+
+
+def test_changed_scenario_code_is_refused(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy.Toy, "code_version", 2)
+    with pytest.raises(StoreError, match=r"code_version \(stored 1, given 2\)"):
+        engine.run(toy.small, stored, run_serially=True)
+    with pytest.raises(StoreError, match="computed by version 1 .* now version 2"):
+        engine.replay(stored, 0, offset=1.0)
+
+
+def test_another_backend_is_refused(stored: Path) -> None:
+    set_attribute(stored, "backend", "gpu")
+    with pytest.raises(StoreError, match="computed on the backend 'gpu'"):
+        engine.run(toy.small, stored, run_serially=True)
+
+
+def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("x")
+    with pytest.raises(StoreError, match="is not a nearfield store"):
+        engine.run(toy.small, tmp_path, run_serially=True)
+    assert os.listdir(tmp_path) == ["precious.txt"]
+
+
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    assert engine.run(toy.small, tmp_path / "new", run_serially=True).complete.all()
+
+
+def test_a_path_below_a_file_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot create the store .*file"):
+        engine.run(toy.small, tmp_path / "file" / "store", run_serially=True)
+
+
+def test_an_axis_that_changes_a_shape_is_refused(tmp_path: Path) -> None:
+    sweep = toy.small.replace(scenario=toy.Toy(widen=True), axes={"size": (4, 8)})
+    with pytest.raises(InputError, match=r"row has another shape at \{'size': 8\}"):
+        engine.run(sweep, tmp_path / "x.zarr", run_serially=True)
+    assert not (tmp_path / "x.zarr").exists()
+
+
+def test_chunks_too_large_or_too_many_are_refused_with_the_numbers(tmp_path: Path) -> None:
+    wide = toy.Toy(widen=True, size=2**10)
+    with pytest.raises(InputError, match="1024 MiB, at most 256"):
+        engine.run(engine.Sweep(wide, realizations=2**17, block=4, chunk=2**17), tmp_path / "x", run_serially=True)
+    with pytest.raises(InputError, match="1048576 objects of 48 bytes"):
+        engine.run(engine.Sweep(toy.Toy(), realizations=2**20, block=4, chunk=4), tmp_path / "x", run_serially=True)
+
+
+def test_a_misaligned_task_writes_nothing(stored: Path) -> None:
+    store = Store(stored)
+    runner = TaskRunner(store.sweep, stored, "cpu")
+    before = sorted(p.stat().st_mtime_ns for p in stored.rglob("*") if p.is_file())
+    for task in (Task((0,), 4, 12), Task((0,), 0, 12)):
+        failure = runner(task)
+        assert "is no chunk" in failure.message
+    assert before == sorted(p.stat().st_mtime_ns for p in stored.rglob("*") if p.is_file())
+
+
+def test_doing_a_task_twice_stores_the_same_and_another_result_is_an_alarm(stored: Path) -> None:
+    store = Store(stored)
+    task = Task((1,), 8, 16)
+    evaluator = Evaluator(store.sweep, backend("cpu"))
+    variables = evaluator.task(task)
+    store.write(task, variables, seconds=0.0, backend=evaluator.backend, attempt=2)
+    dims, values, attributes = variables["peak"]
+    variables["peak"] = dims, values + 1e-12, attributes
+    with pytest.raises(StoreError, match=r"peak, realizations 8–15 .* not deterministic; nothing was written"):
+        store.write(task, variables, seconds=0.0, backend=evaluator.backend, attempt=3)
+    assert next(r for r in store.receipts() if r.task == task).attempt == 2
+
+
+def test_a_random_scenario_is_noticed_when_a_chunk_is_completed(tmp_path: Path) -> None:
+    sweep = engine.Sweep(toy.Troubled(trouble="random"), realizations=4, block=2, chunk=8)
+    engine.run(sweep, tmp_path / "r.zarr", run_serially=True)
+    with pytest.raises(engine.TaskError, match="not deterministic"):
+        engine.run(sweep.replace(realizations=8), tmp_path / "r.zarr", run_serially=True)
+
+
+def test_a_flipped_bit_is_named_by_verify_and_by_reading(stored: Path) -> None:
+    flip_a_bit(stored / "power" / "c" / "1" / "2" / "0")
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [problem.chunk for problem in problems] == ["power/c/1/2/0"]
+    results = engine.open_results(stored)
+    with pytest.raises(StoreError, match=r"chunk power/c/1/2/0 of .* is damaged"):
+        results.power.load()
+    results.power.isel(offset=0).load()  # the others are fine
+
+
+def test_a_lost_chunk_and_a_damaged_receipt_are_named_and_repaired(stored: Path) -> None:
+    good = engine.open_results(stored).load()
+    (stored / "peak" / "c" / "0" / "0").unlink()
+    (stored / "receipts" / "2.4.json").write_text('{"point": [2]')
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [problem.chunk for problem in problems] == ["peak/c/0/0", "receipts/2.4.json"]
+    with pytest.raises(StoreError, match="receipt .* is damaged"):
+        engine.run(toy.small, stored, run_serially=True)
+    for problem in problems:
+        forget(problem)
+    assert engine.run(toy.small, stored, run_serially=True).identical(good)
+
+
+def test_a_driver_killed_while_it_grew_a_store_loses_nothing(stored: Path) -> None:
+    good = engine.open_results(stored).load()
+    Store(stored).group.attrs["about"] = "a toy"  # zarr drops the consolidated metadata until they are made anew
+    with pytest.raises(StoreError, match="was left half grown"):
+        engine.open_results(stored)
+    assert engine.run(toy.small, stored, run_serially=True).identical(good)
+
+
+def test_litter_of_a_killed_writer_is_ignored(stored: Path) -> None:
+    """A killed process leaves partial files beside chunks and receipts."""
+    (stored / "power" / "c" / "0" / "0" / "0.abc.partial").write_bytes(b"x")
+    (stored / "receipts" / "0.0.json.1.partial").write_text("{")
+    assert not [item for item in verify(stored) if isinstance(item, Problem)]
+    assert xarray.open_zarr(stored).power.load().notnull().all()
+    assert not Store(stored).pending()
+
+
+def test_a_chunk_without_receipt_is_done_again(stored: Path) -> None:
+    """The receipt is the commit: killed between chunk and receipt means unfinished."""
+    store = Store(stored)
+    task = Task((0,), 32, 40)
+    receipts.path_of(stored, task, 8).unlink()
+    assert store.pending() == [task]
+
+
+def test_replay_recomputes_one_realization_with_its_draws(stored: Path) -> None:
+    again = engine.replay(stored, 13, offset=2.0)
+    assert again.attrs["stored"] == "equal"
+    assert again.x.dims == ("item",)
+    block = toy.Toy().draw(engine.Streams(0, 3), 4).vector[1] + 2.0
+    assert np.array_equal(again.x, block)
+    one = engine.replay(stored, 13, offset=2.0, levels_db=3.0)
+    assert float(one.power) == float(engine.open_results(stored).power.sel(offset=2.0, levels_db=3.0)[13])
+
+
+def test_replay_sees_a_changed_value(stored: Path) -> None:
+    store = Store(stored)
+    store.group["peak"][2, 13] = 1.0
+    assert engine.replay(stored, 13, offset=2.0).attrs["stored"] == "differs"
+
+
+@pytest.mark.parametrize(
+    ("index", "point", "message"),
+    [
+        (40, {"offset": 1.0}, "index: given 40, needed a realization from 0 to 39"),
+        (0, {}, "offset: not given, needed one of 0.0, 1.0, 2.0"),
+        (0, {"offset": 5.0}, "offset: given 5.0, needed one of"),
+        (0, {"offset": 1.0, "level_db": 3.0}, "level_db is no axis or dimension .* did you mean 'levels_db'"),
+        (0, {"offset": 1.0, "levels_db": 4.0}, "levels_db: given 4.0, needed one of 0.0, 3.0"),
+    ],
+)
+def test_replay_refuses_what_is_not_there(stored: Path, index: int, point: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        engine.replay(stored, index, **point)
