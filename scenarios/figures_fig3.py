@@ -175,7 +175,7 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
 
 def report(results: "xarray.Dataset") -> list[TextTable]:
     """What to print of a run: every point's errors, then the paper's claims beside ours."""
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (
             f"{row.n_sensors}", f"{row.n_snapshots}", f"{row.noise_dbm:g}", _label(row.estimator), row.quantity,
             f"{row.mean:.2g} [{row.mean_low:.2g}, {row.mean_high:.2g}]", f"{row.median:.2g}",
@@ -188,7 +188,9 @@ def report(results: "xarray.Dataset") -> list[TextTable]:
         "K", "L", "σ² (dBm)", "estimator", "of the", "mean squared error [95 %]", "median", "outliers [95 %]", "bound",
         "prior", "unit",
     )  # fmt: skip
-    verdicts = [(c.claim, c.paper, c.ours, "reproduced" if c.reproduced else "not reproduced") for c in claims(results)]
+    verdicts: list[tuple[str, ...]] = [
+        (c.claim, c.paper, c.ours, "reproduced" if c.reproduced else "not reproduced") for c in claims(results)
+    ]
     return [
         TextTable("Squared errors", headings, lines),
         TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), verdicts),

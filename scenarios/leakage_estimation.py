@@ -55,9 +55,9 @@ class LeakageEstimation(LeakageScene):
     """Errors of estimators on the same draws, beside the bound for the model that generated the data.
 
     What is coupled: users and sensors as in `LeakageScene`. A realization's noise is one Gaussian and one χ² number
-    per sensor and snapshot count; all noise powers share them (S = (√(Lρ) + n)² + q, so that only ρ moves), the estimators
-    share S, snapshot counts have numbers of their own, and a point with fewer sensors has the first ones of a point with
-    more. The prior that estimators assume is the one that users are drawn from.
+    per sensor and snapshot count; all noise powers share them (S = (√(Lρ) + n)² + q, so that only ρ moves), the
+    estimators share S, snapshot counts have numbers of their own, and a point with fewer sensors has the first ones
+    of a point with more. The prior that estimators assume is the one that users are drawn from.
     """
 
     code_version: ClassVar[int] = 1

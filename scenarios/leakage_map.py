@@ -33,9 +33,7 @@ def gain_over_plane(
 
     N at the focus; what a beam would give without the spreading of a wave, so that its shape shows at every distance.
     """
-    focus = phasor(
-        spherical_path_difference(np.array(range_m), np.array(angle_rad), array.positions_m(np))[0], array
-    )
+    focus = phasor(spherical_path_difference(np.array(range_m), np.array(angle_rad), array.positions_m(np))[0], array)
     gain = np.empty((len(along_m), len(across_m)))
     for row, y in enumerate(along_m):
         place_m = np.hypot(across_m, y)
@@ -49,8 +47,8 @@ def leakage_map(
 ) -> "Figure":
     """What a beam focused on (range, angle) sends elsewhere: a map of the plane, and the far field over the angle.
 
-    range_m: of the focus, beyond the array's own length; angle_rad: from the array's axis, between 0 and π. plane_m: how
-    far the map reaches, 2.2 times the range if None. Returns a matplotlib figure. Raises InputError.
+    range_m: of the focus, beyond the array's own length; angle_rad: from the array's axis, between 0 and π. plane_m:
+    how far the map reaches, 2.2 times the range if None. Returns a matplotlib figure. Raises InputError.
     """
     from matplotlib.figure import Figure
 

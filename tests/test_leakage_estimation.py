@@ -120,7 +120,7 @@ def test_acceptance_numbers() -> None:
             allowed = 4 * errors.std(ddof=1) / math.sqrt(n) * math.sqrt(1 + n / 150)
             assert abs(mean - number) < allowed
             if name == "squared_error_range_m2":  # the test can fail; angles have one error in a thousand near 1 rad²
-                assert abs(mean - 2 * number) > allowed
+                assert abs(mean - 3 * number) > allowed
 
 
 @pytest.mark.slow

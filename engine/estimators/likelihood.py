@@ -26,8 +26,8 @@ class Local(NamedTuple):
 class Likelihood(NamedTuple):
     """The likelihood of some realizations and observations under a leakage model.
 
-    statistic: S (B, M, K); per_leakage: ∂ρ/∂g = 2P_tβ_k/σ² (B, M, K); sensor_angle_rad (B, K); n_snapshots: L of each of
-    the M observations.
+    statistic: S (B, M, K); per_leakage: ∂ρ/∂g = 2P_tβ_k/σ² (B, M, K); sensor_angle_rad (B, K); n_snapshots: L of each
+    of the M observations.
     """
 
     problem: Problem
@@ -55,7 +55,9 @@ class Likelihood(NamedTuple):
     def of_rows(self, rows: Array) -> "Likelihood":
         """Of realizations `rows` (n,)."""
         return self._replace(
-            statistic=self.statistic[rows], per_leakage=self.per_leakage[rows], sensor_angle_rad=self.sensor_angle_rad[rows]
+            statistic=self.statistic[rows],
+            per_leakage=self.per_leakage[rows],
+            sensor_angle_rad=self.sensor_angle_rad[rows],
         )
 
     def only(self, rows: Array, observation: int) -> "Likelihood":

@@ -9,6 +9,7 @@ from engine.estimators.estimator import Estimator
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
+from engine.numerics.leakage import LeakageModel
 
 Array = Any
 
@@ -21,9 +22,10 @@ _LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many 
 class MaximumLikelihood(Estimator):
     """argmax of the noncentral χ² log-likelihood: the grid's best candidate, refined by damped Fisher scoring.
 
-    At most `steps` rounds of ψ ← ψ + (J + δ diag J)⁻¹ ∇l, J the expected information, Eq. (23), and δ lowered after each step that
-    raises the likelihood and raised after one that does not, which is taken back (Levenberg, Quart. Appl. Math. 2, 1944).
-    A step never leaves the grid's rectangle, nor is it longer than a tenth of that. 0 steps: on the grid.
+    At most `steps` rounds of ψ ← ψ + (J + δ diag J)⁻¹ ∇l, J the expected information, Eq. (23), and δ lowered after
+    each step that raises the likelihood and raised after one that does not, which is taken back (Levenberg, Quart.
+    Appl. Math. 2, 1944). A step never leaves the grid's rectangle, nor is it longer than a tenth of that. 0 steps: on
+    the grid.
     """
 
     steps: int = Field(STEPS, ge=0, le=100, description="rounds of off-grid refinement")
@@ -42,8 +44,8 @@ class MaximumLikelihood(Estimator):
         return estimate
 
 
-def climb(batch: Batch, model: str, steps: int) -> Local:
-    """Uphill from the grid's best candidate, (B, M, 1): never less likely than it, never outside the grid's rectangle."""
+def climb(batch: Batch, model: LeakageModel, steps: int) -> Local:
+    """Uphill from the grid's best candidate, (B, M, 1): never less likely, never outside the grid's rectangle."""
     xp, problem = batch.workbench.xp, batch.workbench.problem
     grid = problem.grid
     most_m = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)

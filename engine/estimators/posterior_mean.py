@@ -11,6 +11,7 @@ from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.maximum_likelihood import STEPS, climb
 from engine.estimators.problem import Estimates, Surface
 from engine.estimators.workbench import Batch, Workbench
+from engine.numerics.leakage import LeakageModel
 
 Array = Any
 
@@ -22,10 +23,10 @@ _WINDOW_CELLS, _WINDOW_DEVIATIONS = 1.5, 4.0
 class PosteriorMean(Estimator):
     """Σ ψ p(ψ|S) over the grid, under the problem's prior: of all estimators the one of least mean squared error.
 
-    Van Trees, Bell, Tian, Detection, Estimation, and Modulation Theory, Part I (2013), Section 4.2.1. It holds where the
-    assumed leakage and prior are those that made the data. A posterior narrower than the grid's cells slips through the
-    grid (at −85 dBm, 50 snapshots, its deviation is a fiftieth of a cell in angle); there the mass around its peak is
-    integrated off the grid, `integrate_peak`, unless that is switched off.
+    Van Trees, Bell, Tian, Detection, Estimation, and Modulation Theory, Part I (2013), Section 4.2.1. It holds where
+    the assumed leakage and prior are those that made the data. A posterior narrower than the grid's cells slips
+    through the grid (at −85 dBm, 50 snapshots, its deviation is a fiftieth of a cell in angle); there the mass around
+    its peak is integrated off the grid, `integrate_peak`, unless that is switched off.
     """
 
     off_grid: bool = True
@@ -64,7 +65,7 @@ class Peak(NamedTuple):
     """(B, M, angles)"""
 
 
-def integrate_peak(batch: Batch, model: str, surface: Surface) -> Peak:
+def integrate_peak(batch: Batch, model: LeakageModel, surface: Surface) -> Peak:
     """The posterior around its highest peak where that is narrower than half a cell; nothing elsewhere.
 
     Over the range by Gauss-Legendre nodes within 4.5 deviations; over the angle, at each range, as the Gaussian that
@@ -87,9 +88,7 @@ def integrate_peak(batch: Batch, model: str, surface: Surface) -> Peak:
         top.angle_rad + _WINDOW_DEVIATIONS * deviation_rad < grid.angle_max_rad
     )
     chosen = narrow & inside & regular
-    window = (
-        xp.abs(xp.asarray(grid.angles_rad()) - top.angle_rad[..., None]) <= reach[..., None]
-    ) & chosen[..., None]
+    window = (xp.abs(xp.asarray(grid.angles_rad()) - top.angle_rad[..., None]) <= reach[..., None]) & chosen[..., None]
     lift = xp.where(chosen, xp.clip(top.value - surface.log_scale, 0.0, math.inf), xp.zeros_like(safe))
     sums = xp.zeros((*chosen.shape, 3))
     likelihood = Likelihood.of(xp, problem, model, batch.observations)

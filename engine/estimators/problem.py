@@ -56,7 +56,7 @@ class Problem:
         return xp.where(inside, total, xp.full_like(range_m, -math.inf))
 
     def cell_weights(self) -> np.ndarray:
-        """Prior of each candidate's cell relative to a cell of density one, (angles, ranges); half cells at the ends."""
+        """Prior of each candidate's cell in cells of density one, (angles, ranges); half cells at the ends."""
         ranges = np.exp(self.log_range_prior(np, self.grid.ranges_m()))
         return _trapezoid(self.grid.n_angles)[:, None] * (_trapezoid(self.grid.n_ranges) * ranges)
 

@@ -40,10 +40,10 @@ class SquaresInputs(NamedTuple):
 class LikelihoodInputs(NamedTuple):
     """score = Σ_k −½(scale_k √g_k − root_k)² + Q(v_k) + slope log(reference_k v_k), v of x = scale_k √g_k root_k.
 
-    scale, root, reference (B, M, K); remaining (B, M, K/GROUP): the most that later groups of sensors can add; offset,
-    slope (M,), coefficients (M, DEGREE + 1): `engine.numerics.likelihood_fit` of each observation's L; slack (B, M):
-    candidates this near the best are listed; weight (angles, ranges): prior of each candidate; range_m (ranges,): from any
-    origin.
+    scale, root, reference (B, M, K); remaining (B, M, K/GROUP): the most that later groups of sensors can add;
+    offset, slope (M,), coefficients (M, DEGREE + 1): `engine.numerics.likelihood_fit` of each observation's L; slack
+    (B, M): candidates this near the best are listed; weight (angles, ranges): prior of each candidate; range_m
+    (ranges,): from any origin.
     """
 
     scale: np.ndarray

@@ -72,9 +72,7 @@ def _interpolate_plain(slab: Any, first: Any, weights: Any, tile: Any) -> None:
 _interpolate = _compiled(_interpolate_plain)
 
 
-def _add_listed_plain(
-    score: Any, offset: Any, lowest: Any, slack: Any, count: Any, index: Any, value: Any
-) -> int:
+def _add_listed_plain(score: Any, offset: Any, lowest: Any, slack: Any, count: Any, index: Any, value: Any) -> int:
     """List the candidates of a tile whose score is below `lowest` + `slack`; drops those that no longer are.
 
     Returns the new count, or −1 where the list is full.
@@ -101,18 +99,30 @@ _add_listed = _compiled(_add_listed_plain)
 
 
 def _least_squares_plain(
-    slabs: Any, shape: Any, first: Any, weights: Any, gain: Any, linear: Any, remaining: Any, energy: Any,
-    rounding: Any, slope: Any, best: Any, count: Any, index: Any, value: Any,
+    slabs: Any,
+    shape: Any,
+    first: Any,
+    weights: Any,
+    gain: Any,
+    linear: Any,
+    remaining: Any,
+    energy: Any,
+    rounding: Any,
+    slope: Any,
+    best: Any,
+    count: Any,
+    index: Any,
+    value: Any,
 ) -> None:
     """score = Σ_k (gain_k² g_k² + linear_k g_k), which is the squared distance less `energy`.
 
     slabs (n, rows, W); shape (angles, ranges, angles in a slab) of the grid; first (B, K), weights (B, K, TAPS): each
-    sensor's rows; gain (B, K); linear (B, M, K); remaining (B, M, K/GROUP): the least that later groups of sensors add.
-    energy, rounding, slope (B, M): candidates within rounding + slope √(lowest + energy) of the lowest score are listed.
-    best (B, M) comes in with a score that some candidate reaches, or ∞, and leaves with the lowest; count (B, M) becomes
-    the number listed, −1 where more than LISTED were, index and value (B, M, LISTED) the list, in which some are no longer
-    near the lowest.
-    """  # fmt: skip
+    sensor's rows; gain (B, K); linear (B, M, K); remaining (B, M, K/GROUP): the least that later groups of sensors
+    add. energy, rounding, slope (B, M): candidates within rounding + slope √(lowest + energy) of the lowest score are
+    listed. best (B, M) comes in with a score that some candidate reaches, or ∞, and leaves with the lowest; count (B,
+    M) becomes the number listed, −1 where more than LISTED were, index and value (B, M, LISTED) the list, in which
+    some are no longer near the lowest.
+    """
     n_slabs, _, width = slabs.shape
     size, n_observations, n_sensors = linear.shape
     per_slab = shape[1] * shape[2]
@@ -136,9 +146,7 @@ def _least_squares_plain(
                 q0, q1, q2, q3 = gain[b, k], gain[b, k + 1], gain[b, k + 2], gain[b, k + 3]
                 q0, q1, q2, q3 = q0 * q0, q1 * q1, q2 * q2, q3 * q3
                 for c in range(width):
-                    square[c] += (q0 * g0[c] * g0[c] + q1 * g1[c] * g1[c]) + (
-                        q2 * g2[c] * g2[c] + q3 * g3[c] * g3[c]
-                    )
+                    square[c] += (q0 * g0[c] * g0[c] + q1 * g1[c] * g1[c]) + (q2 * g2[c] * g2[c] + q3 * g3[c] * g3[c])
                 for m in range(n_observations):
                     if not active[m]:
                         continue
@@ -171,23 +179,29 @@ def _least_squares_plain(
                     count[b, m] = 0  # nothing listed so far, nor a full list, matters any longer
                 best[b, m] = below
                 if count[b, m] >= 0 and lowest <= below + slack:
-                    count[b, m] = _add_listed(
-                        out[:used], offset, below, slack, count[b, m], index[b, m], value[b, m]
-                    )
+                    count[b, m] = _add_listed(out[:used], offset, below, slack, count[b, m], index[b, m], value[b, m])
 
 
 least_squares = _compiled(_least_squares_plain)
 
 
 def _add_sensors_plain(
-    amplitude: Any, scale: Any, root: Any, reference: Any, offset: Any, slope: Any, coefficients: Any,
-    product: Any, bits: Any, total: Any,
+    amplitude: Any,
+    scale: Any,
+    root: Any,
+    reference: Any,
+    offset: Any,
+    slope: Any,
+    coefficients: Any,
+    product: Any,
+    bits: Any,
+    total: Any,
 ) -> None:
     """total[c] += Σ_q −½(scale_q y − root_q)² + Q(v) + slope log(v/v̂), four sensors with one logarithm.
 
     amplitude y = √g (GROUP, W); scale, root, reference 1/v̂ (GROUP,). product (W,) is overwritten; bits is its view as
     integers.
-    """  # fmt: skip
+    """
     c0, c1, c2 = coefficients[0], coefficients[1], coefficients[2]
     c3, c4, c5 = coefficients[3], coefficients[4], coefficients[5]
     c6, c7, c8 = coefficients[6], coefficients[7], coefficients[8]
@@ -247,20 +261,37 @@ _add_posterior = _compiled(_add_posterior_plain)
 
 
 def _likelihood_plain(
-    slabs: Any, shape: Any, first: Any, weights: Any, scale: Any, root: Any, reference: Any, remaining: Any,
-    offset: Any, slope: Any, coefficients: Any, slack: Any, prior: Any, range_m: Any,
-    best: Any, level: Any, marginal: Any, count: Any, index: Any, value: Any,
+    slabs: Any,
+    shape: Any,
+    first: Any,
+    weights: Any,
+    scale: Any,
+    root: Any,
+    reference: Any,
+    remaining: Any,
+    offset: Any,
+    slope: Any,
+    coefficients: Any,
+    slack: Any,
+    prior: Any,
+    range_m: Any,
+    best: Any,
+    level: Any,
+    marginal: Any,
+    count: Any,
+    index: Any,
+    value: Any,
 ) -> None:
     """The log-likelihood of every candidate, its maximum, and the posterior's marginal over the angle.
 
     first (B, K), weights (B, K, TAPS) as in `least_squares`. scale, root, reference (B, M, K): of √g, √S and 1/v̂.
-    remaining (B, M, K/GROUP): the most that later groups of sensors can add. offset, slope (M,), coefficients
-    (M, DEGREE + 1): the fit of each observation's L. prior (n_angles, n_ranges): weight of each candidate; range_m
-    (n_ranges,): from any origin. slack (B, M): candidates this near the best are listed.
-    best (B, M) comes in with a value that some candidate reaches, or −∞, and leaves with the highest. marginal
-    (B, M, n_angles, 2), relative to e^level, level (B, M, slabs): Σ likelihood · prior · (1, range) at each angle, level
-    −∞ where nothing matters. count, index, value as in `least_squares`, value negated.
-    """  # fmt: skip
+    remaining (B, M, K/GROUP): the most that later groups of sensors can add. offset, slope (M,), coefficients (M,
+    DEGREE + 1): the fit of each observation's L. prior (n_angles, n_ranges): weight of each candidate; range_m
+    (n_ranges,): from any origin. slack (B, M): candidates this near the best are listed. best (B, M) comes in with a
+    value that some candidate reaches, or −∞, and leaves with the highest. marginal (B, M, n_angles, 2), relative to
+    e^level, level (B, M, slabs): Σ likelihood · prior · (1, range) at each angle, level −∞ where nothing matters.
+    count, index, value as in `least_squares`, value negated.
+    """
     n_slabs, _, width = slabs.shape
     size, n_observations, n_sensors = scale.shape
     n_angles, n_ranges, angles_per_slab = shape
@@ -314,12 +345,24 @@ def _likelihood_plain(
                     for c in range(used):
                         product[c] = -total[m, c]
                     count[b, m] = _add_listed(
-                        product[:used], start * n_ranges, -best[b, m], slack[b, m], count[b, m], index[b, m], value[b, m]
+                        product[:used],
+                        start * n_ranges,
+                        -best[b, m],
+                        slack[b, m],
+                        count[b, m],
+                        index[b, m],
+                        value[b, m],
                     )
                 if highest > best[b, m] - _NEGLIGIBLE:
                     level[b, m, s] = highest
                     _add_posterior(
-                        total[m, :used], highest, weight, range_m, product[:used], bits[:used], marginal[b, m, start:stop]
+                        total[m, :used],
+                        highest,
+                        weight,
+                        range_m,
+                        product[:used],
+                        bits[:used],
+                        marginal[b, m, start:stop],
                     )
 
 
@@ -343,7 +386,14 @@ class CpuPasses:
         for table, shape in ((self.scouts, self.scout_shape), (self.table, self.shape)):
             found.count[:] = 0
             least_squares(
-                table.slabs, _in_slabs(table, shape), *sensors, *inputs, found.best, found.count, found.index, found.value
+                table.slabs,
+                _in_slabs(table, shape),
+                *sensors,
+                *inputs,
+                found.best,
+                found.count,
+                found.index,
+                found.value,
             )
         return found
 
@@ -365,7 +415,16 @@ class CpuPasses:
         sums = np.zeros((*inputs.slack.shape, shape[0], 2))
         level = np.full((*inputs.slack.shape, table.slabs.shape[0]), -np.inf)
         likelihood(
-            table.slabs, _in_slabs(table, shape), *sensors, *inputs, found.best, level, sums, found.count, found.index, found.value
+            table.slabs,
+            _in_slabs(table, shape),
+            *sensors,
+            *inputs,
+            found.best,
+            level,
+            sums,
+            found.count,
+            found.index,
+            found.value,
         )
         of_angle = np.arange(shape[0]) // _in_slabs(table, shape)[2]
         return Marginal(level[..., of_angle], sums[..., 0], sums[..., 1])

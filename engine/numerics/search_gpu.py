@@ -7,8 +7,8 @@ is imported here but NumPy: CuPy is the namespace that is handed in. `SOURCE` co
 HOST defined, its per-candidate functions under any C++ compiler (tests/numerics/test_search_gpu.py does all three where
 the compilers are at hand).
 
-Not measured on a device yet; goals: least squares within a factor of two of the device's roof for its reads of the table,
-numbers within 1e-3 in the log-likelihood and the same candidates as the CPU but for ties.
+Not measured on a device yet; goals: least squares within a factor of two of the device's roof for its reads of the
+table, numbers within 1e-3 in the log-likelihood and the same candidates as the CPU but for ties.
 """
 
 from typing import Any
@@ -176,8 +176,8 @@ extern "C" __global__ void least_squares(const float* table, int n_ranges, int n
     }
 }
 
-// Blocks (angles, realizations). value, index as above, scores negated; mass, by_range: (realization, M, angle), relative
-// to the block's highest score.
+// Blocks (angles, realizations). value, index as above, scores negated; mass, by_range: (realization, M, angle),
+// relative to the block's highest score.
 extern "C" __global__ void likelihood(const float* table, int n_ranges, int n_angles, int n_sensors,
                                       const int* first, const float* weights, const float* scale,
                                       const float* root, const float* reference, const float* offset,

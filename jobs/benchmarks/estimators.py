@@ -1,8 +1,9 @@
 """What an estimate costs, beside the direct way, in one process on one core.
 
 K = 40 sensors, 100 × 180 candidates, new sensors in every realization, −75 dBm, one snapshot count: a search is one
-realization. The direct way is the script that a researcher would write: Fresnel integrals of SciPy over the whole table,
-then a sum; what `engine` prepares once (a table over cos θ, compiled loops) is not part of its time, as workers keep it.
+realization. The direct way is the script that a researcher would write: Fresnel integrals of SciPy over the whole
+table, then a sum; what `engine` prepares once (a table over cos θ, compiled loops) is not part of its time, as
+workers keep it.
 """
 
 import time
@@ -63,7 +64,9 @@ def benchmarks() -> list[Row]:
         return [*_one_observation(50), *_one_observation(1), _ten_observations()]
 
 
-def _prepared(noise_dbm: tuple[float, ...], snapshots: tuple[int, ...]) -> tuple[LeakageEstimation, Workbench, Observations]:
+def _prepared(
+    noise_dbm: tuple[float, ...], snapshots: tuple[int, ...]
+) -> tuple[LeakageEstimation, Workbench, Observations]:
     scenario = LeakageEstimation(n_sensors=40, noise_dbm=noise_dbm, n_snapshots=snapshots)
     draws = scenario.draw(Streams(0, 0), _BLOCK)
     seen = scenario.prepare(np)(draws, intermediates=True)
@@ -79,8 +82,8 @@ def _one_observation(snapshots: int) -> list[Row]:
     squares = _per_search(workbench, observations, (nearest,))
     both = _per_search(workbench, observations, likelihood)
     return [
-        Row(f"least squares, L = {snapshots}", direct, squares, direct / squares, "≥ 300 times", direct / squares >= 300),
-        Row(
+        Row(f"least squares, L = {snapshots}", direct, squares, direct / squares, "≥ 300 times", direct / squares >=
+        300), Row(
             f"maximum likelihood + posterior mean, L = {snapshots}", squares, both, both / squares,
             "≤ 5 times least squares", both <= 5 * squares,
         ),

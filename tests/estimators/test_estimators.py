@@ -52,9 +52,7 @@ def _errors(array: UniformLinearArray, **fields: object) -> tuple[np.ndarray, np
     statistic = sufficient_statistic(
         SNAPSHOTS * rho, generator.standard_normal((SIZE, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (SIZE, 40))
     )
-    seen = Observations(
-        statistic[:, None, None, :], np.tile(sensor_m, (SIZE, 1)), np.tile(sensor_rad, (SIZE, 1))
-    )
+    seen = Observations(statistic[:, None, None, :], np.tile(sensor_m, (SIZE, 1)), np.tile(sensor_rad, (SIZE, 1)))
     for part in seen:
         part.setflags(write=False)
     workbench = Workbench(Problem(array, GRID, (SNR,), (SNAPSHOTS,)), np)
@@ -75,9 +73,9 @@ def test_maximum_likelihood_meets_the_bound_off_the_grid() -> None:
     assert _meets(errors, bound)
     # The ratio of a sample variance to the bound has deviation √(2/n).
     assert np.all(np.abs(np.mean(errors**2, axis=0) / np.diag(bound) - 1) < 4 * np.sqrt(2 / SIZE))
-    assert abs(stats.pearsonr(errors[:, 0], errors[:, 1]).statistic - bound[0, 1] / np.sqrt(bound[0, 0] * bound[1, 1])) < (
-        4 / np.sqrt(SIZE)
-    )
+    assert abs(
+        stats.pearsonr(errors[:, 0], errors[:, 1]).statistic - bound[0, 1] / np.sqrt(bound[0, 0] * bound[1, 1])
+    ) < (4 / np.sqrt(SIZE))
 
 
 @pytest.mark.slow
@@ -113,8 +111,12 @@ def test_gradient_and_information_of_the_likelihood() -> None:
     range_m, angle_rad = np.full((5, 4, 1), 5.0), np.full((5, 4, 1), 1.4)
     at = likelihood.at(np, range_m, angle_rad)
     h = 1e-6
-    by_range = (likelihood.at(np, range_m + h, angle_rad).value - likelihood.at(np, range_m - h, angle_rad).value) / (2 * h)
-    by_angle = (likelihood.at(np, range_m, angle_rad + h).value - likelihood.at(np, range_m, angle_rad - h).value) / (2 * h)
+    by_range = (likelihood.at(np, range_m + h, angle_rad).value - likelihood.at(np, range_m - h, angle_rad).value) / (
+        2 * h
+    )
+    by_angle = (likelihood.at(np, range_m, angle_rad + h).value - likelihood.at(np, range_m, angle_rad - h).value) / (
+        2 * h
+    )
     assert np.allclose(at.by_range, by_range, rtol=1e-4, atol=1e-4)
     assert np.allclose(at.by_angle, by_angle, rtol=1e-4, atol=1e-2)
     assert np.all(at.range_range * at.angle_angle >= at.range_angle**2)
@@ -147,9 +149,7 @@ def test_posterior_mean_where_the_grid_does_not_resolve_the_posterior() -> None:
     statistic = sufficient_statistic(
         SNAPSHOTS * rho, generator.standard_normal((size, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (size, 40))
     )
-    seen = Observations(
-        statistic[:, None, None, :], np.tile(sensor_m, (size, 1)), np.tile(sensor_rad, (size, 1))
-    )
+    seen = Observations(statistic[:, None, None, :], np.tile(sensor_m, (size, 1)), np.tile(sensor_rad, (size, 1)))
     workbench = Workbench(Problem(ARRAY, GRID, (SNR,), (SNAPSHOTS,)), np)
     batch = workbench.batch(seen)
     off_grid = PosteriorMean(leakage="spherical").prepare(workbench)(batch)

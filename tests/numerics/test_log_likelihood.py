@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.numerics.likelihood_fit import highest_contribution, likelihood_fit, log_reference
 from engine.numerics.bessel import log_bessel_reduced
+from engine.numerics.likelihood_fit import highest_contribution, likelihood_fit, log_reference
 from engine.numerics.noncentral_chi2 import log_likelihood, log_likelihood_and_slope, sufficient_statistic
 
 

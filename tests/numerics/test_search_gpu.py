@@ -86,9 +86,8 @@ def test_gpu_and_cpu_agree() -> None:
     cupy = pytest.importorskip("cupy")
     if not cupy.is_available():
         pytest.skip("no GPU")
-    from scenarios.leakage_estimation import LeakageEstimation
-
     from engine import Streams
+    from scenarios.leakage_estimation import LeakageEstimation
 
     scenario = LeakageEstimation(leakage="spherical", n_sensors=21)
     draws = scenario.draw(Streams(1, 0), 100)
