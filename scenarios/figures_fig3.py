@@ -3,6 +3,7 @@
 Mashhadi, Hoang, Vahid, arXiv 2605.21815, Section V. Matplotlib is imported when a figure is drawn.
 """
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -94,7 +95,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     An error is an outlier when it exceeds three standard deviations of a good estimate: nine times the larger of the
     realizations' median bound and the squared half cell of the search grid.
     """
-    scene = scenario_from(results.attrs["scenario_class"], results.attrs["scenario"])
+    scene = scenario_from(results.attrs["scenario_class"], json.loads(results.attrs["scenario"]))
     variances = dict(zip(_QUANTITIES, scene.variance_of_draws(), strict=True))  # type: ignore[attr-defined]
     cells = dict(zip(_QUANTITIES, scene.problem().cell(), strict=True))  # type: ignore[attr-defined]
     rows = []
@@ -175,26 +176,35 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
 
 def report(results: "xarray.Dataset") -> list[TextTable]:
     """What to print of a run: every point's errors, then the paper's claims beside ours."""
-    lines: list[tuple[str, ...]] = [
-        (
-            f"{row.n_sensors}", f"{row.n_snapshots}", f"{row.noise_dbm:g}", _label(row.estimator), row.quantity,
-            f"{row.mean:.2g} [{row.mean_low:.2g}, {row.mean_high:.2g}]", f"{row.median:.2g}",
-            f"{row.outlier_rate:.1%} [{row.outlier_low:.1%}, {row.outlier_high:.1%}]", f"{row.bound:.2g}",
-            f"{row.prior_variance:.2g}", row.unit,
+    headings = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median", "outliers", "bound", "prior")
+    rows = summary(results)
+    tables = [
+        TextTable(
+            f"Squared error of the {quantity} ({unit}); mean with the factor of its 95 % interval",
+            headings,
+            [_line(row) for row in rows if row.quantity == quantity],
         )
-        for row in summary(results)
-    ]  # fmt: skip
-    headings = (
-        "K", "L", "σ² (dBm)", "estimator", "of the", "mean squared error [95 %]", "median", "outliers [95 %]", "bound",
-        "prior", "unit",
-    )  # fmt: skip
+        for quantity, (_, _, unit) in _QUANTITIES.items()
+    ]
     verdicts: list[tuple[str, ...]] = [
         (c.claim, c.paper, c.ours, "reproduced" if c.reproduced else "not reproduced") for c in claims(results)
     ]
-    return [
-        TextTable("Squared errors", headings, lines),
-        TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), verdicts),
-    ]
+    return [*tables, TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), verdicts)]
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    factor = row.mean_high / row.mean if row.mean else 1.0
+    return (
+        f"{row.n_sensors}",
+        f"{row.n_snapshots}",
+        f"{row.noise_dbm:g}",
+        _label(row.estimator),
+        f"{row.mean:.2g} ×÷ {factor:.2f}",
+        f"{row.median:.2g}",
+        f"{100 * row.outlier_rate:.1f} % ({100 * row.outlier_low:.1f}–{100 * row.outlier_high:.1f})",
+        f"{row.bound:.2g}",
+        f"{row.prior_variance:.2g}",
+    )
 
 
 def _ordered(rows: dict[Any, Row], names: list[str], claim: str, pairs: list[tuple[Any, Any]]) -> Claim:
@@ -248,7 +258,7 @@ def errors_against_noise(results: "xarray.Dataset") -> "Figure":
         _frame(axes[line], [row for row in rows if row.quantity == quantity])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
-    scenario = results.attrs["scenario"]
+    scenario = json.loads(results.attrs["scenario"])
     truth = scenario["leakage"].replace("_", " ")
     assumed = ", ".join(dict.fromkeys(e["leakage"].replace("_", " ") for e in scenario["estimators"]))
     figure.suptitle(
