@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LEVEL = 0.95
 _QUANTILE = 1.959963984540054  # of the normal distribution at (1 + _LEVEL)/2
-_OUTLIER_DEVIATIONS = 3.0
+_OUTLIER_SHARE = 0.1
 
 _QUANTITIES = {
     "range": ("squared_error_range_m2", "bcrlb_range_m2", "m²"),
@@ -92,12 +92,11 @@ def binomial_interval(events: int, trials: int) -> tuple[float, float]:
 def summary(results: "xarray.Dataset") -> list[Row]:
     """Mean with interval, median and outlier rate of every estimator at every point.
 
-    An error is an outlier when it exceeds three standard deviations of a good estimate: nine times the larger of the
-    realizations' median bound and the squared half cell of the search grid.
+    An error is an outlier, the user lost, when its square exceeds a tenth of the variance of a blind guess: by default
+    errors beyond 0.91 m and 0.19 rad.
     """
     scene = scenario_from(results.attrs["scenario_class"], json.loads(results.attrs["scenario"]))
     variances = dict(zip(_QUANTITIES, scene.variance_of_draws(), strict=True))  # type: ignore[attr-defined]
-    cells = dict(zip(_QUANTITIES, scene.problem().cell(), strict=True))  # type: ignore[attr-defined]
     rows = []
     for quantity, (error_name, bound_name, unit) in _QUANTITIES.items():
         errors = results[error_name].transpose("n_sensors", "n_snapshots", "noise_dbm", "estimator", "realization")
@@ -108,7 +107,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
             here = here[np.isfinite(here)]
             bound = bounds[where[:3]]
             bound = bound[np.isfinite(bound)]
-            limit = _OUTLIER_DEVIATIONS**2 * max(float(np.median(bound)), (cells[quantity] / 2) ** 2)
+            limit = _OUTLIER_SHARE * variances[quantity]
             events = int(np.count_nonzero(here > limit))
             rows.append(
                 Row(
