@@ -36,7 +36,7 @@ NONSENSE = [
     ("run", "Missing option '--store'"),
     ("frobnicate", "No such command 'frobnicate'"),
     ("run leakage:fig1 --store x --colour red", "No such option: --colour"),
-    ("run leakage:fig9 --store x", "no sweep named 'leakage:fig9' .* did you mean 'leakage:fig1'"),
+    ("run leakage:fig9 --store x", "no sweep named 'leakage:fig9' .* did you mean 'leakage:fig[13]'"),
     ("run nowhere:sweep --store x", "no sweep named 'nowhere:sweep' and no module 'nowhere'"),
     ("run fig1 --store x", "no sweep named 'fig1'"),
     ("run toy:smal --store x", "'toy:smal' is no sweep; did you mean 'toy:small'"),
