@@ -64,6 +64,10 @@ NONSENSE = [
     ("run leakage:fig1 --store x --serial --workers 2", "a serial run has no workers"),
     ("run leakage:fig1 --store x --workers 0", "workers: given 0, needed at least 1"),
     ("run leakage:fig1 --store x --backend tpu", "backend: given 'tpu', needed 'cpu' or 'gpu'"),
+    ("map --range 0.5 --angle 60", "range_m: given 0.5, needed more than the array's own"),
+    ("map --range 5 --angle 180", "angle: given 180, needed degrees between 0 and 180"),
+    ("map --range 5 --angle nan", "angle: given nan, needed degrees"),
+    ("map --range 5 --angle 60 --carrier-hz 0", "carrier_hz: given 0, needed a positive frequency"),
     ("run --store toy.zarr --seed 3", "describe a new sweep: give its NAME"),
     (
         "plot toy.zarr -o picture.gif",
@@ -168,6 +172,21 @@ def test_verify_names_the_damage_and_repair_mends_it(
     assert "damaged: power/c/2/0/0: cannot be read" in capsys.readouterr().out
     assert nearfield("run", "--store", "s.zarr", "--serial", monkeypatch=monkeypatch) == 0
     assert nearfield("verify", "s.zarr", monkeypatch=monkeypatch) == 0
+
+
+def test_map_draws_a_focal_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nearfield("map", "--range", "5", "--angle", "60", monkeypatch=monkeypatch) == 0
+    assert Path("leakage-map.png").stat().st_size > 50_000
+
+
+@pytest.mark.slow
+def test_fig3_prints_its_own_tables(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "reproduce leakage:fig3 --serial --realizations 20"
+    assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
+    text = capsys.readouterr().out
+    assert "Squared error of the range (m²)" in text
+    assert "The paper's claims" in text
+    assert Path("results/leakage-fig3.svg").exists()
 
 
 def test_settings_and_axes_change_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
