@@ -68,7 +68,8 @@ class Scenario(BaseModel, ABC):
         for name in changes:
             require_field(type(self), name)
         try:
-            return type(self).model_validate({**self.model_dump(), **changes})
+            fields = {name: getattr(self, name) for name in type(self).model_fields}
+            return type(self).model_validate(fields | changes)
         except ValidationError as error:
             raise InputError(one_line(error)) from None
 
