@@ -23,7 +23,7 @@ from engine.estimators import (
 )
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
-from engine.numerics.noncentral_chi2 import sufficient_statistic
+from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
 from scenarios import figures_fig3
@@ -125,7 +125,7 @@ class LeakageEstimation(LeakageScene):
                 sensor_angle_rad=drawn.sensor_angle_rad,
             ).value[:, 0, :]
             rho = 2 * snr[:, None] * (path_gain(drawn.sensor_range_m, array.wavelength_m) * g)[:, None, :]  # Eq. (13)
-            statistic = sufficient_statistic(
+            statistic = summed_power(
                 rho[:, :, None, :] * snapshots[:, None], drawn.gaussian[:, None], drawn.chi_square[:, None]
             )
             batch = workbench.batch(Observations(statistic, drawn.sensor_range_m, drawn.sensor_angle_rad))
@@ -179,7 +179,7 @@ def _described_intermediates(drawn: Draws, g: Any, rho: Any, statistic: Any, sna
         "chi_square": (per_count, drawn.chi_square, {"long_name": "χ² part of the noise"}),
         "sensor_leakage": (per_sensor, g, {"long_name": "leakage g at the user"}),
         "noncentrality": (per_noise, rho, {"long_name": "noncentrality ρ, Eq. 13"}),
-        "statistic": (all_of_them, statistic, {"long_name": "sufficient statistic S"}),
+        "statistic": (all_of_them, statistic, {"long_name": "summed normalised power S"}),
         "normalised_power": (all_of_them, z, {"long_name": "normalised power z, Eq. 8"}),
     }  # fmt: skip
 

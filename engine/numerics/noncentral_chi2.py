@@ -74,12 +74,14 @@ def information_by_quadrature(rho: np.ndarray) -> np.ndarray:
     return (density * score * score * (high - low) / 2) @ weights
 
 
-def sufficient_statistic(noncentrality: Array, gaussian: Array, chi_square: Array) -> Array:
+def summed_power(noncentrality: Array, gaussian: Array, chi_square: Array) -> Array:
     """One draw of the noncentral χ² with 2L degrees of freedom: (√λ + n)² + q with n ~ N(0, 1), q ~ χ²(2L − 1).
 
     noncentrality: λ ≥ 0; gaussian: n; chi_square: q; shapes that broadcast. With λ = Lρ it is distributed as
-    S = Σ_t 2p[t]/σ² over L snapshots, which is sufficient for them: L draws are never needed. The same n and q serve
-    every λ (common random numbers).
+    S = Σ_t 2p[t]/σ² over L snapshots, so that L draws are never needed. S is all that the paper's z, Eq. (8), and every
+    estimator here see; for L > 1 it is not sufficient for the L powers, whose likelihood is Π_t I₀(√(ρz_t)): at L = 50
+    it keeps 94 to 100 % of their information (tests/numerics/test_noncentral_chi2.py), and the bound, which is of all
+    L powers, lies below what S allows by as much. The same n and q serve every λ (common random numbers).
     """
     xp = array_namespace(noncentrality, gaussian, chi_square)
     amplitude = xp.sqrt(noncentrality) + gaussian

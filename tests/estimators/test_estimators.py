@@ -18,7 +18,7 @@ from engine.estimators.likelihood import Likelihood
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.information import expected_information
 from engine.numerics.leakage import leakage
-from engine.numerics.noncentral_chi2 import sufficient_statistic
+from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 
 WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
@@ -49,7 +49,7 @@ def _errors(array: UniformLinearArray, **fields: object) -> tuple[np.ndarray, np
         "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
     ).value[0]
     rho = 2 * SNR * path_gain(sensor_m, WAVELENGTH_M) * g
-    statistic = sufficient_statistic(
+    statistic = summed_power(
         SNAPSHOTS * rho, generator.standard_normal((SIZE, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (SIZE, 40))
     )
     seen = Observations(statistic[:, None, None, :], np.tile(sensor_m, (SIZE, 1)), np.tile(sensor_rad, (SIZE, 1)))
@@ -95,7 +95,7 @@ def _random_batch(size: int = 20) -> tuple[Workbench, Observations]:
     rho = 2 * np.array(snr)[:, None] * (path_gain(sensor_m, WAVELENGTH_M) * g)[:, None]
     statistic = np.stack(
         [
-            sufficient_statistic(
+            summed_power(
                 n * rho, generator.standard_normal((size, 1, 20)), generator.chisquare(2 * n - 1, (size, 1, 20))
             )
             for n in (1, 50)
@@ -146,7 +146,7 @@ def test_posterior_mean_where_the_grid_does_not_resolve_the_posterior() -> None:
     ).value[0]
     rho = 2 * SNR * path_gain(sensor_m, WAVELENGTH_M) * g
     size = 5
-    statistic = sufficient_statistic(
+    statistic = summed_power(
         SNAPSHOTS * rho, generator.standard_normal((size, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (size, 40))
     )
     seen = Observations(statistic[:, None, None, :], np.tile(sensor_m, (size, 1)), np.tile(sensor_rad, (size, 1)))

@@ -6,7 +6,7 @@ import pytest
 from engine.estimators import Observations, Problem, Workbench
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.leakage import LeakageModel, leakage
-from engine.numerics.noncentral_chi2 import log_likelihood, sufficient_statistic
+from engine.numerics.noncentral_chi2 import log_likelihood, summed_power
 from engine.numerics.pattern import SearchGrid
 
 WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
@@ -35,7 +35,7 @@ def observed(seed: int, size: int, n_sensors: int, model: LeakageModel = "fresne
     rho = 2 * snr[:, None] * (path_gain(sensor_m, WAVELENGTH_M) * g)[:, None]
     statistic = np.stack(
         [
-            sufficient_statistic(
+            summed_power(
                 n * rho,
                 generator.standard_normal((size, 1, n_sensors)),
                 generator.chisquare(2 * n - 1, (size, 1, n_sensors)),

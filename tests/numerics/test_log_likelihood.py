@@ -1,4 +1,4 @@
-"""The noncentral χ² likelihood and the sufficient statistic, against densities, derivatives and snapshots."""
+"""The noncentral χ² likelihood and the summed power, against densities, derivatives and snapshots."""
 
 import mpmath
 import numpy as np
@@ -7,7 +7,7 @@ from scipy import stats
 
 from engine.numerics.bessel import log_bessel_reduced
 from engine.numerics.likelihood_fit import highest_contribution, likelihood_fit, log_reference
-from engine.numerics.noncentral_chi2 import log_likelihood, log_likelihood_and_slope, sufficient_statistic
+from engine.numerics.noncentral_chi2 import log_likelihood, log_likelihood_and_slope, summed_power
 
 
 def _mpmath_log_density(s: float, noncentrality: float, n: int) -> float:
@@ -50,9 +50,7 @@ def _snapshot_by_snapshot(generator: np.random.Generator, rho: float, n: int, si
 
 
 def _drawn(generator: np.random.Generator, noncentrality: float, n: int, size: int) -> np.ndarray:
-    return sufficient_statistic(
-        np.array(noncentrality), generator.standard_normal(size), generator.chisquare(2 * n - 1, size)
-    )
+    return summed_power(np.array(noncentrality), generator.standard_normal(size), generator.chisquare(2 * n - 1, size))
 
 
 @pytest.mark.parametrize(("n", "rho"), [(1, 0.0), (1, 5.0), (4, 0.3), (50, 2.0)])
