@@ -45,6 +45,8 @@ class Store:
         self.path = Path(path)
         if not self.path.exists():
             raise StoreError(f"no store at {self.path}: check the path, or create one with 'nearfield run'")
+        if not self.path.is_dir():
+            raise StoreError(f"{self.path} is a file, and a store is a folder: choose another path")
         try:
             self.group = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
             attributes = dict(self.group.attrs)

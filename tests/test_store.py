@@ -98,6 +98,13 @@ def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["precious.txt"]
 
 
+def test_a_file_is_no_store_and_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="is a file, and a store is a folder"):
+        engine.run(toy.small, tmp_path / "file", run_serially=True)
+    assert (tmp_path / "file").read_text() == "x"
+
+
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     assert engine.run(toy.small, tmp_path / "new", run_serially=True).complete.all()
