@@ -46,6 +46,8 @@ def main() -> None:
         code = _failed(one_line(error), InputError.exit_code)
     except TyperException as error:
         code = _failed(f"{error.format_message().rstrip('.')}; see 'nearfield --help'", error.exit_code)
+    except MemoryError as error:
+        code = _failed(f"out of memory ({error}): choose fewer elements, sensors, or realizations in a block", 1)
     except BrokenPipeError:
         sys.stderr.close()
         code = 1

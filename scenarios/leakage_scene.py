@@ -97,6 +97,7 @@ class LeakageScene(Scenario, ABC):
                     f"{quantity}_min_{unit} = {low:g} and {quantity}_max_{unit} = {high:g}: needed min < max"
                 )
         self.prior_information_per_m2()
+        nodes_needed(self.array(), self.user_range_min_m, self.user_range_max_m, model=self.leakage)
         return self
 
     def array(self) -> UniformLinearArray:

@@ -46,6 +46,7 @@ NONSENSE = [
     ("run leakage:fig1 --store x --set n_snapshots=0", "n_snapshots: needed snapshot counts of at least 1"),
     ("run leakage:fig1 --store x --set noise_dbm=nan", "noise_dbm: .* finite"),
     ("run leakage:fig1 --store x --set user_range_min_m=12", "user_range_min_m = 12 .* needed min < max"),
+    ("run leakage:fig1 --store x --set user_range_min_m=1e-9", "nodes to average over, at most 10000"),
     ("run leakage:fig1 --store x --set leakage=cubic", "leakage: .*'spherical'"),
     ("run leakage:fig1 --store x --set prior_information=exact", "'exact' is infinite for Beta.2, 2."),
     ("run leakage:fig1 --store x --set carrier_hz=-1", "carrier_hz: .* greater than 0"),

@@ -5,8 +5,11 @@ import math
 import numpy as np
 from scipy.special import roots_jacobi
 
+from engine.errors import InputError
 from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.leakage import LeakageModel
+
+_MOST_NODES = 10_000
 
 
 def beta_nodes(low: float, high: float, alpha: float, beta: float, *, n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,4 +45,10 @@ def nodes_needed(array: UniformLinearArray, low: float, high: float, *, model: L
     phase = array.wavenumber_rad_per_m * edge_m**2 * (1 / low - 1 / high) / 2
     if model == "as_printed":
         phase *= 4
-    return math.ceil(1.05 * phase + 5 * math.sqrt(high / low))
+    needed = 1.05 * phase + 5 * math.sqrt(high / low)
+    if not needed < _MOST_NODES:
+        raise InputError(
+            f"ranges {low:g} to {high:g} m, {array.n_elements} elements {array.spacing_m:g} m apart: {needed:.2g} "
+            f"nodes to average over, at most {_MOST_NODES} are done: choose nearer ranges or a smaller array"
+        )
+    return math.ceil(needed)
