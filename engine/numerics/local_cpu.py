@@ -7,32 +7,21 @@ for a closed form and its gradient, 20 ns for the likelihood's sums at any L; by
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 from engine.numerics import piecewise
 from engine.numerics.bessel import log_bessel_and_slope
+from engine.numerics.compiled import compiled
 from engine.numerics.fresnel import auxiliary_tables
 from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.leakage import EDGES, LeakageModel, LeakageTable
 from engine.numerics.noncentral_chi2 import INFORMATION_SCALE, information_table, log_constant
 
-_FAST = {"contract", "reassoc", "nsz"}
 _PIECES, _DEGREE = 128, 7
 _GROUP = 8
 """Sensors whose logarithms are taken as one, of a product: v > 1e-38 each."""
-
-
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compiled for this CPU and kept on disk where a folder for that can be written."""
-    compiled = functools.partial(numba.njit, fastmath=_FAST, error_model="numpy")
-    try:
-        return compiled(cache=True)(function)
-    except RuntimeError:  # numba: "cannot cache function …: no locator available", as on a read-only installation
-        return compiled()(function)
 
 
 def _taylor(first: int, terms: int) -> tuple[float, ...]:
@@ -75,7 +64,7 @@ def _fresnel_plain(x: float, table: Any) -> tuple[float, float, float, float]:
     return c, s, cosine, sine
 
 
-_fresnel = _compiled(_fresnel_plain)
+_fresnel = compiled(_fresnel_plain)
 
 
 def _two_edges_plain(place: Any, cosine: Any, n_elements: int, table: Any, out: Any) -> None:
@@ -104,7 +93,7 @@ def _two_edges_plain(place: Any, cosine: Any, n_elements: int, table: Any, out: 
                 out[2, b, p, k] = by_t * t_angle + by_tau * (shift + tau * tau_angle)
 
 
-_two_edges = _compiled(_two_edges_plain)
+_two_edges = compiled(_two_edges_plain)
 
 
 def closed_leakage(
@@ -203,7 +192,7 @@ def _sums_plain(
                 out[3, b, m, q], out[4, b, m, q], out[5, b, m, q] = jrr, jra, jaa
 
 
-_sums = _compiled(_sums_plain)
+_sums = compiled(_sums_plain)
 
 
 def local_sums(table: LeakageTable, *, statistic: Any, per_leakage: Any, n_snapshots: tuple[int, ...]) -> np.ndarray:

@@ -3,37 +3,26 @@
 A slab of the pattern table stays in the second-level cache while every realization of the block passes over it; four
 sensors are interpolated at a time into a tile that stays in the first level, and every observation of the realization
 (noise power × snapshots) uses that tile. Single precision throughout: what is close to the best is listed and scored
-again in double precision by the caller. No threads: a worker owns one core.
+again in double precision by the caller. No threads: a worker owns one core. One file, as a function kept on disk by
+numba is compiled anew where its own file has changed, not where one that it calls from another file has.
 
 Symbols: B realizations, M observations each, K sensors (a multiple of GROUP, padded with ones that say nothing),
 slabs of W columns, which hold as many whole angles as fit.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 
+from engine.numerics.compiled import compiled
 from engine.numerics.likelihood_fit import DEGREE
 from engine.numerics.pattern import TAPS, PatternTable, subset
 from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Marginal, Sensors, SquaresInputs
 
 _SCOUT_RANGES, _SCOUT_ANGLES = 8, 2
 """Every how many candidates the likelihood is looked at beforehand, for a level that the best one surely reaches."""
-
-_FAST = {"contract", "reassoc", "nsz"}
-
-
-def _compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compiled for this CPU and kept on disk where a folder for that can be written."""
-    compiled = functools.partial(numba.njit, fastmath=_FAST, error_model="numpy", **options)
-    try:
-        return compiled(cache=True)(function)
-    except RuntimeError:  # numba: "cannot cache function …: no locator available", as on a read-only installation
-        return compiled()(function)
 
 
 def _fitted(function: Callable[..., Any], degree: int) -> tuple[np.float32, ...]:
@@ -49,6 +38,8 @@ _HALF, _ZERO, _FOUR = np.float32(0.5), np.float32(0.0), np.float32(4.0)
 _FRACTION = np.float32(2.0**-23)
 _LOWEST_EXPONENT = np.float32(-126.0)
 _VECTOR = 32
+"""Candidates drop out by so many. Mean share worked on at −75 dBm where whole slabs drop out, and where their ends do:
+0.56 and 0.49 for L = 1, 0.14 and 0.11 for L = 50."""
 _NEGLIGIBLE = np.float32(20.0)
 """A candidate below the best by this much in log-likelihood adds e^-20 to a posterior: 18 000 of them, 4e-5 at most."""
 
@@ -70,7 +61,7 @@ def _interpolate_plain(slab: Any, first: Any, weights: Any, tile: Any) -> None:
             out[c] = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
 
 
-_interpolate = _compiled(_interpolate_plain)
+_interpolate = compiled(_interpolate_plain)
 
 
 def _add_listed_plain(score: Any, offset: Any, lowest: Any, slack: Any, count: Any, index: Any, value: Any) -> int:
@@ -96,7 +87,7 @@ def _add_listed_plain(score: Any, offset: Any, lowest: Any, slack: Any, count: A
     return count
 
 
-_add_listed = _compiled(_add_listed_plain)
+_add_listed = compiled(_add_listed_plain)
 
 
 def _least_squares_plain(
@@ -183,7 +174,7 @@ def _least_squares_plain(
                     count[b, m] = _add_listed(out[:used], offset, below, slack, count[b, m], index[b, m], value[b, m])
 
 
-least_squares = _compiled(_least_squares_plain)
+least_squares = compiled(_least_squares_plain)
 
 
 def _amplitudes_plain(slab: Any, low: Any, high: Any, first: Any, weights: Any, tile: Any) -> None:
@@ -200,7 +191,7 @@ def _amplitudes_plain(slab: Any, low: Any, high: Any, first: Any, weights: Any, 
             out[c] = np.sqrt(g if g > _ZERO else _ZERO)
 
 
-_amplitudes = _compiled(_amplitudes_plain)
+_amplitudes = compiled(_amplitudes_plain)
 
 
 def _add_sensors_plain(
@@ -230,7 +221,12 @@ def _add_sensors_plain(
     f01, f23 = reference[0] * reference[1] * offset, reference[2] * reference[3] * offset
     for c in range(product.shape[0]):
         y0, y1, y2, y3 = amplitude[0, c], amplitude[1, c], amplitude[2, c], amplitude[3, c]
-        x0, x1, x2, x3 = m0 * y0, m1 * y1, m2 * y2, m3 * y3  # not from t: LLVM then gives up on vectors (7 times slower)
+        x0, x1, x2, x3 = (
+            m0 * y0,
+            m1 * y1,
+            m2 * y2,
+            m3 * y3,
+        )  # not from t: LLVM then gives up on vectors (7 times slower)
         t0, t1, t2, t3 = k0 * y0 - s0, k1 * y1 - s1, k2 * y2 - s2, k3 * y3 - s3
         a0, a1 = x0 + np.sqrt(square + x0 * x0), x1 + np.sqrt(square + x1 * x1)
         a2, a3 = x2 + np.sqrt(square + x2 * x2), x3 + np.sqrt(square + x3 * x3)
@@ -254,7 +250,7 @@ def _add_sensors_plain(
         total[c] += slope * (e * _LN_2 + log)
 
 
-_add_sensors = _compiled(_add_sensors_plain)
+_add_sensors = compiled(_add_sensors_plain)
 
 
 def _highest_plain(values: Any) -> Any:
@@ -264,11 +260,11 @@ def _highest_plain(values: Any) -> Any:
     return highest
 
 
-_highest = _compiled(_highest_plain)
+_highest = compiled(_highest_plain)
 
 
 def _narrowed_plain(total: Any, low: int, high: int, needed: Any) -> tuple[int, int]:
-    """low … high without those at either end that lie below `needed`, in steps of vectors; low = high if none is left."""
+    """low … high without those at either end that lie below `needed`, by _VECTOR; low = high where none is left."""
     while low < high and _highest(total[low : min(low + _VECTOR, high)]) < needed:
         low = min(low + _VECTOR, high)
     while low < high and _highest(total[max(low, high - _VECTOR) : high]) < needed:
@@ -276,7 +272,7 @@ def _narrowed_plain(total: Any, low: int, high: int, needed: Any) -> tuple[int, 
     return low, high
 
 
-_narrowed = _compiled(_narrowed_plain)
+_narrowed = compiled(_narrowed_plain)
 
 
 def _add_posterior_plain(
@@ -307,7 +303,7 @@ def _add_posterior_plain(
         marginal[j, 1] = by_range
 
 
-_add_posterior = _compiled(_add_posterior_plain)
+_add_posterior = compiled(_add_posterior_plain)
 
 
 def _likelihood_plain(
@@ -413,7 +409,7 @@ def _likelihood_plain(
                     )
 
 
-likelihood = _compiled(_likelihood_plain)
+likelihood = compiled(_likelihood_plain)
 
 
 class CpuPasses:
