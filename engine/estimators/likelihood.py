@@ -8,7 +8,7 @@ from array_api_compat import is_numpy_namespace
 
 from engine.estimators.problem import Observations, Problem
 from engine.numerics.geometry import path_gain
-from engine.numerics.leakage import EDGES, LeakageModel, LeakageTable, leakage
+from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
 from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
 
 Array = Any
@@ -78,10 +78,10 @@ class Likelihood(NamedTuple):
         """At places (B, M, Q); on NumPy by compiled loops, which say the same but for rounding."""
         if not is_numpy_namespace(xp):
             return self.at_by_arrays(xp, range_m, angle_rad)
-        from engine.numerics.local_cpu import closed_leakage, local_sums
+        from engine.numerics.leakage_cpu import compiled_leakage
+        from engine.numerics.local_cpu import local_sums
 
-        model = closed_leakage if self.model in EDGES else leakage
-        table = self._leakage(np, model, range_m, angle_rad)
+        table = self._leakage(np, compiled_leakage, range_m, angle_rad)
         sums = local_sums(table, statistic=self.statistic, per_leakage=self.per_leakage, n_snapshots=self.n_snapshots)
         return Local(range_m, angle_rad, *sums)
 

@@ -179,8 +179,13 @@ def _two_edges(n_elements: int, half_width: Array, centre: Array) -> tuple[Array
     return value, high + low - value * (2 / half_width), high - low
 
 
+PATH_DIFFERENCES: dict[str, Callable[..., tuple[Array, Array, Array]]] = {
+    "spherical": spherical_path_difference,
+    "fresnel_sum": fresnel_path_difference,
+}
+"""The models that are sums over the elements: their `engine.numerics.responses`."""
+
 _MODELS: dict[str, Callable[..., LeakageTable]] = {
-    "spherical": _summed(spherical_path_difference),
-    "fresnel_sum": _summed(fresnel_path_difference),
+    **{name: _summed(path_difference) for name, path_difference in PATH_DIFFERENCES.items()},
     **{name: _closed(edges_of) for name, edges_of in EDGES.items()},
 }

@@ -1,4 +1,4 @@
-"""The compiled likelihood of single places against the array functions, which are its oracle."""
+"""The compiled leakage and likelihood of single places against the array functions, which are their oracle."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import pytest
 from engine.numerics import local_cpu
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
-from engine.numerics.local_cpu import closed_leakage, local_sums
+from engine.numerics.leakage_cpu import compiled_leakage
+from engine.numerics.local_cpu import local_sums
 from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
 
 WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
@@ -20,18 +21,25 @@ def _read_only(*parts: np.ndarray) -> list[np.ndarray]:
     return list(parts)
 
 
-@pytest.mark.parametrize("model", ["fresnel_closed", "as_printed"])
-def test_closed_forms(model: LeakageModel) -> None:
-    """Reached: 6e-15 of the largest, 4e-11 of each g: what rounding of πx²/2, x ≤ 120, leaves of either of them."""
+def _leakage_error(model: LeakageModel, array: UniformLinearArray) -> float:
+    """Largest error of g or its gradient at `array` against ARRAY, of the largest."""
     generator = np.random.default_rng(1)
     range_m, angle_rad, sensor_rad = _read_only(
         generator.uniform(2.0, 12.0, (30, 7)),
         generator.uniform(0.5, 2.6, (30, 7)),
-        generator.uniform(0, np.pi, (30, 9)),
+        generator.uniform(0, np.pi, (30, 21)),
     )
     given = {"range_m": range_m, "angle_rad": angle_rad, "sensor_angle_rad": sensor_rad}
-    for ours, theirs in zip(closed_leakage(model, ARRAY, **given), leakage(model, ARRAY, **given), strict=True):
-        assert np.max(np.abs(ours - theirs)) < 1e-12 * np.max(np.abs(theirs))
+    pairs = zip(compiled_leakage(model, array, **given), leakage(model, ARRAY, **given), strict=True)
+    return max(float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))) for ours, theirs in pairs)
+
+
+@pytest.mark.parametrize("model", ["spherical", "fresnel_sum", "fresnel_closed", "as_printed"])
+def test_leakage(model: LeakageModel) -> None:
+    """Reached: 6e-15 of the largest by the closed forms, 8e-14 by the sums."""
+    assert _leakage_error(model, ARRAY) < 1e-12
+    wrong = UniformLinearArray(100, ARRAY.spacing_m * (1 + 1e-11), WAVELENGTH_M)
+    assert _leakage_error(model, wrong) > 1e-12  # the test can fail
 
 
 def _errors(n: int) -> list[float]:
