@@ -1,10 +1,14 @@
 """The likelihood of single places in double precision: value, gradient and information."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import is_numpy_namespace
 
 from engine.estimators.problem import Observations, Problem
 from engine.numerics.geometry import path_gain
-from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
 from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
 
 Array = Any
@@ -71,15 +75,20 @@ class Likelihood(NamedTuple):
         )
 
     def at(self, xp: Any, range_m: Array, angle_rad: Array) -> Local:
-        """At places (B, M, Q)."""
+        """At places (B, M, Q); on NumPy by compiled loops, which say the same but for rounding."""
+        if not is_numpy_namespace(xp):
+            return self.at_by_arrays(xp, range_m, angle_rad)
+        from engine.numerics.leakage_cpu import compiled_leakage
+        from engine.numerics.local_cpu import local_sums
+
+        table = self._leakage(np, compiled_leakage, range_m, angle_rad)
+        sums = local_sums(table, statistic=self.statistic, per_leakage=self.per_leakage, n_snapshots=self.n_snapshots)
+        return Local(range_m, angle_rad, *sums)
+
+    def at_by_arrays(self, xp: Any, range_m: Array, angle_rad: Array) -> Local:
+        """As `at`, in any namespace."""
         size, n_observations, n_places = range_m.shape
-        table = leakage(
-            self.model,
-            self.problem.array,
-            range_m=xp.reshape(range_m, (size, -1)),
-            angle_rad=xp.reshape(angle_rad, (size, -1)),
-            sensor_angle_rad=self.sensor_angle_rad,
-        )
+        table = self._leakage(xp, leakage, range_m, angle_rad)
         g, by_range, by_angle = (xp.reshape(part, (size, n_observations, n_places, -1)) for part in table)
         values, slopes, weights = [], [], []
         for m, n in enumerate(self.n_snapshots):
@@ -99,4 +108,15 @@ class Likelihood(NamedTuple):
             xp.sum(weight * by_range * by_range, axis=-1),
             xp.sum(weight * by_range * by_angle, axis=-1),
             xp.sum(weight * by_angle * by_angle, axis=-1),
+        )
+
+    def _leakage(self, xp: Any, model: Callable[..., LeakageTable], range_m: Array, angle_rad: Array) -> LeakageTable:
+        """At places (B, M, Q): (B, M · Q, K)."""
+        size = range_m.shape[0]
+        return model(
+            self.model,
+            self.problem.array,
+            range_m=xp.reshape(range_m, (size, -1)),
+            angle_rad=xp.reshape(angle_rad, (size, -1)),
+            sensor_angle_rad=self.sensor_angle_rad,
         )

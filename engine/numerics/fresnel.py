@@ -30,7 +30,9 @@ def _auxiliary(t: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _tables(xp: Any) -> list[Array]:
+def auxiliary_tables(xp: Any) -> list[Array]:
+    """Real and imaginary part of G over t = 1/(1 + x), for `piecewise.evaluate`."""
+
     def table(part: Callable[[np.ndarray], np.ndarray]) -> Array:
         return xp.asarray(piecewise.fit(lambda t: part(_auxiliary(t)), pieces=_PIECES, degree=_DEGREE))
 
@@ -49,7 +51,7 @@ def fresnel(x: Array) -> tuple[Array, Array, Array, Array]:
     phase = magnitude * magnitude
     phase *= np.pi / 2
     cosine, sine = xp.cos(phase), xp.sin(phase)
-    real, imag = piecewise.evaluate(xp, _tables(xp), 1 / (1 + magnitude))
+    real, imag = piecewise.evaluate(xp, auxiliary_tables(xp), 1 / (1 + magnitude))
     half = xp.sign(x)
     half *= 0.5
     c = _odd(half, real * cosine, imag * sine)

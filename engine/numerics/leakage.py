@@ -96,36 +96,72 @@ def _summed(path_difference: Callable[..., tuple[Array, Array, Array]]) -> Calla
     return model
 
 
-def _fresnel_closed(array: UniformLinearArray, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
+class Edges(NamedTuple):
+    """What the closed forms take from a focal point: g is a function of T and τ = (cos θ − cos φ) · stretch.
+
+    half_width: T; t_by_range, t_by_angle: ∂T/∂d (1/m) and ∂T/∂φ; ∂τ/∂d = relative · τ (1/m); ∂τ/∂φ = shift + turn · τ.
+    All of one shape (..., P).
+    """
+
+    half_width: Array
+    stretch: Array
+    cos_phi: Array
+    t_by_range: Array
+    relative: Array
+    t_by_angle: Array
+    shift: Array
+    turn: Array
+
+
+def _fresnel_closed(array: UniformLinearArray, range_m: Array, angle_rad: Array) -> Edges:
     """T = (NΔ/2) s √(2/(λd)), τ = (u/s) √(2d/λ), u = cos θ − cos φ, s = |sin φ|."""
-    xp = array_namespace(range_m, angle_rad, cosine)
-    d, phi = range_m[..., None], angle_rad[..., None]
+    xp = array_namespace(range_m, angle_rad)
+    d, phi = xp.broadcast_arrays(range_m, angle_rad)
     sin_phi, cos_phi = xp.sin(phi), xp.cos(phi)
     stretch = xp.sqrt(2 * d / array.wavelength_m)
-    half_width = array.n_elements * array.spacing_m / array.wavelength_m * xp.abs(sin_phi) / stretch  # T
-    centre = (cosine[..., None, :] - cos_phi) * (stretch / xp.abs(sin_phi))  # τ
-    value, by_half_width, by_centre = _two_edges(array.n_elements, half_width, centre)
+    half_width = array.n_elements * array.spacing_m / array.wavelength_m * xp.abs(sin_phi) / stretch
     cotangent = cos_phi / sin_phi
-    return LeakageTable(
-        value,
-        by_half_width * (-half_width / (2 * d)) + by_centre * (centre / (2 * d)),
-        by_half_width * (half_width * cotangent) + by_centre * (stretch * xp.sign(sin_phi) - centre * cotangent),
+    return Edges(
+        half_width,
+        stretch / xp.abs(sin_phi),
+        cos_phi,
+        -half_width / (2 * d),
+        1 / (2 * d),
+        half_width * cotangent,
+        stretch * xp.sign(sin_phi),
+        -cotangent,
     )
 
 
-def _as_printed(array: UniformLinearArray, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
+def _as_printed(array: UniformLinearArray, range_m: Array, angle_rad: Array) -> Edges:
     """Eq. (10): β₁ = (N/2) √(8/(dλ)) Δ and β₂ = (cos θ − cos φ) √(8d/λ)."""
-    xp = array_namespace(range_m, angle_rad, cosine)
-    d, phi = range_m[..., None], angle_rad[..., None]
+    xp = array_namespace(range_m, angle_rad)
+    d, phi = xp.broadcast_arrays(range_m, angle_rad)
     stretch = xp.sqrt(8 * d / array.wavelength_m)
     beta_1 = 4 * array.n_elements / 2 * array.spacing_m / array.wavelength_m * 2 / stretch
-    beta_2 = (cosine[..., None, :] - xp.cos(phi)) * stretch
-    value, by_beta_1, by_beta_2 = _two_edges(array.n_elements, beta_1, beta_2)
-    return LeakageTable(
-        value,
-        by_beta_1 * (-beta_1 / (2 * d)) + by_beta_2 * (beta_2 / (2 * d)),
-        by_beta_2 * (stretch * xp.sin(phi)),
-    )
+    none = xp.zeros_like(d)
+    return Edges(beta_1, stretch, xp.cos(phi), -beta_1 / (2 * d), 1 / (2 * d), none, stretch * xp.sin(phi), none)
+
+
+EDGES: dict[str, Callable[[UniformLinearArray, Array, Array], Edges]] = {
+    "fresnel_closed": _fresnel_closed,
+    "as_printed": _as_printed,
+}
+"""The models in closed form: array, range_m and angle_rad (..., P) to their `Edges`."""
+
+
+def _closed(edges_of: Callable[[UniformLinearArray, Array, Array], Edges]) -> Callable[..., LeakageTable]:
+    def model(array: UniformLinearArray, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
+        edges = Edges(*(part[..., None] for part in edges_of(array, range_m, angle_rad)))
+        tau = (cosine[..., None, :] - edges.cos_phi) * edges.stretch
+        value, by_half_width, by_tau = _two_edges(array.n_elements, edges.half_width, tau)
+        return LeakageTable(
+            value,
+            by_half_width * edges.t_by_range + by_tau * (tau * edges.relative),
+            by_half_width * edges.t_by_angle + by_tau * (edges.shift + edges.turn * tau),
+        )
+
+    return model
 
 
 def _two_edges(n_elements: int, half_width: Array, centre: Array) -> tuple[Array, Array, Array]:
@@ -143,9 +179,13 @@ def _two_edges(n_elements: int, half_width: Array, centre: Array) -> tuple[Array
     return value, high + low - value * (2 / half_width), high - low
 
 
+PATH_DIFFERENCES: dict[str, Callable[..., tuple[Array, Array, Array]]] = {
+    "spherical": spherical_path_difference,
+    "fresnel_sum": fresnel_path_difference,
+}
+"""The models that are sums over the elements: their `engine.numerics.responses`."""
+
 _MODELS: dict[str, Callable[..., LeakageTable]] = {
-    "spherical": _summed(spherical_path_difference),
-    "fresnel_sum": _summed(fresnel_path_difference),
-    "fresnel_closed": _fresnel_closed,
-    "as_printed": _as_printed,
+    **{name: _summed(path_difference) for name, path_difference in PATH_DIFFERENCES.items()},
+    **{name: _closed(edges_of) for name, edges_of in EDGES.items()},
 }

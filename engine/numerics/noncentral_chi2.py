@@ -18,7 +18,7 @@ from engine.numerics.bessel import log_bessel_and_slope
 Array = Any
 
 # In t = 3/(ρ + 3): relative error below 3e-11 at every ρ, 16 KB (tests/numerics/test_noncentral_chi2.py).
-_SCALE, _PIECES, _DEGREE = 3.0, 512, 3
+INFORMATION_SCALE, _PIECES, _DEGREE = 3.0, 512, 3
 _QUADRATURE_NODES = 400
 _TAIL = 11.0  # the density of √z lies within √ρ ± 11 up to a factor e^-60
 _LARGE = 1e3  # beyond, 1 − I₁/I₀ is taken from its asymptotic series
@@ -31,15 +31,17 @@ def information(rho: Array) -> Array:
     Relative error below 3e-11. J₂ is a function of one number: it is integrated once, then looked up.
     """
     xp = array_namespace(rho)
-    t = _SCALE / (rho + _SCALE)
-    (information_over_t,) = piecewise.evaluate(xp, [_table(xp)], t)
+    t = INFORMATION_SCALE / (rho + INFORMATION_SCALE)
+    (information_over_t,) = piecewise.evaluate(xp, [information_table(xp)], t)
     return information_over_t * t
 
 
 @functools.cache
-def _table(xp: Any) -> Array:
+def information_table(xp: Any) -> Array:
+    """J₂/t over t = 3/(ρ + 3), for `piecewise.evaluate`."""
+
     def information_over_t(t: np.ndarray) -> np.ndarray:
-        return information_by_quadrature(_SCALE / t - _SCALE) / t
+        return information_by_quadrature(INFORMATION_SCALE / t - INFORMATION_SCALE) / t
 
     return xp.asarray(piecewise.fit(information_over_t, pieces=_PIECES, degree=_DEGREE))
 

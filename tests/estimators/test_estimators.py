@@ -17,7 +17,7 @@ from engine.estimators.estimator import description, from_description
 from engine.estimators.likelihood import Likelihood
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.information import expected_information
-from engine.numerics.leakage import leakage
+from engine.numerics.leakage import LeakageModel, leakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 
@@ -103,6 +103,19 @@ def _random_batch(size: int = 20) -> tuple[Workbench, Observations]:
         axis=2,
     )
     return Workbench(Problem(ARRAY, GRID, snr, (1, 50)), np), Observations(statistic, sensor_m, sensor_rad)
+
+
+@pytest.mark.parametrize("model", ["spherical", "fresnel_closed"])
+def test_compiled_and_array_likelihoods_agree(model: LeakageModel) -> None:
+    workbench, seen = _random_batch(6)
+    likelihood = Likelihood.of(np, workbench.problem, model, seen)
+    generator = np.random.default_rng(6)
+    range_m, angle_rad = generator.uniform(2, 12, (6, 4, 3)), generator.uniform(0.6, 2.5, (6, 4, 3))
+    ours, theirs = likelihood.at(np, range_m, angle_rad), likelihood.at_by_arrays(np, range_m, angle_rad)
+    for a, b in zip(ours, theirs, strict=True):
+        assert np.all(np.abs(a - b) < 1e-10 * (np.abs(b) + np.mean(np.abs(b))))
+    alone = likelihood.of_rows(np.array([3])).at(np, range_m[3:4], angle_rad[3:4])
+    assert all(np.array_equal(a[3:4], b) for a, b in zip(ours, alone, strict=True))
 
 
 def test_gradient_and_information_of_the_likelihood() -> None:

@@ -78,6 +78,6 @@ def test_a_coarser_table_is_noticed(monkeypatch: pytest.MonkeyPatch, points: np.
         piecewise.fit(lambda t, part=part: part(module._auxiliary(t)), pieces=256, degree=4)
         for part in (np.real, np.imag)
     ]
-    monkeypatch.setattr(module, "_tables", lambda xp: coarse)
+    monkeypatch.setattr(module, "auxiliary_tables", lambda xp: coarse)
     with pytest.raises(AssertionError):
         assert_integrals(points, fresnel(points), exact)

@@ -1,0 +1,172 @@
+"""The leakage of single places in double precision on a CPU: compiled loops. Imports numba.
+
+The same numbers as `engine.numerics.leakage` gives, its oracle. Measured at K = 40, N = 100, one core, for a place
+and sensor with the gradient: a closed form 30 ns, a sum over the elements 90 ns.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from engine.numerics.compiled import compiled
+from engine.numerics.fresnel import auxiliary_tables
+from engine.numerics.geometry import UniformLinearArray
+from engine.numerics.leakage import EDGES, PATH_DIFFERENCES, LeakageModel, LeakageTable
+
+_LANES = 16
+"""Sensors summed at a time. Measured for a place and sensor: 8 290 ns, 16 90 ns, 24 100 ns, 40 90 ns."""
+
+
+def _taylor(first: int, terms: int) -> tuple[float, ...]:
+    """Coefficients in h² of cos (first = 0) or of sin h/h (1) for h = πf/2, as a polynomial in f², highest first."""
+    coefficients, value = [], (np.pi / 2) ** first
+    for i in range(terms):
+        coefficients.append(value)
+        value *= -((np.pi / 2) ** 2) / ((2 * i + first + 1) * (2 * i + first + 2))
+    return tuple(coefficients[::-1])
+
+
+_COSINE, _SINE = _taylor(0, 8), _taylor(1, 8)  # |f| ≤ 1/2: below 1e-17
+
+
+def _quarters_plain(quarters: float) -> tuple[float, float]:
+    """cos and sin of so many quarters of a turn."""
+    whole = np.rint(quarters)
+    f = quarters - whole
+    h = f * f
+    c0, c1, c2, c3, c4, c5, c6, c7 = _COSINE
+    s0, s1, s2, s3, s4, s5, s6, s7 = _SINE
+    even = ((((((c0 * h + c1) * h + c2) * h + c3) * h + c4) * h + c5) * h + c6) * h + c7
+    odd = f * (((((((s0 * h + s1) * h + s2) * h + s3) * h + s4) * h + s5) * h + s6) * h + s7)
+    turn = np.int64(whole)
+    swapped = (turn & 1) == 1
+    cosine, sine = (odd if swapped else even), (even if swapped else odd)
+    cosine = -cosine if ((turn + 1) & 2) == 2 else cosine
+    sine = -sine if (turn & 2) == 2 else sine
+    return cosine, sine
+
+
+_quarters = compiled(_quarters_plain)
+
+
+def _fresnel_plain(x: float, table: Any) -> tuple[float, float, float, float]:
+    """C, S, C', S' of `engine.numerics.fresnel`; table (pieces, 2, degree + 1)."""
+    magnitude = abs(x)
+    cosine, sine = _quarters(magnitude * magnitude)
+    place = table.shape[0] / (1.0 + magnitude)
+    piece = min(np.uint64(place), np.uint64(table.shape[0] - 1))
+    v = place - np.float64(piece) - 0.5
+    row = table[piece]
+    real = ((((row[0, 0] * v + row[0, 1]) * v + row[0, 2]) * v + row[0, 3]) * v + row[0, 4]) * v + row[0, 5]
+    imag = ((((row[1, 0] * v + row[1, 1]) * v + row[1, 2]) * v + row[1, 3]) * v + row[1, 4]) * v + row[1, 5]
+    half = 0.0 if x == 0.0 else np.copysign(0.5, x)
+    c = half - 2.0 * half * (real * cosine - imag * sine)
+    s = half - 2.0 * half * (real * sine + imag * cosine)
+    return c, s, cosine, sine
+
+
+_fresnel = compiled(_fresnel_plain)
+
+
+def _two_edges_plain(place: Any, cosine: Any, n_elements: int, table: Any, out: Any) -> None:
+    """g and its gradient at P places of each of B realizations and K sensors, out (3, B, P, K).
+
+    place (B, P, 8) holds T, the stretch and cos φ of τ = (cos θ − cos φ) · stretch, and the derivatives of T and τ:
+    ∂T/∂d, ∂τ/∂d = τ times the next, ∂T/∂φ, ∂τ/∂φ = the next + τ times the last. cosine (B, K).
+    """
+    for b in range(place.shape[0]):
+        for p in range(place.shape[1]):
+            half_width, stretch, cos_phi = place[b, p, 0], place[b, p, 1], place[b, p, 2]
+            t_range, tau_range, t_angle = place[b, p, 3], place[b, p, 4], place[b, p, 5]
+            shift, tau_angle = place[b, p, 6], place[b, p, 7]
+            scale = n_elements / (4.0 * half_width * half_width)
+            for k in range(cosine.shape[1]):
+                tau = (cosine[b, k] - cos_phi) * stretch
+                c_low, s_low, dc_low, ds_low = _fresnel(half_width - tau, table)
+                c_high, s_high, dc_high, ds_high = _fresnel(half_width + tau, table)
+                c, s = c_low + c_high, s_low + s_high
+                g = (c * c + s * s) * scale
+                high = 2.0 * scale * (c * dc_high + s * ds_high)
+                low = 2.0 * scale * (c * dc_low + s * ds_low)
+                by_t, by_tau = high + low - g * (2.0 / half_width), high - low
+                out[0, b, p, k] = g
+                out[1, b, p, k] = by_t * t_range + by_tau * (tau * tau_range)
+                out[2, b, p, k] = by_t * t_angle + by_tau * (shift + tau * tau_angle)
+
+
+_two_edges = compiled(_two_edges_plain)
+
+
+def _summed_plain(
+    delta: Any, by_range: Any, by_angle: Any, cosine: Any, wavelength: float, spacing: float, out: Any
+) -> None:
+    """Eq. (9) as a sum over N elements at P places of each of B realizations and K sensors, out (3, B, P, K).
+
+    delta, by_range, by_angle: δ_n, ∂δ_n/∂d, ∂δ_n/∂φ (B, P, N); cosine: u (B, K). Elements are evenly spaced, hence
+    aᴴb is, up to its phase, a polynomial in w = exp(−jkΔu) with coefficients b_n: Horner's rule, _LANES sensors at a
+    time, for b, ∂δ/∂d b and ∂δ/∂φ b at once.
+    """
+    n_elements, n_sensors = delta.shape[2], cosine.shape[1]
+    wavenumber = 2.0 * np.pi / wavelength
+    b = np.empty((n_elements, 6))
+    sums = np.zeros(
+        8 * _LANES
+    )  # real and imaginary parts of three sums and of w: one array, as LLVM needs no checks then
+    for i in range(delta.shape[0]):
+        for p in range(delta.shape[1]):
+            for n in range(n_elements):
+                c, s = _quarters(delta[i, p, n] * (4.0 / wavelength))
+                r, a = by_range[i, p, n], by_angle[i, p, n]
+                b[n, 0], b[n, 1], b[n, 2], b[n, 3], b[n, 4], b[n, 5] = c, -s, r * c, -r * s, a * c, -a * s
+            for k in range(0, n_sensors, _LANES):
+                sums[:] = 0.0
+                used = min(_LANES, n_sensors - k)
+                for q in range(used):
+                    c, s = _quarters(cosine[i, k + q] * (4.0 * spacing / wavelength))
+                    sums[6 * _LANES + q], sums[7 * _LANES + q] = c, -s
+                for n in range(n_elements - 1, -1, -1):
+                    _multiply_and_add(sums, b[n])
+                for q in range(used):
+                    fr, fi = sums[q], sums[_LANES + q]
+                    out[0, i, p, k + q] = (fr * fr + fi * fi) / n_elements
+                    scale = 2.0 * wavenumber / n_elements
+                    out[1, i, p, k + q] = scale * (fr * sums[3 * _LANES + q] - fi * sums[2 * _LANES + q])
+                    out[2, i, p, k + q] = scale * (fr * sums[5 * _LANES + q] - fi * sums[4 * _LANES + q])
+
+
+def _multiply_and_add_plain(sums: Any, b: Any) -> None:
+    """sums · w + b, for three sums of _LANES sensors."""
+    b0, b1, b2, b3, b4, b5 = b[0], b[1], b[2], b[3], b[4], b[5]
+    for q in range(_LANES):
+        wr, wi = sums[6 * _LANES + q], sums[7 * _LANES + q]
+        r, i = sums[q], sums[_LANES + q]
+        sums[q], sums[_LANES + q] = b0 + r * wr - i * wi, b1 + r * wi + i * wr
+        r, i = sums[2 * _LANES + q], sums[3 * _LANES + q]
+        sums[2 * _LANES + q], sums[3 * _LANES + q] = b2 + r * wr - i * wi, b3 + r * wi + i * wr
+        r, i = sums[4 * _LANES + q], sums[5 * _LANES + q]
+        sums[4 * _LANES + q], sums[5 * _LANES + q] = b4 + r * wr - i * wi, b5 + r * wi + i * wr
+
+
+_multiply_and_add = compiled(_multiply_and_add_plain)
+_summed = compiled(_summed_plain)
+
+
+def compiled_leakage(
+    model: LeakageModel, array: UniformLinearArray, *, range_m: Any, angle_rad: Any, sensor_angle_rad: Any
+) -> LeakageTable:
+    """As `engine.numerics.leakage`: range_m, angle_rad (B, P), sensor_angle_rad (B, K)."""
+    out = np.empty((3, *range_m.shape, sensor_angle_rad.shape[-1]))
+    cosine = np.cos(sensor_angle_rad)
+    if model in EDGES:
+        place = np.stack(EDGES[model](array, range_m, angle_rad), axis=-1)
+        _two_edges(place, cosine, array.n_elements, _fresnel_table(), out)
+    else:
+        delta = PATH_DIFFERENCES[model](range_m, angle_rad, array.positions_m(np))
+        _summed(*delta, cosine, array.wavelength_m, array.spacing_m, out)
+    return LeakageTable(*out)
+
+
+@functools.cache
+def _fresnel_table() -> np.ndarray:
+    return np.ascontiguousarray(np.stack(auxiliary_tables(np)).transpose(2, 0, 1))
