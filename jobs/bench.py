@@ -68,7 +68,7 @@ def _measurements(scaling: bool) -> Iterator[Row]:
     yield from _estimators()
     with tempfile.TemporaryDirectory() as folder:
         yield _figure("leakage:fig1", 25, Path(folder))
-        yield _figure("leakage:fig3", 75, Path(folder))
+        yield _figure("leakage:fig3", 60, Path(folder))
         yield _driver_cost(Path(folder))
         if scaling:
             yield _two_workers(Path(folder))
