@@ -221,19 +221,17 @@ def _driver_cost(folder: Path) -> Row:
 
 
 def _two_workers(folder: Path) -> Row:
+    """From the first receipt to the last, without Ray's start and end; 2, 1, 2 workers, so that drift cancels."""
     from scenarios.leakage import fig1
 
     sweep = fig1.replace(scenario=fig1.at((9,)), axes={}, realizations=120_000, chunk=1000, name="")
-    seconds = []
-    for workers in (1, 2):
-        first = None
-        for report in engine.iterate(sweep, folder / f"scaling-{workers}.zarr", workers=workers):
-            if report.receipt is not None and first is None:
-                first = time.perf_counter(), report.tasks_done
-        assert first is not None
-        seconds.append((time.perf_counter() - first[0]) / (sweep.n_tasks - first[1]) * sweep.n_tasks)
-    ratio = seconds[0] / seconds[1]
-    how = (
-        f"{sweep.realizations} realizations of K = 100: {seconds[0]:.0f} s and {seconds[1]:.0f} s after the first task"
-    )
-    return Row("2 workers against 1", ratio, "times", "≥ 1.8", ratio >= 1.8, how)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for i, workers in enumerate((2, 1, 2)):
+        times = []
+        for report in engine.iterate(sweep, folder / f"scaling-{i}.zarr", workers=workers):
+            if report.receipt is not None:
+                times.append(time.perf_counter())
+        seconds[workers].append((times[-1] - times[0]) / (len(times) - 1) * sweep.n_tasks)
+    one, two = (float(np.mean(seconds[workers])) for workers in (1, 2))
+    how = f"{sweep.realizations} realizations of K = 100: {one:.0f} s and {two:.0f} s"
+    return Row("2 workers against 1", one / two, "times", "≥ 1.8", one / two >= 1.8, how)
