@@ -16,7 +16,7 @@ from engine.numerics.noncentral_chi2 import information
 from engine.scenario import Simulate, Variables
 from scenarios import figures
 from scenarios.leakage_estimation import fig3, fig3_as_printed
-from scenarios.leakage_scene import Geometry, LeakageScene, prepare_bound
+from scenarios.leakage_scene import Geometry, LeakageScene, described_bounds, described_geometry, prepare_bound
 
 __all__ = ["LeakageBound", "fig1", "fig1_as_printed", "fig3", "fig3_as_printed"]
 
@@ -58,13 +58,9 @@ class LeakageBound(LeakageScene):
 
 def _described_results(matrix: Any, bound_range: Any, bound_angle: Any) -> Variables:
     per_noise = ("realization", "noise_dbm")
-    per_point = (*per_noise, "n_snapshots")
     text = "expected Fisher information of one snapshot"
     return {
-        "bcrlb_range_m2": (
-            per_point, bound_range, {"units": "m2", "long_name": "Bayesian Cramér-Rao bound on the range"}),
-        "bcrlb_angle_rad2": (
-            per_point, bound_angle, {"units": "rad2", "long_name": "Bayesian Cramér-Rao bound on the angle"}),
+        **described_bounds(bound_range, bound_angle),
         "information_range_per_m2": (per_noise, matrix[..., 0], {"units": "m-2", "long_name": f"{text}, range"}),
         "information_cross_per_m_rad": (
             per_noise, matrix[..., 1], {"units": "m-1 rad-1", "long_name": f"{text}, range and angle"}),
@@ -77,15 +73,11 @@ def _described_intermediates(
     drawn: Geometry, gain: Any, table: LeakageTable, rho: Any, matrix: Any, prior: float
 ) -> Variables:
     """Everything that leads to the bound at the user's own place, for a third party to check."""
-    one, per_sensor = ("realization",), ("realization", "sensor")
+    per_sensor = ("realization", "sensor")
     per_noise = ("realization", "noise_dbm")
     text = "Fisher information of one snapshot at the user"
     return {
-        "user_range_m": (one, drawn.user_range_m, {"units": "m", "long_name": "range of the user"}),
-        "user_angle_rad": (one, drawn.user_angle_rad, {"units": "rad", "long_name": "angle of the user"}),
-        "sensor_range_m": (per_sensor, drawn.sensor_range_m, {"units": "m", "long_name": "range of the sensor"}),
-        "sensor_angle_rad": (
-            per_sensor, drawn.sensor_angle_rad, {"units": "rad", "long_name": "angle of the sensor"}),
+        **described_geometry(drawn),
         "path_gain": (per_sensor, gain, {"long_name": "path gain β"}),
         "sensor_leakage": (per_sensor, table.value[:, 0, :], {"long_name": "leakage g at the user"}),
         "sensor_leakage_by_range_per_m": (
@@ -115,14 +107,8 @@ fig1 = Sweep(
     figure=figures.bound_against_sensors,
 )
 
-fig1_as_printed = Sweep(
-    LeakageBound(leakage="as_printed"),
-    fig1.axes,
-    realizations=1000,
-    block=50,
-    chunk=250,
+fig1_as_printed = fig1.replace(
+    scenario=LeakageBound(leakage="as_printed"),
     name="leakage:fig1-as-printed",
     about="the same with the leakage of Eq. 10 as the paper prints it",
-    highlights=("bcrlb_range_m2", "bcrlb_angle_rad2"),
-    figure=figures.bound_against_sensors,
 )

@@ -27,7 +27,7 @@ from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
 from scenarios import figures_fig3
-from scenarios.leakage_scene import Geometry, LeakageScene, prepare_bound
+from scenarios.leakage_scene import Geometry, LeakageScene, described_bounds, described_geometry, prepare_bound
 
 
 class Draws(NamedTuple):
@@ -142,7 +142,6 @@ class LeakageEstimation(LeakageScene):
 def _described_results(
     xp: Any, drawn: Draws, estimates: list[Estimates], bound_range: Any, bound_angle: Any
 ) -> Variables:
-    per_noise = ("realization", "noise_dbm", "n_snapshots")
     per_estimator = ("realization", "estimator", "noise_dbm", "n_snapshots")
     range_m = xp.stack([estimate.range_m for estimate in estimates], axis=1)
     angle_rad = xp.stack([estimate.angle_rad for estimate in estimates], axis=1)
@@ -155,26 +154,19 @@ def _described_results(
             per_estimator, error_m * error_m, {"units": "m2", "long_name": "squared error of the range"}),
         "squared_error_angle_rad2": (
             per_estimator, error_rad * error_rad, {"units": "rad2", "long_name": "squared error of the angle"}),
-        "bcrlb_range_m2": (
-            per_noise, bound_range, {"units": "m2", "long_name": "Bayesian Cramér-Rao bound on the range"}),
-        "bcrlb_angle_rad2": (
-            per_noise, bound_angle, {"units": "rad2", "long_name": "Bayesian Cramér-Rao bound on the angle"}),
+        **described_bounds(bound_range, bound_angle),
     }  # fmt: skip
 
 
 def _described_intermediates(drawn: Draws, g: Any, rho: Any, statistic: Any, snapshots: Any) -> Variables:
     """Every draw, and what leads from it to the observations."""
-    one, per_sensor = ("realization",), ("realization", "sensor")
+    per_sensor = ("realization", "sensor")
     per_count = ("realization", "n_snapshots", "sensor")
     per_noise = ("realization", "noise_dbm", "sensor")
     all_of_them = ("realization", "noise_dbm", "n_snapshots", "sensor")
     z = statistic / (2 * snapshots[:, None]) - 1
     return {
-        "user_range_m": (one, drawn.user_range_m, {"units": "m", "long_name": "range of the user"}),
-        "user_angle_rad": (one, drawn.user_angle_rad, {"units": "rad", "long_name": "angle of the user"}),
-        "sensor_range_m": (per_sensor, drawn.sensor_range_m, {"units": "m", "long_name": "range of the sensor"}),
-        "sensor_angle_rad": (
-            per_sensor, drawn.sensor_angle_rad, {"units": "rad", "long_name": "angle of the sensor"}),
+        **described_geometry(drawn.geometry),
         "gaussian": (per_count, drawn.gaussian, {"long_name": "Gaussian part of the noise"}),
         "chi_square": (per_count, drawn.chi_square, {"long_name": "χ² part of the noise"}),
         "sensor_leakage": (per_sensor, g, {"long_name": "leakage g at the user"}),
@@ -197,8 +189,8 @@ fig3 = Sweep(
     report=figures_fig3.report,
 )
 
-fig3_as_printed = Sweep(
-    LeakageEstimation(
+fig3_as_printed = fig3.replace(
+    scenario=LeakageEstimation(
         leakage="as_printed",
         sensor_angle_min_rad=math.pi / 6,
         sensor_angle_max_rad=5 * math.pi / 6,
@@ -208,13 +200,6 @@ fig3_as_printed = Sweep(
             PosteriorMean(leakage="as_printed"),
         ),
     ),
-    fig3.axes,
-    realizations=1000,
-    block=50,
-    chunk=100,
     name="leakage:fig3-as-printed",
     about="the same with the leakage of Eq. 10 as the paper prints it, for data and estimators alike",
-    highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
-    figure=figures_fig3.errors_against_noise,
-    report=figures_fig3.report,
 )

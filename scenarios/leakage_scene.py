@@ -190,3 +190,26 @@ def prepare_bound(scene: LeakageScene, xp: Any) -> Callable[[Geometry], tuple[An
         return matrix, *bayesian_bound(matrix[..., None, :] * snapshots[:, None], prior)
 
     return bound
+
+
+def described_geometry(drawn: Geometry) -> Variables:
+    """The draws as variables."""
+    one, per_sensor = ("realization",), ("realization", "sensor")
+    return {
+        "user_range_m": (one, drawn.user_range_m, {"units": "m", "long_name": "range of the user"}),
+        "user_angle_rad": (one, drawn.user_angle_rad, {"units": "rad", "long_name": "angle of the user"}),
+        "sensor_range_m": (per_sensor, drawn.sensor_range_m, {"units": "m", "long_name": "range of the sensor"}),
+        "sensor_angle_rad": (
+            per_sensor, drawn.sensor_angle_rad, {"units": "rad", "long_name": "angle of the sensor"}),
+    }  # fmt: skip
+
+
+def described_bounds(bound_range: Any, bound_angle: Any) -> Variables:
+    """The bounds on range and angle, (B, S, L) each, as variables."""
+    dims = ("realization", "noise_dbm", "n_snapshots")
+    return {
+        "bcrlb_range_m2": (
+            dims, bound_range, {"units": "m2", "long_name": "Bayesian Cramér-Rao bound on the range"}),
+        "bcrlb_angle_rad2": (
+            dims, bound_angle, {"units": "rad2", "long_name": "Bayesian Cramér-Rao bound on the angle"}),
+    }  # fmt: skip
