@@ -15,7 +15,7 @@ from engine.backend import Backend, backend
 from engine.errors import InputError, NearfieldError, TaskError
 from engine.moments import Moments
 from engine.receipts import Receipt
-from engine.scenario import Simulate, Variables
+from engine.scenario import Scenario, Simulate, Variables
 from engine.store import Store, create_or_open
 from engine.streams import Streams
 from engine.sweep import Sweep, Task
@@ -28,12 +28,13 @@ class Evaluator:
 
     def __init__(self, sweep: Sweep, on: Backend) -> None:
         self.sweep, self.backend = sweep, on
-        self._prepared: OrderedDict[tuple[int, ...], Simulate] = OrderedDict()
+        self._prepared: OrderedDict[tuple[int, ...], tuple[Scenario, Simulate]] = OrderedDict()
 
-    def simulate(self, point: tuple[int, ...]) -> Simulate:
-        """What the scenario at `point` prepared, from the cache if it is there."""
+    def _at(self, point: tuple[int, ...]) -> tuple[Scenario, Simulate]:
+        """The scenario at `point` and what it prepared, from the cache if they are there."""
         if point not in self._prepared:
-            self._prepared[point] = self.sweep.at(point).prepare(self.backend.xp)
+            scenario = self.sweep.at(point)
+            self._prepared[point] = scenario, scenario.prepare(self.backend.xp)
             if len(self._prepared) > _PREPARED_POINTS:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(point)
@@ -42,8 +43,9 @@ class Evaluator:
     def block(self, point: tuple[int, ...], number: int = 0, *, intermediates: bool = False) -> Variables:
         """The variables of one block, on the host."""
         streams = Streams(self.sweep.seed, number)
-        realizations = self.sweep.at(point).draw(streams, self.sweep.block)
-        variables = self.simulate(point)(realizations, intermediates=intermediates)
+        scenario, simulate = self._at(point)
+        realizations = scenario.draw(streams, self.sweep.block)
+        variables = simulate(realizations, intermediates=intermediates)
         return {
             name: (dims, self.backend.to_host(values), attributes)
             for name, (dims, values, attributes) in variables.items()

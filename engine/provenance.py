@@ -48,6 +48,7 @@ def host() -> str:
     return socket.gethostname()
 
 
+@functools.cache  # asked for at every chunk
 def platform_name() -> str:
     """What the last bits of a result may depend on, beside the backend: machine type and NumPy's version."""
     return f"{platform.machine()} {platform.system()} numpy {metadata.version('numpy')}"

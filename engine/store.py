@@ -50,8 +50,9 @@ class Store:
         try:
             self.group = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
             attributes = dict(self.group.attrs)
-            assert attributes["nearfield_format"] == FORMAT
-        except (FileNotFoundError, KeyError, AssertionError, ValueError):
+            if attributes.get("nearfield_format") != FORMAT:
+                raise ValueError("another format")
+        except (FileNotFoundError, ValueError):
             raise StoreError(f"{self.path} is not a nearfield store of format {FORMAT}: choose another path") from None
         self.attributes: dict[str, Any] = attributes
         self._arrays: dict[str, zarr.Array] = {}
@@ -280,7 +281,7 @@ def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Bac
             "title": sweep.about or sweep.name,
             "name": sweep.name,
             "about": sweep.about,
-            "scenario_class": f"{kind.__module__}:{kind.__qualname__}",
+            "scenario_class": sweep.definition()["scenario"],
             "scenario": sweep.scenario.model_dump_json(),
             "code_version": kind.code_version,
             "axes": json.dumps({name: list(values) for name, values in sweep.axes.items()}),
@@ -364,7 +365,7 @@ def _check_names(sweep: Sweep, variables: Variables) -> None:
 
 def _check_sizes(sweep: Sweep, variables: Variables) -> None:
     """Refuse chunks too large for a worker's memory, and very many small ones, with the numbers."""
-    n_objects = len(sweep.tasks()) * (len(variables) + 2)
+    n_objects = object_count(sweep, variables)
     sizes = {name: chunk_bytes(sweep, np.asarray(values)) for name, (_, values, _) in variables.items()}
     name, largest = max(sizes.items(), key=lambda item: item[1])
     if largest > _LARGEST_CHUNK_BYTES:
@@ -378,6 +379,11 @@ def _check_sizes(sweep: Sweep, variables: Variables) -> None:
             f"{n_objects} objects of {mean_bytes:.0f} bytes on average are too many and too small: choose a larger "
             f"chunk than {sweep.chunk_size} realizations"
         )
+
+
+def object_count(sweep: Sweep, variables: Variables) -> int:
+    """Objects of a finished store: a chunk of every variable and of the mask, and a receipt, for each task."""
+    return sweep.n_tasks * (len(variables) + 2)
 
 
 def chunk_bytes(sweep: Sweep, block: np.ndarray) -> int:

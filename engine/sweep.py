@@ -96,7 +96,7 @@ class Sweep:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to workers without its figure and report, which are the reader's business."""
-        return _rebuild, (
+        return Sweep, (
             self.scenario, dict(self.axes), self.realizations, self.seed, self.block, self.chunk, self.name,
             self.about, self.highlights,
         )  # fmt: skip
@@ -157,10 +157,6 @@ class Sweep:
         """A hash of the definition: two sweeps with the same fingerprint give the same numbers."""
         text = json.dumps(self.definition(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _rebuild(*arguments: Any) -> Sweep:
-    return Sweep(*arguments)
 
 
 def scenario_from(path: str, fields: Mapping[str, Any]) -> Scenario:

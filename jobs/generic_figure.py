@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import xarray
 
-from engine.summary import summarize
-from scenarios.figures import log_interval
+from engine.summary import log_interval, summarize
 
 _MOST_LINES = 12
 

@@ -65,6 +65,7 @@ def estimate(sweep: Sweep, path: Path, backend_name: str) -> None:
 
     from engine.backend import backend
     from engine.execute import Evaluator
+    from engine.store import object_count
 
     evaluator = Evaluator(sweep, backend(backend_name))
     middle = tuple(length // 2 for length in sweep.shape)
@@ -80,7 +81,7 @@ def estimate(sweep: Sweep, path: Path, backend_name: str) -> None:
         "sweep": f"{sweep.name or type(sweep.scenario).__name__}, {sweep.n_points} points × {sweep.realizations} "
         f"realizations, fingerprint {sweep.fingerprint()[:12]}",
         "tasks": f"{sweep.n_tasks} of up to {sweep.chunk_size} realizations",
-        "objects": f"{sweep.n_tasks * (len(variables) + 2)}",
+        "objects": f"{object_count(sweep, variables)}",
         "stored": f"{stored / 2**20:.1f} MiB in {len(variables)} variables",
         "one block": f"{seconds:.3g} s for {sweep.block} realizations at {sweep.values(middle) or 'the only point'}",
         "estimate": f"{duration(seconds * blocks)} of one core's time",

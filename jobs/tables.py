@@ -19,12 +19,16 @@ def print_report(tables: list[TextTable]) -> None:
     """The tables of a sweep that has its own."""
     console = _console()
     for text in tables:
-        table = Table(title=text.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        table = _table(text.title)
         for heading in text.headings:
             table.add_column(heading, overflow="fold")
         for row in text.rows:
             table.add_row(*row)
         console.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _console() -> Console:
@@ -50,7 +54,7 @@ def _tables(variable: xarray.DataArray) -> Iterator[Table]:
         where = "".join(f", {_label(summary, name, i)}" for name, i in zip(rest, indices, strict=True))
         unit = variable.attrs.get("units")
         title = f"{variable.attrs.get('long_name', variable.name)}{f' ({unit})' if unit else ''}{where}"
-        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        table = _table(title)
         table.add_column(rows or "", justify="right")
         for j in range(summary.sizes[columns] if columns else 1):
             label = _label(summary, columns, j) if columns else "mean ± standard error"

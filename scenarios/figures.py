@@ -3,20 +3,9 @@
 import json
 from typing import Any
 
-import numpy as np
 import xarray
 
-from engine.summary import summarize
-
-
-def log_interval(mean: np.ndarray, standard_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of a mean; of a positive mean by the delta method on its logarithm, so that it stays positive."""
-    positive = mean > 0
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        factor = np.exp(np.minimum(1.96 * standard_error / np.abs(mean), 700.0))
-        low = np.where(positive, mean / factor, mean - 1.96 * standard_error)
-        high = np.where(positive, mean * factor, mean + 1.96 * standard_error)
-    return low, high
+from engine.summary import log_interval, summarize
 
 
 def bound_against_sensors(results: xarray.Dataset) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from engine.summary import log_interval
 from engine.sweep import TextTable, scenario_from
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LEVEL = 0.95
-_QUANTILE = 1.959963984540054  # of the normal distribution at (1 + _LEVEL)/2
 _OUTLIER_SHARE = 0.1
 
 _QUANTITIES = {
@@ -63,16 +63,10 @@ class Claim(NamedTuple):
 
 
 def mean_interval(errors: np.ndarray) -> tuple[float, float, float]:
-    """Mean of squared errors and a 95 % interval, which stays positive: normal for log of the mean.
-
-    errors: (n,), n > 1. The delta method gives log of the mean the standard error of the mean over the mean, so heavy
-    tails make the interval reach farther up than down, as they should.
-    """
-    mean = float(np.mean(errors))
-    if mean <= 0:
-        return mean, mean, mean
-    factor = float(np.exp(_QUANTILE * np.std(errors, ddof=1) / np.sqrt(len(errors)) / mean))
-    return mean, mean / factor, mean * factor
+    """Mean of squared errors and its 95 % interval, `log_interval`. errors: (n,), n > 1."""
+    mean = np.mean(errors)
+    low, high = log_interval(mean, np.std(errors, ddof=1) / np.sqrt(len(errors)))
+    return float(mean), float(low), float(high)
 
 
 def binomial_interval(events: int, trials: int) -> tuple[float, float]:

@@ -110,9 +110,8 @@ def _summed_plain(
     n_elements, n_sensors = delta.shape[2], cosine.shape[1]
     wavenumber = 2.0 * np.pi / wavelength
     b = np.empty((n_elements, 6))
-    sums = np.zeros(
-        8 * _LANES
-    )  # real and imaginary parts of three sums and of w: one array, as LLVM needs no checks then
+    # Real and imaginary parts of three sums and of w: one array, as LLVM needs no checks then.
+    sums = np.zeros(8 * _LANES)
     for i in range(delta.shape[0]):
         for p in range(delta.shape[1]):
             for n in range(n_elements):

@@ -41,20 +41,26 @@ def _one_scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return sensor_m, sensor_rad, np.linalg.inv(np.array([[one[0], one[1]], [one[1], one[2]]]))
 
 
-def _errors(array: UniformLinearArray, **fields: object) -> tuple[np.ndarray, np.ndarray]:
-    """Errors (SIZE, 2) of maximum likelihood under `array` for one user and forty sensors; and the bound."""
+def _seen(size: int, *, seed: int) -> tuple[Observations, np.ndarray]:
+    """`size` read-only observations of the one scene, and its bound."""
     sensor_m, sensor_rad, bound = _one_scene()
-    generator = np.random.default_rng(9)
+    generator = np.random.default_rng(seed)
     g = leakage(
         "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
     ).value[0]
     rho = 2 * SNR * path_gain(sensor_m, WAVELENGTH_M) * g
     statistic = summed_power(
-        SNAPSHOTS * rho, generator.standard_normal((SIZE, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (SIZE, 40))
+        SNAPSHOTS * rho, generator.standard_normal((size, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (size, 40))
     )
-    seen = Observations(statistic[:, None, None, :], np.tile(sensor_m, (SIZE, 1)), np.tile(sensor_rad, (SIZE, 1)))
+    seen = Observations(statistic[:, None, None, :], np.tile(sensor_m, (size, 1)), np.tile(sensor_rad, (size, 1)))
     for part in seen:
         part.setflags(write=False)
+    return seen, bound
+
+
+def _errors(array: UniformLinearArray, **fields: object) -> tuple[np.ndarray, np.ndarray]:
+    """Errors (SIZE, 2) of maximum likelihood under `array` for one user and forty sensors; and the bound."""
+    seen, bound = _seen(SIZE, seed=9)
     workbench = Workbench(Problem(array, GRID, (SNR,), (SNAPSHOTS,)), np)
     estimate = MaximumLikelihood(leakage="spherical", **fields).prepare(workbench)(workbench.batch(seen))
     return np.stack([estimate.range_m[:, 0, 0] - USER_M, estimate.angle_rad[:, 0, 0] - USER_RAD], axis=-1), bound
@@ -152,17 +158,8 @@ def test_refinement_never_lowers_the_likelihood_nor_leaves_the_grid() -> None:
 
 def test_posterior_mean_where_the_grid_does_not_resolve_the_posterior() -> None:
     """Against a double-precision grid 60 times finer than the posterior's deviation around its one peak."""
-    sensor_m, sensor_rad, bound = _one_scene()
-    generator = np.random.default_rng(12)
-    g = leakage(
-        "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
-    ).value[0]
-    rho = 2 * SNR * path_gain(sensor_m, WAVELENGTH_M) * g
     size = 5
-    statistic = summed_power(
-        SNAPSHOTS * rho, generator.standard_normal((size, 40)), generator.chisquare(2 * SNAPSHOTS - 1, (size, 40))
-    )
-    seen = Observations(statistic[:, None, None, :], np.tile(sensor_m, (size, 1)), np.tile(sensor_rad, (size, 1)))
+    seen, bound = _seen(size, seed=12)
     workbench = Workbench(Problem(ARRAY, GRID, (SNR,), (SNAPSHOTS,)), np)
     batch = workbench.batch(seen)
     off_grid = PosteriorMean(leakage="spherical").prepare(workbench)(batch)
