@@ -20,9 +20,9 @@ from engine.numerics.quadrature import beta_nodes, nodes_needed
 from engine.scenario import Variables
 
 _TILE = 16_384
-"""Table entries (range nodes × sensors) that the CPU works on at a time. Part of the numbers: another size moves the last
-bit of a sum over elements, and needs a new `code_version`. Measured over fig1's points, processor time against this size,
-best of four: 4096 1.26, 8192 0.98, 32768 0.90, 65536 1.38."""
+"""Table entries (range nodes × sensors) that the CPU works on at a time. Part of the numbers: another size moves the
+last bit of a sum over elements, and needs a new `code_version`. Measured over fig1's points, processor time against
+this size, best of four: 4096 1.26, 8192 0.98, 32768 0.90, 65536 1.38."""
 
 
 class Geometry(NamedTuple):
