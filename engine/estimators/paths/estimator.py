@@ -1,0 +1,42 @@
+"""What an estimator of propagation paths is."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+
+
+class Observer(Protocol):
+    """Follows one batch of trials through its cycles, keeping what grows by a row a cycle."""
+
+    def observe(self, cycles: Cycles) -> None:
+        """Take further cycles of the same trials, at least one."""
+
+    def estimate(self) -> PathEstimates:
+        """Where the users and scatterers are, from all cycles so far."""
+
+
+class Localizer(Protocol):
+    """What `prepare` builds once in a worker; `begin` starts one batch and changes nothing in it."""
+
+    def begin(self) -> Observer: ...
+
+
+class PathEstimator(BaseModel, ABC):
+    """A frozen description: which dictionary, which refinement."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = Field("", description="name along the dimension `method`; the class's if empty")
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.name:
+            object.__setattr__(self, "name", type(self).__name__)
+        return self
+
+    @abstractmethod
+    def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
+        """Builds what is costly, once in a worker, in the array namespace `xp`."""

@@ -1,0 +1,61 @@
+"""What an estimator of propagation paths knows, sees and returns."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from engine.numerics.candidates import FieldOfView
+from engine.numerics.geometry import UniformPlanarArray
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class PathProblem:
+    """What an estimator knows beforehand.
+
+    surface: the reconfigurable surface that everything is seen through. view: where users and scatterers may be.
+    n_users, L: each has one direct path, at amplitudes of its own. n_scatterers, K: the most scatterers, common to all
+    users, that are searched for.
+    """
+
+    surface: UniformPlanarArray
+    view: FieldOfView
+    n_users: int
+    n_scatterers: int
+
+
+class Cycles(NamedTuple):
+    """What was measured in C cycles: G groups of S copies that share their beams (noise levels of one trial).
+
+    User l of copy s in group g sees samples[g, s, c, l] = beams[g, c] · h_l + noise, Eq. (1), where h_l (N,) is the sum
+    of its paths' waves at the surface, and beams = s_c ⊙ h_RB: the surface's phases times the known channel to the base
+    station.
+    """
+
+    beams: Array
+    """complex (G, C, N)"""
+    samples: Array
+    """complex (G, S, C, L)"""
+    noise_variance: Array
+    """E|noise|², (G, S)"""
+
+
+class PathEstimates(NamedTuple):
+    """Estimated places and gains; L users, at most K scatterers."""
+
+    inverse_range_per_m: Array
+    """(G, S, L); 0 is a plane wave"""
+    polar_rad: Array
+    """(G, S, L)"""
+    azimuth_rad: Array
+    """(G, S, L)"""
+    gain: Array
+    """of the direct path, complex (G, S, L)"""
+    scatterer_inverse_range_per_m: Array
+    """(G, S, K), as the two below; NaN where fewer were found"""
+    scatterer_polar_rad: Array
+    scatterer_azimuth_rad: Array
+    scatterer_gain: Array
+    """complex (G, S, L, K); 0 where fewer were found"""
+    misfit: Array
+    """(2‖residual‖²/σ² − ν)/√(2ν), (G, S): standard normal where the model holds, ν the residual's degrees of freedom"""

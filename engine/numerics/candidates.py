@@ -1,0 +1,90 @@
+"""Candidate places of a search in front of a planar array: directions on a uniform grid, ranges at levels of κ = 1/r."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from engine.numerics.geometry import UniformPlanarArray
+from engine.numerics.wavefront import near_field_range_m
+
+FieldModel = Literal["hybrid", "nf", "ff"]
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """Where users and scatterers may be: an interval of each spherical coordinate."""
+
+    polar_min_rad: float
+    polar_max_rad: float
+    azimuth_min_rad: float
+    azimuth_max_rad: float
+    range_min_m: float
+    range_max_m: float
+
+
+class Candidates(NamedTuple):
+    """M places, (M,) each; κ = 0 is a plane wave."""
+
+    inverse_range_per_m: np.ndarray
+    polar_rad: np.ndarray
+    azimuth_rad: np.ndarray
+
+
+@dataclass(frozen=True)
+class CandidateGrid:
+    """Directions at the centres of round(range/step) cells a side, times levels of inverse range, some left out.
+
+    polar_rad (P,), azimuth_rad (Q,), inverse_range_per_m (R,): the levels. allowed (P, Q, R): which combinations are
+    candidates; they are numbered in that order, the range changing fastest.
+    """
+
+    polar_rad: np.ndarray
+    azimuth_rad: np.ndarray
+    inverse_range_per_m: np.ndarray
+    allowed: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return int(self.allowed.sum())
+
+    def candidates(self) -> Candidates:
+        """Every candidate, in order."""
+        polar, azimuth, level = np.nonzero(self.allowed)
+        return Candidates(self.inverse_range_per_m[level], self.polar_rad[polar], self.azimuth_rad[azimuth])
+
+
+def field_grid(
+    array: UniformPlanarArray, view: FieldOfView, model: FieldModel, *, angle_step_rad: float, range_step_m: float
+) -> CandidateGrid:
+    """The dictionaries of Cao et al., Eqs. (11) to (13): uniform steps in both angles and in range.
+
+    model: `nf`, spherical waves at every range of the view; `ff`, one plane wave a direction; `hybrid`, plane waves
+    and the spherical ones whose departure from a plane wave exceeds π/8, Eq. (5).
+    """
+    polar = _cell_centres(view.polar_min_rad, view.polar_max_rad, angle_step_rad)
+    azimuth = _cell_centres(view.azimuth_min_rad, view.azimuth_max_rad, angle_step_rad)
+    steps = math.floor((view.range_max_m - view.range_min_m) / range_step_m + 1e-9)
+    ranges = view.range_min_m + range_step_m * np.arange(steps + 1)
+    shape = (len(polar), len(azimuth))
+    if model == "ff":
+        return CandidateGrid(polar, azimuth, np.zeros(1), np.ones((*shape, 1), dtype=bool))
+    if model == "nf":
+        return CandidateGrid(polar, azimuth, 1 / ranges, np.ones((*shape, len(ranges)), dtype=bool))
+    ends = near_field_range_m(array, *np.broadcast_arrays(polar[:, None], azimuth[None, :]))
+    allowed = np.concatenate([np.ones((*shape, 1), dtype=bool), ranges < ends[..., None]], axis=-1)
+    return CandidateGrid(polar, azimuth, np.concatenate([[0.0], 1 / ranges]), allowed)
+
+
+def level_grid(view: FieldOfView, inverse_range_per_m: tuple[float, ...], *, angle_step_rad: float) -> CandidateGrid:
+    """A grid with the same levels of inverse range in every direction: a start for estimators that leave the grid."""
+    polar = _cell_centres(view.polar_min_rad, view.polar_max_rad, angle_step_rad)
+    azimuth = _cell_centres(view.azimuth_min_rad, view.azimuth_max_rad, angle_step_rad)
+    levels = np.asarray(inverse_range_per_m, dtype=float)
+    return CandidateGrid(polar, azimuth, levels, np.ones((len(polar), len(azimuth), len(levels)), dtype=bool))
+
+
+def _cell_centres(low: float, high: float, step: float) -> np.ndarray:
+    n = max(1, round((high - low) / step))
+    return low + (high - low) * (np.arange(n) + 0.5) / n
