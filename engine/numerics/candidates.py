@@ -1,4 +1,4 @@
-"""Candidate places of a search in front of a planar array: directions on a uniform grid, ranges at levels of κ = 1/r."""
+"""Candidate places in front of a planar array: directions on a uniform grid, ranges at levels of κ = 1/r."""
 
 import math
 from dataclasses import dataclass

@@ -58,4 +58,4 @@ class PathEstimates(NamedTuple):
     scatterer_gain: Array
     """complex (G, S, L, K); 0 where fewer were found"""
     misfit: Array
-    """(2‖residual‖²/σ² − ν)/√(2ν), (G, S): standard normal where the model holds, ν the residual's degrees of freedom"""
+    """(2‖residual‖²/σ² − ν)/√(2ν), (G, S): standard normal where the model holds, ν the degrees of freedom left"""
