@@ -42,7 +42,7 @@ class _Worker:
         if self._run is None:
             try:
                 sweep, path, backend_name = self._arguments
-                self._run = TaskRunner(pickle.loads(sweep), Path(path), backend_name)
+                self._run = TaskRunner(pickle.loads(sweep), path, backend_name)
             except Exception as error:
                 message = str(error) if isinstance(error, NearfieldError) else f"{type(error).__name__}: {error}"
                 return Failure(task, f"a worker could not start: {message}", traceback.format_exc())
@@ -62,12 +62,14 @@ def run(
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.
     """
+    if store.path.startswith("memory://"):
+        raise InputError(f"{store.path} lies in the memory of one process: run serially, or choose another path")
     with _connected(address, workers):
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        if len(nodes) > 1 and not shared_storage:
+        if len(nodes) > 1 and store.storage.is_local and not shared_storage:
             raise StoreError(
                 f"{store.path} is a local path and {len(nodes)} nodes are alive: name a path that every node mounts "
-                f"and say so with --shared-storage"
+                f"and say so with --shared-storage, or object storage such as s3://bucket/prefix"
             )
         resource = "GPU" if backend_name == "gpu" else "CPU"
         available = int(ray.cluster_resources().get(resource, 0))
@@ -90,7 +92,7 @@ class _Loop:
         resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(_Worker)
         sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
-        self._arguments = (sys.path, sweep, str(store.path.absolute()), backend_name)
+        self._arguments = (sys.path, sweep, store.storage.absolute, backend_name)
         self._waiting = deque((task, 1) for task in tasks)
         self._running: dict[Any, tuple[Any, Task, int]] = {}
         self._actors = [self._start() for _ in range(count)]
