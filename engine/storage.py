@@ -32,6 +32,8 @@ def storage_at(path: "str | os.PathLike[str] | Storage") -> "Storage":
     text = os.fspath(path)
     if "\0" in text or not text:
         raise InputError(f"store: given {text!r}, needed a path or a URL such as s3://bucket/prefix")
+    if "::" in text and "://" in text:
+        raise InputError(f"store: given {text!r}, more than a prefix: needed such as s3://bucket/prefix")
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
         return LocalStorage(Path(text))
     protocol, _, rest = text.partition(":")
@@ -48,7 +50,7 @@ def storage_at(path: "str | os.PathLike[str] | Storage") -> "Storage":
             f"store: the URL {protocol}://***@{host.rpartition('@')[2]} holds a user and a password: leave them out, "
             f"credentials come from the environment"
         )
-    if "::" in text or "?" in text or "#" in text:
+    if "?" in text or "#" in text:
         raise InputError(f"store: the {protocol} URL has more than a prefix: needed such as s3://bucket/prefix")
     if not rest.strip("/"):
         raise InputError(f"store: given {text!r}, needed a prefix, such as s3://bucket/prefix")
