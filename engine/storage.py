@@ -11,6 +11,7 @@ import stat
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,9 @@ class LocalStorage:
             raise
 
     def create(self, key: str, data: bytes) -> bool:
-        """Store an object unless there is one: of several who try at once, one is told True."""
+        """Store an object unless there is one: of several who try at once, one is told True. For what may be lost."""
         file = self._file(key)
-        partial = self._partial(file, data, durable=True)
+        partial = self._partial(file, data, durable=False)
         try:
             os.link(partial, file)
         except FileExistsError:
@@ -162,13 +163,16 @@ class LocalStorage:
 
     def flush(self, keys: list[str]) -> None:
         """Wait until objects are on the disk; an array of nothing but fill values leaves no object."""
-        for key in keys:
-            with suppress(FileNotFoundError):
-                descriptor = os.open(self.root / key, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+        with ThreadPoolExecutor(min(len(keys), 16)) as pool:  # the system then writes them together
+            list(pool.map(self._flush, keys))
+
+    def _flush(self, key: str) -> None:
+        with suppress(FileNotFoundError):
+            descriptor = os.open(self.root / key, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def establish(self, objects: Mapping[str, bytes], folder: str) -> bool:
         """Make the store, whole, in one rename, with an empty folder; False if another process was first."""

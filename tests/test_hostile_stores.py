@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,16 @@ from engine.store import Store
 from jobs import main as command_line
 
 
-@pytest.fixture
-def stored(tmp_path: Path) -> Path:
-    path = tmp_path / "toy.zarr"
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("honest") / "toy.zarr"
     engine.run(toy.small, path, run_serially=True)
     return path
+
+
+@pytest.fixture
+def stored(honest: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(honest, tmp_path / "toy.zarr")
 
 
 def edit(file: Path, change: Callable[[Any], Any]) -> None:
