@@ -9,7 +9,7 @@ from zarr.storage import WrapperStore
 
 from engine import metadata
 from engine.errors import StoreError
-from engine.storage import ROOT, LocalStorage, Storage, limit_of
+from engine.storage import ROOT, LocalStorage, Storage, limit_of, reported
 
 
 class GuardedStore(WrapperStore[Any]):
@@ -25,7 +25,8 @@ class GuardedStore(WrapperStore[Any]):
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         if key.endswith((".zarray", ".zgroup", ".zattrs", ".zmetadata")):
             return None  # an older format beside ours is not read
-        value = await self._bounded(key, prototype, byte_range)
+        with reported(f"cannot read {key} of {self._storage.location}"):
+            value = await self._bounded(key, prototype, byte_range)
         if value is None or byte_range is not None:
             return value
         if key.endswith(ROOT):

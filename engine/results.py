@@ -25,7 +25,9 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     Raises StoreError, also later when a damaged chunk is read.
     """
     store = Store(path, mode="r")
-    if not store.is_consolidated():
+    with reported(f"cannot open the store {path}"):
+        consolidated = store.is_consolidated()
+    if not consolidated:
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
     try:
         with reported(f"cannot open the store {path}"):

@@ -255,7 +255,9 @@ def create_or_open(
             if storage.is_empty():
                 _create(storage, lock, sweep, _first_block(sweep, evaluate_block), backend)
         store = _opened(storage, sweep, backend)
-        if not _is_finished(store, sweep):
+        with reported(f"cannot open the store {storage.location}"):
+            finished = _is_finished(store, sweep)
+        if not finished:
             if not lock.is_held:
                 lock.acquire()
                 store = _opened(storage, sweep, backend)  # the previous driver may have grown it

@@ -296,5 +296,5 @@ def test_damage_of_every_kind_at_once_is_mended_by_verify_and_the_same_run(undis
 def test_a_short_soak(tmp_path: Path) -> None:
     said = soak(tmp_path, seed=8, kills=2, say=lambda text: None)
     assert said.kills >= 2
-    assert said.runs >= 2
+    assert said.runs == 2
     assert said.differences == []
