@@ -19,12 +19,12 @@ FORMAT = 1
 COMPLETE = "complete"
 LARGEST_CHUNK_BYTES = 2**28
 LONGEST_DIMENSION = 2**25  # a coordinate of so many numbers fills one chunk
-MOST_TASKS = 2**22
+MOST_TASKS = 2**20
 _CODECS = ({"bytes", "crc32c"}, {"vlen-utf8", "crc32c"})
 _MOST_DIMENSIONS = 32
 
 
-def _one_line_of_text(text: str) -> str:
+def _plain_text(text: str) -> str:
     """What is printed on a terminal carries no control characters, which could rewrite it."""
     if not all(character.isprintable() or character in "\n\t" for character in text):
         raise ValueError("needed text without control characters")
@@ -38,7 +38,7 @@ def safe_name(name: str) -> str:
     return name
 
 
-Text = Annotated[str, AfterValidator(_one_line_of_text)]
+Text = Annotated[str, AfterValidator(_plain_text)]
 Name = Annotated[str, AfterValidator(safe_name)]
 
 
@@ -92,16 +92,17 @@ def check_attributes(attributes: dict[str, Any], where: str) -> None:
     try:
         _Attributes.model_validate(attributes)
         axes = json.loads(attributes["axes"])
-        if not isinstance(axes, dict) or not isinstance(json.loads(attributes["versions"]), dict):
+        versions = json.loads(attributes["versions"])
+        if not isinstance(axes, dict) or not isinstance(versions, dict) or "nearfield" not in versions:
             raise ValueError("axes and versions: needed tables")
+        _plain_text(str(versions["nearfield"]))
         for name, values in axes.items():
             safe_name(name)
-            if (
-                not isinstance(values, list)
-                or not values
-                or not all(isinstance(v, bool | int | float | str) for v in values)
-            ):
-                raise ValueError(f"axis {name}: needed one or more numbers or names")
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"axis {name}: needed one or more values")
+            if not all(isinstance(value, bool | int | float | str) for value in values):
+                raise ValueError(f"axis {name}: needed numbers or names")
+            _plain_text("".join(map(str, values)))
         if grid_of(attributes).n_tasks > MOST_TASKS:
             raise ValueError(f"it asks for {grid_of(attributes).n_tasks} tasks, at most {MOST_TASKS} are run")
     except ValidationError as error:

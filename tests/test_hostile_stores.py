@@ -59,6 +59,8 @@ METADATA: dict[str, tuple[Callable[[Path], None], str]] = {
     "a variable outside": (attribute("variables", ["../../etc/passwd"]), "variables: .*cannot be the name"),
     "an axis outside": (attribute("axes", '{"../x": [1]}'), "cannot be the name"),
     "an axis of nothing": (attribute("axes", '{"offset": []}'), "axis offset: needed one or more"),
+    "an axis that writes": (attribute("axes", '{"offset": ["\\u001b[2J"]}'), "needed text without control characters"),
+    "versions of nothing": (attribute("versions", "{}"), "axes and versions: needed tables"),
     "no axes": (attribute("axes", "["), "has attributes that no store has"),
     "deep axes": (attribute("axes", "[" * 10**5), "has attributes that no store has"),
     "a huge budget": (attribute("realizations", 10**12), "realizations: .*less than or equal to 33554432"),

@@ -102,6 +102,13 @@ def test_a_store_that_was_half_made_is_made_anew_and_a_foreign_prefix_left_alone
     assert differences(url, local) == []
 
 
+def test_of_two_creations_of_one_object_one_succeeds(url: str) -> None:
+    """What the lock rests on: If-None-Match, on S3."""
+    storage = storage_at(url)
+    assert [storage.create("lock.0.json", data) for data in (b"first", b"second")] == [True, False]
+    assert storage.read("lock.0.json") == b"first"
+
+
 def test_a_second_driver_is_refused(url: str) -> None:
     first = engine.iterate(toy.small, url, run_serially=True)
     next(first)
