@@ -11,13 +11,17 @@ goes to the one that is predicted to need most more, and a point is finished onc
   rare errors; a quarter more realizations show it.
 - The interval at the stop is the ordinary one of its level. Stopping by the width of an interval, unlike stopping by
   where it lies, leaves its coverage asymptotically what it is (Chow and Robbins, Ann. Math. Stat. 36 (1965); Glynn
-  and Whitt, Ann. Appl. Probab. 2 (1992)), whence the bound on `rel`. What is left of too early stops is taken away by
-  the looks, geometric and confirmed. Coverage at the stop, measured in the tests for means to 10 % (RMSE to 5 %) of
-  exponential and squared Gaussian errors and of mixtures with one user lost in twenty: nominal ± 1 %. Looking at every
-  chunk covers such a mixture hardly more than half of the time.
+  and Whitt, Ann. Appl. Probab. 2 (1992)), whence the bound on `rel`. What remains is stopping too early by chance,
+  and the looks, few and confirmed, are against that.
 
-Not chosen: a confidence sequence or a spending function holds at all looks at once, which nobody asks for who stops
-by the width. Pocock's boundary for ten looks, 2.56 standard errors in place of 1.96, would take 70 % more
+Coverage of 95 % at the stop, over 2000 studies with a target of 10 % of the mean (5 % of the RMSE): 95.1 % of
+exponential errors, 95.3 % of squared Gaussian ones, 95.7 % with one user in twenty lost; looking every ten realizations
+covers the last 61 % of the time. Where what makes the mean is rarer than the first look can see, it is less: with one
+user in a hundred lost, at a hundredfold squared error, and a target of 20 % of the mean, 73 % with a first look at 100
+realizations and 87 % at 500.
+
+Not chosen: a confidence sequence or a spending function, which hold at all looks at once. Nobody asks for that who
+stops by the width: Pocock's boundary for ten looks, 2.56 standard errors in place of 1.96, would take 70 % more
 realizations and cover 99 % at the stop.
 """
 

@@ -27,8 +27,9 @@ class Target:
     that a selection leaves: `rmse_range_m[estimator=least_squares,noise_dbm=-85]`. An axis of the sweep may be
     selected too; points outside have no target and run to their budget.
     rel: half width over the value, at most 0.5; or abs: half width in the metric's unit. level: of the interval.
-    least: realizations before the first look at the interval. What is rarer than about 3/`least` may not have occurred
-    by then, and nothing in the data warns of it: raise it where rare errors make the mean.
+    least: realizations before the first look at the interval. An error that comes once in n realizations may not have
+    come before a few n, and nothing in the data warns of it: with 400, what one realization in a hundred does is seen
+    with a probability of 99 %. Raise it where rarer errors could make the mean; lower it where each takes minutes.
 
     The interval is the one that `summarize` gives: Student's t, on the logarithm for what cannot be negative. When a
     run stops is described in `engine.plan`.
@@ -38,7 +39,7 @@ class Target:
     rel: float | None = None
     abs: float | None = None
     level: float = 0.95
-    least: int = 100
+    least: int = 400
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not _METRIC.fullmatch(self.metric):
@@ -56,10 +57,10 @@ class Target:
 
     @classmethod
     def parse(cls, text: "str | Target") -> Self:
-        """`METRIC:rel=0.05:level=0.95:least=100`, or `abs=` for `rel=`; only one of these two is required.
+        """`METRIC:rel=0.05:level=0.95:least=400`, or `abs=` for `rel=`; only one of these two is required.
 
         >>> Target.parse("rmse_range_m:rel=0.05")
-        Target(metric='rmse_range_m', rel=0.05, abs=None, level=0.95, least=100)
+        Target(metric='rmse_range_m', rel=0.05, abs=None, level=0.95, least=400)
         """
         if isinstance(text, cls):
             return text

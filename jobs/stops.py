@@ -16,10 +16,14 @@ _MOST_ROWS = 40
 
 
 def print_stops(path: Path) -> None:
-    """A table of the points, those that need most first; nothing after a run without targets or limit of seconds."""
+    """Targets, limit and a table of the points; nothing after a run without targets or limit of seconds."""
     store = Store(path, mode="r")
     record = stopping.read(store.path, store.sweep.shape)
     if record:
+        for target in record.targets:
+            print(f"target       {target}")
+        if record.max_seconds:
+            print(f"limit        {duration(record.max_seconds)}")
         print_report([_table(store, record, store.receipts())])
 
 
@@ -33,8 +37,7 @@ def plan_of(store: Store, receipts: list[Receipt]) -> Plan:
 def _table(store: Store, record: stopping.Record, receipts: list[Receipt]) -> TextTable:
     sweep, stops = store.sweep, {stop.point: stop.reason for stop in record.stops}
     states = sorted(plan_of(store, receipts).states(), key=lambda state: -state.left)
-    shown = f", {_MOST_ROWS} of {len(states)} points" if len(states) > _MOST_ROWS else ""
-    limit = [f"at most {duration(record.max_seconds)}"] if record.max_seconds else []
+    shown = f": {_MOST_ROWS} of {len(states)} points, by what they need" if len(states) > _MOST_ROWS else ""
     rows = [
         (
             *map(str, sweep.values(state.point).values()),
@@ -46,7 +49,7 @@ def _table(store: Store, record: stopping.Record, receipts: list[Receipt]) -> Te
         for state in states[:_MOST_ROWS]
     ]
     headings = (*sweep.axes, "realizations", "half width / target", "stopped by", "predicted left")
-    return TextTable("; ".join([*record.targets, *limit]) + shown, headings, rows)
+    return TextTable(f"Where the points stopped{shown}", headings, rows)
 
 
 def _left(state: State, receipts: list[Receipt]) -> str:

@@ -58,8 +58,14 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
         handlelength=1.8,
     )
     figure.suptitle(
-        f"Mean of {results.sizes['realization']} realizations, 95 % intervals shaded; leakage {scenario.leakage}\n"
+        f"Mean of {realizations_a_point(results)} realizations, 95 % intervals shaded; leakage {scenario.leakage}\n"
         f"Prior information {scenario.prior_information}; above the prior variance the “bound” is none",
         fontsize=10,
     )
     return figure
+
+
+def realizations_a_point(results: xarray.Dataset) -> str:
+    """How many are stored of each point: a number, or the range where points stopped at different ones."""
+    counts = results.complete.sum("realization").values
+    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.summary import summarize
 from engine.sweep import TextTable, scenario_from
+from scenarios.figures import realizations_a_point
 
 if TYPE_CHECKING:
     import xarray
@@ -229,7 +230,7 @@ def errors_against_noise(results: "xarray.Dataset") -> "Figure":
     assumed = ", ".join(dict.fromkeys(e["leakage"].replace("_", " ") for e in scenario["estimators"]))
     figure.suptitle(
         f"Locating a near-field user from far-field powers      data: {truth}   ·   estimators assume: {assumed}"
-        f"   ·   {results.sizes['realization']} realizations a point",
+        f"   ·   {realizations_a_point(results)} realizations a point",
         fontsize=11.5, color=_INK,
     )  # fmt: skip
     return figure

@@ -1,5 +1,6 @@
 """Runs stop where they are precise enough, at the same place whoever computed them, and their intervals cover."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Iterable
@@ -13,13 +14,13 @@ from scipy.stats import t as student
 
 import engine
 from engine import InputError, StoreError, Sweep, Target, receipts, stopping
-from engine.plan import Plan
+from engine.plan import Plan, looks
 from engine.receipts import Receipt
 from engine.store import Store
 from engine.targets import Aim, Layout, resolve
 
 SWEEP = toy.small.replace(realizations=1600, chunk=40)
-TARGETS = ("power[levels_db=3]:rel=0.1", "peak:abs=1.0:level=0.9")
+TARGETS = ("power[levels_db=3]:rel=0.1:least=100", "peak:abs=1.0:level=0.9:least=100")
 
 
 def receipt(start: int, values: np.ndarray, point: tuple[int, ...] = (), seconds: float = 1.0) -> Receipt:
@@ -35,7 +36,7 @@ def parts(values: np.ndarray, chunk: int) -> list[Receipt]:
 
 def aim(text: str) -> Aim:
     layouts = {"e_m2": Layout((), (), "m2", True), "squared_error_range_m2": Layout((), (), "m2", True)}
-    return resolve(Target.parse(text), layouts, {}, {})
+    return resolve(dataclasses.replace(Target.parse(text), least=100), layouts, {}, {})
 
 
 def plan(chunk: int, budget: int, *targets: str) -> Plan:
@@ -279,16 +280,16 @@ def test_two_workers_a_resumed_run_and_a_full_store_stop_alike(
 
 def test_budget_tighter_target_and_none_resume(tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
-    small = engine.run(SWEEP.replace(realizations=100), path, run_serially=True, targets=["power:rel=0.1"])
+    small = engine.run(SWEEP.replace(realizations=100), path, run_serially=True, targets=["power:rel=0.1:least=100"])
     assert set(small.stop_reason.values) == {"budget"}
     assert set(small.stop_realizations.values) == {100}
-    grown = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.1"]).load()
+    grown = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.1:least=100"]).load()
     assert set(grown.stop_reason.values) == {"target"}
-    tight = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.08"]).load()
+    tight = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.08:least=100"]).load()
     assert (tight.stop_realizations > grown.stop_realizations).all()
     assert set(tight.stop_reason.values) == {"target"}
     kept = Store(path).receipts()
-    again = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.1"]).load()
+    again = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.1:least=100"]).load()
     assert again.equals(grown)
     assert Store(path).receipts() == kept
     dropped = next(reports := engine.iterate(engine.load_sweep(path), path, run_serially=True))
@@ -299,7 +300,7 @@ def test_budget_tighter_target_and_none_resume(tmp_path: Path) -> None:
 
 def test_a_point_that_no_target_names_runs_to_its_budget(tmp_path: Path) -> None:
     sweep = SWEEP.replace(realizations=800)
-    results = engine.run(sweep, tmp_path / "s.zarr", run_serially=True, targets=["power[offset=1]:rel=0.2"])
+    results = engine.run(sweep, tmp_path / "s.zarr", run_serially=True, targets=["power[offset=1]:rel=0.2:least=100"])
     assert results.stop_reason.values.tolist() == ["budget", "target", "budget"]
     assert results.complete.sum("realization").values.tolist() == [800, int(results.stop_realizations[1]), 800]
 
@@ -383,15 +384,37 @@ def test_the_interval_at_the_stop_covers_as_often_as_it_says(draw: object, longe
     assert abs(stopped_studies(draw, 0.1, longest).mean() - 0.95) <= 0.01
 
 
+def coverage(values: np.ndarray, mean: float, rel: float, at: np.ndarray, in_a_row: int) -> float:
+    """Coverage of 95 % intervals at the first of so many looks in a row that satisfy a target. values: (study, n)."""
+    means = np.cumsum(values, axis=1)[:, at - 1] / at
+    variance = (np.cumsum(values * values, axis=1)[:, at - 1] / at - means**2) * at / (at - 1)
+    reach = student(at - 1).ppf(0.975) * np.sqrt(variance / at) / means
+    holds = reach <= rel
+    holds[:, in_a_row - 1 :] = np.all([holds[:, i : len(at) - in_a_row + 1 + i] for i in range(in_a_row)], axis=0)
+    holds[:, : in_a_row - 1], holds[:, -1] = False, True
+    first = holds.argmax(axis=1)[:, None]
+    covered = np.abs(np.log(np.take_along_axis(means, first, 1) / mean)) <= np.take_along_axis(reach, first, 1)
+    return float(covered.mean())
+
+
 def test_looking_at_every_chunk_would_not() -> None:
     """The comparison above can fail: 95 % intervals of the mean, looked at every ten realizations, stop too early."""
-    looks = np.arange(20, 2000, 10)
     values = one_in_twenty_lost(np.random.default_rng(7), (STUDIES, 2000))
-    mean = np.cumsum(values, axis=1)[:, looks - 1] / looks
-    variance = np.cumsum(values**2, axis=1)[:, looks - 1] / looks - mean**2
-    reach = 1.96 * np.sqrt(variance / (looks - 1)) / mean
-    at = np.argmax(reach <= 0.1, axis=1)
-    rows = np.arange(STUDIES)[np.take_along_axis(reach, at[:, None], axis=1)[:, 0] <= 0.1]
-    covered = np.abs(np.log(mean[rows, at[rows]] / 1.95)) <= reach[rows, at[rows]]
-    assert len(rows) > STUDIES / 2
-    assert covered.mean() < 0.8
+    assert coverage(values, MEANS[one_in_twenty_lost], 0.1, np.arange(20, 2000, 10), 1) < 0.7
+
+
+@pytest.mark.slow
+def test_what_is_rarer_than_the_first_look_is_not_covered() -> None:
+    """The limit that is documented, and that `least` moves: one in a hundred lost, its squared error hundredfold."""
+    random = np.random.default_rng(3)
+    values = random.standard_normal((500, 25_000)) ** 2
+    values[random.random(values.shape) < 0.01] *= 100
+    found = []
+    for least in (100, 500):
+        at = [looks(50, least, 0)]
+        while 50 * looks(50, least, at[-1]) <= 25_000:
+            at.append(looks(50, least, at[-1]))
+        found.append(coverage(values, 1.99, 0.2, 50 * np.array(at), 2))
+    assert abs(found[0] - 0.73) < 4 * math.sqrt(0.73 * 0.27 / 500)
+    assert abs(found[1] - 0.87) < 4 * math.sqrt(0.87 * 0.13 / 500)
+    assert found[0] < found[1] - 0.05
