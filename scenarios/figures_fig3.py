@@ -160,7 +160,7 @@ def report(results: "xarray.Dataset") -> list[TextTable]:
 
 
 def _line(row: Row) -> tuple[str, ...]:
-    factor = row.mean_high / row.mean if row.mean else 1.0
+    factor = row.mean_high / row.mean if row.mean else np.inf
     return (
         f"{row.n_sensors}",
         f"{row.n_snapshots}",
@@ -271,8 +271,9 @@ def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:
 def _frame(axes: Any, rows: list[Row]) -> None:
     """One scale for a row of panels: what is positive, with some air."""
     values = np.array([v for row in rows for v in (row.mean_low, row.mean_high, row.median, row.bound)])
-    values = values[values > 0]
-    axes[0].set_ylim(values.min() / 2, max(values.max(), rows[0].prior_variance) * 2)
+    values = values[(values > 0) & np.isfinite(values)]  # of errors that were all zero, the interval has no end
+    if len(values):
+        axes[0].set_ylim(values.min() / 2, max(values.max(), rows[0].prior_variance) * 2)
 
 
 def _label(name: str) -> str:

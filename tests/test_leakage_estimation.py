@@ -162,6 +162,10 @@ def test_figures_summary_and_claims(tmp_path: Path) -> None:
     assert sweep.figure is not None
     sweep.figure(results).savefig(tmp_path / "fig3.png")
     assert (tmp_path / "fig3.png").stat().st_size > 10_000
+    for change in (results.where(results.realization < 0), results * 0):  # nothing stored; no error at all
+        poor = change.assign(complete=results.complete).assign_attrs(results.attrs)
+        sweep.figure(poor)
+        assert len(figures_fig3.report(poor)) == 3
 
 
 def test_map(tmp_path: Path) -> None:
