@@ -166,6 +166,7 @@ def test_figures_summary_and_claims(tmp_path: Path) -> None:
         poor = change.assign(complete=results.complete).assign_attrs(results.attrs)
         sweep.figure(poor)
         assert len(figures_fig3.report(poor)) == 3
+    assert not any(claim.reproduced for claim in figures_fig3.claims(results.where(results.realization < 0)))
 
 
 def test_map(tmp_path: Path) -> None:
