@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine import receipts
 from engine.errors import StoreError
-from engine.plan import SECONDS, TARGET, Plan
+from engine.plan import Plan, Reason
 from engine.targets import Aim, Layout, Target, resolve
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ REASON, REALIZATIONS = "stop_reason", "stop_realizations"
 
 
 class Stop(BaseModel):
-    """A point that stopped: `reason` is 'target', 'budget' or 'seconds'.
+    """A point that stopped.
 
     realizations: of the contiguous prefix at the stop. excess: largest half width over the wanted one, None unknown.
     """
@@ -32,7 +32,7 @@ class Stop(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     point: tuple[int, ...]
-    reason: str
+    reason: Reason
     realizations: int = Field(ge=0)
     excess: float | None
 
@@ -48,7 +48,7 @@ class Record(BaseModel):
 
     def hidden_from(self) -> dict[tuple[int, ...], int]:
         """Point → realizations that decided its stop: what workers had in hand beyond is stored, but no result."""
-        return {stop.point: stop.realizations for stop in self.stops if stop.reason == TARGET}
+        return {stop.point: stop.realizations for stop in self.stops if stop.reason == "target"}
 
 
 def record_of(plan: Plan, targets: tuple[Target, ...], max_seconds: float | None) -> Record:
@@ -57,7 +57,7 @@ def record_of(plan: Plan, targets: tuple[Target, ...], max_seconds: float | None
     stops = [
         Stop(
             point=state.point,
-            reason=state.reason or SECONDS,
+            reason=state.reason or "seconds",
             realizations=state.realizations,
             excess=state.excess if math.isfinite(state.excess) else None,
         )
