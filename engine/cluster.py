@@ -1,6 +1,7 @@
 """Workers as Ray actors, and the driver's loop. The only file that imports ray."""
 
 import logging
+import math
 import os
 import pickle
 import socket
@@ -19,6 +20,7 @@ from ray.exceptions import RayActorError
 
 from engine.errors import InputError, NearfieldError, StoreError, WorkerError
 from engine.execute import Failure, TaskRunner
+from engine.plan import Plan
 from engine.receipts import Receipt
 from engine.store import Store
 from engine.sweep import Task
@@ -54,14 +56,14 @@ class _Worker:
 
 def run(
     store: Store,
-    tasks: list[Task],
+    plan: Plan,
     backend_name: str,
     *,
     workers: int | None = None,
     address: str | None = None,
     shared_storage: bool = False,
 ) -> Iterator[Receipt | Failure]:
-    """Fan the tasks out over actors; yield receipts and failures as they come.
+    """Fan the plan's tasks out over actors; yield receipts and failures as they come, until it is finished.
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.
     """
@@ -78,10 +80,10 @@ def run(
         available = int(ray.cluster_resources().get(resource, 0))
         if not available:
             raise InputError(f"the cluster has no {resource}: start a node that has one, or choose another backend")
-        count = min(workers or available, len(tasks))
+        count = min(workers or available, plan.n_tasks_left)
         if count > available:
             raise InputError(f"workers: given {count}, needed at most {available}, the cluster's {resource}s")
-        loop = _Loop(store, backend_name, tasks, count)
+        loop = _Loop(store, backend_name, plan, count)
         try:
             yield from loop.results()
         finally:
@@ -89,18 +91,19 @@ def run(
 
 
 class _Loop:
-    """Keeps every actor busy with two tasks and replaces the ones that die.
+    """Keeps every actor busy with two tasks, as long as the plan has some, and replaces the ones that die.
 
     An actor gets tasks once it runs: where a node was lost, its replacement may wait for room that never comes, and
     the others do its work.
     """
 
-    def __init__(self, store: Store, backend_name: str, tasks: list[Task], count: int) -> None:
+    def __init__(self, store: Store, backend_name: str, plan: Plan, count: int) -> None:
         resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(_Worker)
         sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
         self._arguments = (sys.path, sweep, store.storage.absolute, backend_name)
-        self._waiting = deque((task, 1) for task in tasks)
+        self._plan = plan
+        self._waiting: deque[tuple[Task, int]] = deque()
         self._running: dict[Any, tuple[Any, Task, int]] = {}
         self._starting: dict[Any, Any] = {}
         self._failed_starts = 0
@@ -113,12 +116,16 @@ class _Loop:
 
     def results(self) -> Iterator[Receipt | Failure]:
         heard = False
-        while self._running or self._waiting:
-            timeout = None if heard and self._running else _QUIET_SECONDS
-            ready, _ = ray.wait([*self._running, *self._starting], num_returns=1, timeout=timeout)
-            if not ready:
+        while not self._plan.is_finished and (self._running or self._has_waiting()):
+            patience = math.inf if heard and self._running else _QUIET_SECONDS
+            timeout = max(0.0, min(patience, self._plan.seconds_left))
+            ready, _ = ray.wait(
+                [*self._running, *self._starting],
+                num_returns=1,
+                timeout=None if math.isinf(timeout) else timeout,
+            )
+            if not ready and not self._plan.is_finished:
                 _log.warning("still no result: %s", _free())
-                continue
             for reference in ready:
                 if reference in self._starting:
                     self._started(reference)
@@ -130,7 +137,8 @@ class _Loop:
                 except RayActorError as error:
                     self._replace(actor, task, attempt, error)
                 else:
-                    self._submit(actor)
+                    self._plan.add(result)
+                    self._submit()
                     yield result
 
     def _started(self, reference: Any) -> None:
@@ -144,21 +152,26 @@ class _Loop:
                 raise WorkerError(f"workers died {self._failed_starts} times while they started: {reason}") from None
             replacement = self._start()
             self._actors = [replacement if other is actor else other for other in self._actors]
-        self._feed()
+        self._submit()
 
-    def _feed(self) -> None:
-        """Give tasks to every running actor that has fewer than two."""
+    def _has_waiting(self) -> bool:
+        """Whether a task waits for a worker: one to be done again, else the plan's next."""
+        if not self._waiting and (task := self._plan.take()):
+            self._waiting.append((task, 1))
+        return bool(self._waiting)
+
+    def _submit(self) -> None:
+        """Give every running actor two tasks; one that found none is asked again with the next result."""
         starting = {id(actor) for actor in self._starting.values()}
-        busy = Counter(id(actor) for actor, _, _ in self._running.values())
-        for number in range(_IN_FLIGHT):
+        in_hand = Counter(id(actor) for actor, _, _ in self._running.values())
+        for depth in range(_IN_FLIGHT):
             for actor in self._actors:
-                if id(actor) not in starting and busy[id(actor)] <= number:
-                    self._submit(actor)
-
-    def _submit(self, actor: Any) -> None:
-        if self._waiting:
-            task, attempt = self._waiting.popleft()
-            self._running[actor.run.remote(task, attempt)] = actor, task, attempt
+                if id(actor) not in starting and in_hand[id(actor)] <= depth:
+                    if not self._has_waiting():
+                        return
+                    task, attempt = self._waiting.popleft()
+                    self._running[actor.run.remote(task, attempt)] = actor, task, attempt
+                    in_hand[id(actor)] += 1
 
     def _replace(self, dead: Any, task: Task, attempt: int, error: Exception) -> None:
         """Redo what a lost actor had in hand, at once, on whichever actor has room; start a new one."""
@@ -177,7 +190,7 @@ class _Loop:
         self._waiting.extendleft((t, tried + 1) for t, tried in reversed(lost))
         replacement = self._start()
         self._actors = [replacement if actor is dead else actor for actor in self._actors]
-        self._feed()
+        self._submit()
 
     def stop(self) -> None:
         for actor in self._actors:

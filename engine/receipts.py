@@ -6,6 +6,7 @@ whatever the store holds. It carries a checksum of every variable, so that a rep
 
 import hashlib
 import json
+import math
 from typing import Annotated, Any
 
 import numpy as np
@@ -59,11 +60,12 @@ def checksum(values: np.ndarray) -> str:
 
 def moments(arrays: dict[str, np.ndarray]) -> dict[str, list[Any]]:
     """Moments of the real variables that are small enough to travel in a receipt."""
-    return {
-        name: Moments.of(values).to_json()
-        for name, values in arrays.items()
-        if values.dtype.kind in "fiu" and 3 * values[0].size <= _LARGEST_MOMENTS
-    }
+    return {name: Moments.of(values).to_json() for name, values in arrays.items() if has_moments(values)}
+
+
+def has_moments(values: np.ndarray) -> bool:
+    """Whether a variable's moments travel in receipts. values: (realization, ...)."""
+    return values.dtype.kind in "fiu" and 3 * math.prod(values.shape[1:]) <= _LARGEST_MOMENTS
 
 
 def key_of(task: Task, chunk: int) -> str:

@@ -1,12 +1,18 @@
 """Reading a store: as xarray, and as one recomputed realization."""
 
+import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray
 from threadpoolctl import threadpool_limits
+from zarr.abc.store import ByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import WrapperStore
 
+from engine import stopping
 from engine.backend import backend
 from engine.errors import InputError, StoreError
 from engine.execute import Evaluator
@@ -14,26 +20,72 @@ from engine.metadata import COMPLETE
 from engine.scenario import Variable, suggestion
 from engine.storage import reported
 from engine.store import Store
-from engine.sweep import Sweep
+from engine.sweep import Grid, Sweep
+
+
+class _Hiding(WrapperStore[Any]):
+    """Shows no chunk beyond the prefixes that met their targets: workers stored them, but no result has them."""
+
+    def __init__(self, store: Any, names: frozenset[str], prefixes: Mapping[tuple[int, ...], int], grid: Grid) -> None:
+        super().__init__(store)
+        self._hidden = names, prefixes, grid
+
+    def _with_store(self, store: Any) -> "_Hiding":
+        return type(self)(store, *self._hidden)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        return None if self._hides(key) else await self._store.get(key, prototype, byte_range)
+
+    def _hides(self, key: str) -> bool:
+        names, prefixes, grid = self._hidden
+        name, found, indices = key.partition("/c/")
+        if not found or name not in names:
+            return False
+        *point, number = map(int, indices.split("/")[: len(grid.shape) + 1])
+        return number * grid.chunk >= prefixes.get(tuple(point), math.inf)
 
 
 def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     """A store's results, read lazily.
 
     Dimensions are the sweep's axes, `realization`, and the scenario's own (`noise_dbm` …), with coordinates and units;
-    `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from.
+    `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from. After a run with
+    targets or a limit of seconds, the coordinates `stop_reason` and `stop_realizations` say why and where each point
+    stopped; realizations beyond a met target, which workers had in hand, are not shown, so that the results are the
+    same for any number of workers (a run without targets uses them).
     Raises StoreError, also later when a damaged chunk is read.
     """
     store = Store(path, mode="r")
     with reported(f"cannot open the store {path}"):
         consolidated = store.is_consolidated()
+        record = stopping.read(store.storage, store.grid.shape)
     if not consolidated:
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
+    shown: Any = store.zarr
+    if record:
+        names = frozenset((*store.variable_names(), COMPLETE))
+        shown = _Hiding(shown, names, record.hidden_from(), store.grid)
     try:
         with reported(f"cannot open the store {path}"):
-            return xarray.open_zarr(store.zarr, consolidated=True, zarr_format=3)
+            results = xarray.open_zarr(shown, consolidated=True, zarr_format=3)
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path} is damaged: {' '.join(str(error).split())[:300]}") from None
+    return results.assign_coords(_stops(record, store)) if record else results
+
+
+def _stops(record: stopping.Record, store: Store) -> dict[str, xarray.DataArray]:
+    """Reason, empty where a point is open, and realizations, over the sweep's axes."""
+    dims = list(store.axes)
+    reasons = np.full(store.grid.shape, "", dtype="U8")
+    counts = np.zeros(reasons.shape, int)
+    for stop in record.stops:
+        reasons[stop.point], counts[stop.point] = stop.reason, stop.realizations
+    return {
+        stopping.REASON: xarray.DataArray(reasons, dims=dims, attrs={"long_name": "why the point stopped"}),
+        stopping.REALIZATIONS: xarray.DataArray(
+            counts, dims=dims, attrs={"long_name": "realizations at the stop", "units": "1"}
+        ),
+    }
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:

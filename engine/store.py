@@ -32,6 +32,7 @@ from engine.lock import Lock
 from engine.metadata import COMPLETE, FORMAT
 from engine.receipts import Receipt
 from engine.scenario import Variables, units
+from engine.stopping import REALIZATIONS, REASON
 from engine.storage import ROOT, Storage, reported, storage_at
 from engine.sweep import Grid, Sweep, Task, scenario_from
 
@@ -422,7 +423,9 @@ def _create_array(
 
 
 def _check_names(sweep: Sweep, variables: Variables) -> None:
-    taken = {*sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER}
+    taken = {
+        *sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER, REASON, REALIZATIONS,
+    }  # fmt: skip
     for name, (dims, values, _) in variables.items():
         try:
             metadata.safe_name(name)

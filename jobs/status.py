@@ -12,6 +12,7 @@ from engine.lock import holder
 from engine.store import Store
 from jobs.options import StoreArgument
 from jobs.progress import duration
+from jobs.stops import plan_of, print_stops
 
 
 def command(path: StoreArgument) -> None:
@@ -33,10 +34,12 @@ def command(path: StoreArgument) -> None:
         print(f"computed on  {', '.join(f'{name}: {count} tasks' for name, count in hosts.most_common(5))}")
         print(f"attempts     {sum(receipt.attempt > 1 for receipt in receipts)} tasks needed more than one")
         if pending:
-            print(f"left         about {duration(float(seconds.mean()) * len(pending))} of one core's time")
+            left = plan_of(store, receipts).realizations_left
+            print(f"left         {left} realizations, about {duration(seconds.sum() / done * left)} of one core's time")
     if driver := holder(store.storage):
         print(f"locked by    {driver}")
     commit, plus, dirty = stored["commit"].partition("+")
     version = json.loads(stored["versions"])["nearfield"]
     print(f"created      {stored['created']} by nearfield {version}, commit {commit[:12]}{plus}{dirty}")
     print(f"fingerprint  {stored['fingerprint']}")
+    print_stops(path)

@@ -7,6 +7,7 @@ import numpy as np
 import xarray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from engine.summary import summarize
@@ -23,12 +24,12 @@ def print_report(tables: list[TextTable]) -> None:
         for heading in text.headings:
             table.add_column(heading, overflow="fold")
         for row in text.rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    return Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _console() -> Console:

@@ -65,6 +65,10 @@ NONSENSE = [
     ("run leakage:fig1 --store x --serial --workers 2", "a serial run has no workers"),
     ("run leakage:fig1 --store x --workers 0", "workers: given 0, needed at least 1"),
     ("run leakage:fig1 --store x --backend tpu", "backend: given 'tpu', needed 'cpu' or 'gpu'"),
+    ("run leakage:fig1 --store x --target bcrlb_range_m:rel=0.1", "no variable .* did you mean 'bcrlb_range_m2'"),
+    ("run leakage:fig1 --store x --target bcrlb_range_m2", "needed either rel=… or abs=…"),
+    ("run leakage:fig1 --store x --target bcrlb_range_m2:rel=0.1 --target rel=0.1", "target: given 'rel=0.1'"),
+    ("run leakage:fig1 --store x --max-seconds 0", "max_seconds: given 0.0, needed a positive number"),
     ("map --range 0.5 --angle 60", "range_m: given 0.5, needed more than the array's own"),
     ("map --range 5 --angle 180", "angle: given 180, needed degrees between 0 and 180"),
     ("map --range 5 --angle nan", "angle: given nan, needed degrees"),
@@ -161,6 +165,31 @@ def test_run_resume_status_verify_replay_plot(
     assert text.count("\nx[item]: ") == 1
     assert nearfield("plot", "s.zarr", "-o", "s.svg", monkeypatch=monkeypatch) == 0
     assert Path("s.svg").stat().st_size > 10_000
+
+
+def test_targets_are_shown_until_they_are_met(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = "--serial --target peak[offset=1]:rel=0.05:least=20 --target power:rel=0.5:level=0.9:least=20"
+    words = f"run toy:small --store s.zarr --realizations 2000 {target} --max-seconds 0.000001"
+    assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "3/3 points open" in printed.err
+    assert "target       peak[offset=1]:rel=0.05:level=0.95:least=20\ntarget       power:rel=0.5:" in printed.out
+    assert printed.out.count(" seconds ") == 3
+    assert nearfield(*f"run --store s.zarr {target}".split(), monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "about 0 more needed, 0/3 points open" in printed.err
+    stopped = re.findall(r"^ (\d\.0) +(\d+) +(0\.\d\d) +target +–", printed.out, re.MULTILINE)
+    assert {offset for offset, _, _ in stopped} == {"0.0", "1.0", "2.0"}
+    assert nearfield("status", "s.zarr", monkeypatch=monkeypatch) == 0
+    status = capsys.readouterr().out
+    assert re.search(r"left +0 realizations", status)
+    assert all(re.search(rf"^ {offset} +{count} +{excess} +target", status, re.MULTILINE)
+               for offset, count, excess in stopped)  # fmt: skip
+    assert nearfield("run", "--store", "s.zarr", "--serial", "--max-seconds", "1e-6", monkeypatch=monkeypatch) == 0
+    assert nearfield("status", "s.zarr", monkeypatch=monkeypatch) == 0
+    assert "\ntarget " not in capsys.readouterr().out
 
 
 def test_verify_names_the_damage_and_repair_mends_it(
