@@ -14,11 +14,11 @@ goes to the one that is predicted to need most more, and a point is finished onc
   and Whitt, Ann. Appl. Probab. 2 (1992)), whence the bound on `rel`. What remains is stopping too early by chance,
   and the looks, few and confirmed, are against that.
 
-Coverage of 95 % intervals at the stop, over 2000 studies with a target of 10 % of the mean (5 % of the RMSE) and a first
-look at 100 realizations: 95.1 % for exponential errors, 95.3 % for squared Gaussian ones, 95.7 % with one user in twenty
-lost; looking every ten realizations covers the last 61 % of the time. Where what makes the mean is rarer than the first look can see, it is less: with one
-user in a hundred lost, at a hundredfold squared error, and a target of 20 % of the mean, 73 % with a first look at 100
-realizations and 87 % at 500.
+Coverage of 95 % intervals at the stop, over 2000 studies with a target of 10 % of the mean (5 % of the RMSE) and a
+first look at 100 realizations: 95.1 % for exponential errors, 95.3 % for squared Gaussian ones, 95.7 % with one user in
+twenty lost; looking every ten realizations covers the last 61 % of the time. Where what makes the mean is rarer than
+the first look can see, it is less: with one user in a hundred lost, at a hundredfold squared error, and a target of
+20 % of the mean, 73 % with a first look at 100 realizations and 87 % at 500.
 
 Not chosen: a confidence sequence or a spending function, which hold at all looks at once. Nobody asks for that who
 stops by the width: Pocock's boundary for ten looks, 2.56 standard errors in place of 1.96, would take 70 % more
