@@ -18,7 +18,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is import
 import ray
 from ray._private import ray_constants
 from ray.exceptions import RayActorError
-from ray.util.metrics import Counter, Histogram
+from ray.util import metrics
 
 from engine.errors import InputError, NearfieldError, StoreError, WorkerError
 from engine.execute import Failure, TaskRunner
@@ -67,11 +67,13 @@ class _Metrics:
     """
 
     def __init__(self, sweep: str) -> None:
-        self._realizations = Counter("nearfield_realizations", "Realizations stored.", ("sweep",))
-        self._seconds = Histogram(
+        self._realizations = metrics.Counter("nearfield_realizations", "Realizations stored.", ("sweep",))
+        self._seconds = metrics.Histogram(
             "nearfield_chunk_seconds", "Seconds to compute a chunk.", boundaries=_CHUNK_SECONDS, tag_keys=("sweep",)
         )
-        self._failures = Counter("nearfield_failures", "Attempts at a task that came to nothing.", ("sweep", "reason"))
+        self._failures = metrics.Counter(
+            "nearfield_failures", "Attempts at a task that came to nothing.", ("sweep", "reason")
+        )
         self._tags = {"sweep": sweep}
 
     def record(self, result: Receipt | Failure, attempt: int) -> None:

@@ -19,7 +19,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def command(
-    stores: Annotated[list[Path], typer.Argument(metavar="STORE…", help="Result stores.", show_default=False)],
+    stores: Annotated[list[str], typer.Argument(metavar="STORE…", help="Result stores.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="An .html file.")] = Path(
         "report.html"
     ),

@@ -6,12 +6,11 @@ import io
 import itertools
 import json
 import math
-import re
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,19 +26,11 @@ from jobs import generic_figure, named
 from jobs.plot import presented
 from jobs.progress import duration
 from jobs.tables import pivots, tabulated
+from jobs.typography import Estimate, counted, estimate, listed, plain, pretty_unit, sentence, task_time, typeset, when
 
 _MOST_ROWS = 40
-_MOST_VALUES = 12
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MOST_HOSTS = 12
 _STATISTICS = {"mean": "Mean", "rmse": "Root of the mean", "median": "Median"}
-
-
-class Estimate(NamedTuple):
-    """A number with its interval, as texts with a common power of ten."""
-
-    value: str
-    interval: str
-    power: str
 
 
 class Grid(NamedTuple):
@@ -114,7 +105,7 @@ class Section:
         return f"{math.floor(100 * self.realizations_done / max(1, self.realizations_total))} %"
 
 
-def section(path: Path) -> Section:
+def section(path: str | os.PathLike[str]) -> Section:
     """Read a store. Raises StoreError where there is none; what in it cannot be read or drawn becomes a note."""
     store = Store(path, mode="r")
     attributes, receipts = store.attributes, store.receipts()
@@ -126,7 +117,7 @@ def section(path: Path) -> Section:
         raise StoreError(f"the description of {path} is damaged: {type(error).__name__}: {error}") from None
 
 
-def _section(path: Path, attributes: Mapping[str, Any], receipts: list[Receipt]) -> Section:
+def _section(path: str | os.PathLike[str], attributes: Mapping[str, Any], receipts: list[Receipt]) -> Section:
     axes: dict[str, list[Any]] = json.loads(attributes["axes"])
     budget, chunk = int(attributes["realizations"]), int(attributes["chunk"])
     n_points = math.prod(map(len, axes.values()))
@@ -149,7 +140,7 @@ def _section(path: Path, attributes: Mapping[str, Any], receipts: list[Receipt])
         notes.append("The code differed from its commit when the store was created.")
     reading = _Reading(results, notes) if receipts else None
     return Section(
-        title=_sentence(str(attributes["about"] or attributes["name"] or attributes["scenario_class"])),
+        title=sentence(str(attributes["about"] or attributes["name"] or attributes["scenario_class"])),
         name=str(attributes["name"] or attributes["scenario_class"]),
         path=str(path),
         realizations_done=sum(done.values()),
@@ -201,7 +192,7 @@ class _Reading:
         own = self.sweep.figure if self.sweep else None
         drawn = self._attempt("The figure of the sweep", lambda: _svg(own(self.results))) if own else None
         if drawn:
-            return [Picture(drawn, _sentence(self.results.attrs["about"] or self.results.attrs["name"]))]
+            return [Picture(drawn, sentence(self.results.attrs["about"] or self.results.attrs["name"]))]
         generic = generic_figure.means_against_first_axis
         drawn = self._attempt("A figure of the means", lambda: _svg(generic(self.results)))
         return [Picture(drawn, "Mean of each variable with its 95 % interval, against the first axis")] if drawn else []
@@ -261,51 +252,6 @@ def _estimate(cell: xarray.Dataset) -> Estimate:
     return estimate(*(float(cell[name]) for name in ("value", "low", "high")))
 
 
-def estimate(value: float, low: float, high: float) -> Estimate:
-    """Three significant digits of a value, and its interval at the same power of ten.
-
-    >>> estimate(3.281e-6, 3.05e-6, 3.534e-6)
-    Estimate(value='3.28', interval='[3.05, 3.53]', power='×10⁻⁶')
-    >>> estimate(0.0, 0.0, math.inf), estimate(math.nan, math.nan, math.nan)
-    (Estimate(value='0', interval='[0, ∞]', power=''), Estimate(value='–', interval='', power=''))
-    """
-    if math.isnan(value):
-        return Estimate("–", "", "")
-    exponent = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
-    plain = -2 <= exponent <= 4
-    scale = 1.0 if plain else 10.0**exponent
-    digits = max(0, 2 - exponent) if plain and value else 2 * (value != 0)
-    texts = [_fixed(number / scale, digits) for number in (value, low, high)]
-    interval = f"[{texts[1]}, {texts[2]}]" if not (math.isnan(low) or math.isnan(high)) else ""
-    return Estimate(texts[0], interval, "" if plain else f"×10{str(exponent).translate(_SUPERSCRIPTS)}")
-
-
-def typeset(text: str) -> str:
-    """Powers of ten and minus signs as they are printed.
-
-    >>> typeset("3.9e-05 [1e+06, 2], σ² = -65 dBm, as-is-1")
-    '3.9×10⁻⁵ [1×10⁶, 2], σ² = −65 dBm, as-is-1'
-    """
-
-    def power(found: re.Match[str]) -> str:
-        return "×10" + str(int(found.group(1))).translate(_SUPERSCRIPTS)
-
-    return re.sub(r"(?<!\w)-(?=\d)", "−", re.sub(r"(?<=\d)e([+-]?\d+)\b", power, text))
-
-
-def _fixed(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}" if math.isfinite(value) else ("∞" if value > 0 else "-∞")
-    return text.replace("-", "−")
-
-
-def pretty_unit(unit: str) -> str:
-    """
-    >>> pretty_unit("m2"), pretty_unit("m-1 rad-1"), pretty_unit("dBm")
-    ('m²', 'm⁻¹ rad⁻¹', 'dBm')
-    """
-    return re.sub(r"(?<=[A-Za-z])-?\d+", lambda found: found.group().translate(_SUPERSCRIPTS), unit)
-
-
 def _axes(results: xarray.Dataset, axes: Mapping[str, list[Any]]) -> Grid:
     """The axes of the sweep, and the dimensions that its scenario adds."""
     own = [
@@ -317,37 +263,8 @@ def _axes(results: xarray.Dataset, axes: Mapping[str, list[Any]]) -> Grid:
         values = axes[name] if name in axes else results[name].values.tolist()
         text = str(attributes.get("long_name", ""))
         unit = pretty_unit(str(attributes.get("units", "")))
-        rows.append([name, kind, str(len(values)), _listed(values), unit, text])
+        rows.append([name, kind, str(len(values)), listed(values), unit, text])
     return Grid("Axes and dimensions", ["name", "kind", "number", "values", "unit", "meaning"], rows)
-
-
-def _listed(values: list[Any]) -> str:
-    """
-    >>> _listed(list(range(1, 31)))
-    '1, 2, 3, …, 30'
-    """
-    if len(values) > _MOST_VALUES:
-        return ", ".join([*map(_plain, values[:3]), "…", _plain(values[-1])])
-    return ", ".join(map(_plain, values))
-
-
-def _plain(value: Any) -> str:
-    """A setting as people write it.
-
-    >>> _plain(28e9), _plain(-85.0), _plain([True, None])
-    ('2.8×10¹⁰', '−85', 'yes, none')
-    """
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, float):
-        large_or_small = value and not 1e-4 <= abs(value) < 1e7
-        return typeset(np.format_float_scientific(value, trim="-") if large_or_small else f"{value:.12g}")
-    if isinstance(value, list):
-        return _listed(value)
-    if isinstance(value, Mapping):
-        fields = ", ".join(f"{key} {_plain(field)}" for key, field in value.items() if key != "class")
-        return f"{str(value['class']).rpartition(':')[2]} ({fields})" if "class" in value else fields
-    return str(value)
 
 
 def _settings(
@@ -367,12 +284,12 @@ def _settings(
     }
     for name, value in own.items():
         before = getattr(base, name) if base else value
-        found.append(Setting(name, _plain(value), "", meanings[name], "" if before == value else _plain(before)))
+        found.append(Setting(name, plain(value), "", meanings[name], "" if before == value else plain(before)))
     for name in axes:
         before_axis = list(base.axes.get(name, ())) if base else axes[name]
         if before_axis != axes[name]:
-            text = f"axis {_listed(before_axis)}" if before_axis else _plain(usual.get(name))
-            found.append(Setting(name, f"axis {_listed(axes[name])}", "", "", text))
+            text = f"axis {listed(before_axis)}" if before_axis else plain(usual.get(name))
+            found.append(Setting(name, f"axis {listed(axes[name])}", "", "", text))
     return found
 
 
@@ -384,10 +301,10 @@ def _setting(
     field = kind.model_fields.get(name) if kind else None
     meaning = (field.description if field else None) or name.replace("_", " ")
     if name in base_axes:
-        before = f"axis {_listed(list(base_axes[name]))}"
+        before = f"axis {listed(list(base_axes[name]))}"
     else:
-        before = _plain(usual[name]) if name in usual and usual[name] != value else ""
-    return Setting(name, _plain(value), pretty_unit(units(name) or ""), meaning, before)
+        before = plain(usual[name]) if name in usual and usual[name] != value else ""
+    return Setting(name, plain(value), pretty_unit(units(name) or ""), meaning, before)
 
 
 def _progress(receipts: list[Receipt], finished: int, n_tasks: int) -> dict[str, str]:
@@ -398,21 +315,21 @@ def _progress(receipts: list[Receipt], finished: int, n_tasks: int) -> dict[str,
     low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75))
     retried = Counter(receipt.attempt for receipt in receipts if receipt.attempt > 1)
     attempts = ", ".join(f"{count} on attempt {number}" for number, count in sorted(retried.items()))
-    spread = f"median {_seconds(middle)}, half between {_seconds(low)} and {_seconds(high)}"
-    found["time of a task"] = f"{spread}, longest {_seconds(seconds.max())}"
+    spread = f"median {task_time(middle)}, half between {task_time(low)} and {task_time(high)}"
+    found["time of a task"] = f"{spread}, longest {task_time(seconds.max())}"
     found["time of all tasks"] = f"{duration(seconds.sum())} of one worker"
     found["attempts"] = (
         f"{sum(retried.values())} tasks needed more than one: {attempts}" if retried else "one for every task"
     )
     times = sorted(receipt.finished for receipt in receipts)
-    found["first and last task"] = f"{_when(times[0])}; {_when(times[-1])}"
+    found["first and last task"] = f"{when(times[0])}; {when(times[-1])}"
     if finished < n_tasks:
         found["left"] = f"about {duration(float(seconds.mean()) * (n_tasks - finished))} of one worker"
     hosts = Counter((receipt.host, receipt.device, receipt.platform) for receipt in receipts)
-    for (host, device, platform), count in hosts.most_common(_MOST_VALUES):
+    for (host, device, platform), count in hosts.most_common(_MOST_HOSTS):
         found[f"host {host}"] = f"{count} tasks on {device} ({platform})"
-    if len(hosts) > _MOST_VALUES:
-        found["further hosts"] = str(len(hosts) - _MOST_VALUES)
+    if len(hosts) > _MOST_HOSTS:
+        found["further hosts"] = str(len(hosts) - _MOST_HOSTS)
     return found
 
 
@@ -425,7 +342,7 @@ def _unfinished(axes: Mapping[str, list[Any]], budget: int, done: Counter[tuple[
     if not shown or not axes:
         return None
     rows: list[list[str | Estimate]] = [
-        [*(_plain(values[i]) for values, i in zip(axes.values(), point, strict=True)), f"{done[point]} of {budget}"]
+        [*(plain(values[i]) for values, i in zip(axes.values(), point, strict=True)), f"{done[point]} of {budget}"]
         for point in shown
     ]
     more = sum(1 for _ in lacking)
@@ -440,29 +357,16 @@ def _histogram(seconds: list[float]) -> Histogram | None:
     edges = np.geomspace(min(seconds), max(*seconds, 1.001 * min(seconds)), 1 + min(16, 2 + len(seconds) // 2))
     counts, _ = np.histogram(np.clip(seconds, edges[0], edges[-1]), edges)
     bars = [
-        Bar(float(count / counts.max()), f"{_seconds(low)} to {_seconds(high)}: {_counted(count, 'task')}")
+        Bar(float(count / counts.max()), f"{task_time(low)} to {task_time(high)}: {counted(count, 'task')}")
         for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
     ]
-    return Histogram(f"Times of {len(seconds)} tasks, from {_seconds(edges[0])} to {_seconds(edges[-1])}", bars)
-
-
-def _seconds(seconds: float) -> str:
-    """A task's time; tasks may take milliseconds or hours.
-
-    >>> _seconds(0.01234), _seconds(4.26), _seconds(7322)
-    ('0.012 s', '4.3 s', '2 h 2 min')
-    """
-    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return Histogram(f"Times of {len(seconds)} tasks, from {task_time(edges[0])} to {task_time(edges[-1])}", bars)
 
 
 def _provenance(attributes: Mapping[str, Any], commit: str) -> dict[str, str]:
     versions = json.loads(attributes["versions"])
     return {
-        "created": _when(str(attributes["created"])),
+        "created": when(str(attributes["created"])),
         "commit": commit,
         "fingerprint": str(attributes["fingerprint"]),
         "scenario": f"{attributes['scenario_class']}, code version {attributes['code_version']}",
@@ -471,16 +375,3 @@ def _provenance(attributes: Mapping[str, Any], commit: str) -> dict[str, str]:
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "format": str(attributes["nearfield_format"]),
     }
-
-
-def _sentence(text: str) -> str:
-    """With a capital, and no break between "Fig." and its number."""
-    return (text[:1].upper() + text[1:]).replace("Fig. ", "Fig.\N{NO-BREAK SPACE}")
-
-
-def _when(time: str) -> str:
-    """
-    >>> _when("2026-11-21T23:25:46+00:00")
-    '2026-11-21 23:25:46 UTC'
-    """
-    return time.replace("T", " ").replace("+00:00", " UTC")

@@ -189,8 +189,8 @@ def test_a_worker_records_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None
 
         observe = inc
 
-    monkeypatch.setattr(cluster, "Counter", Recorder)
-    monkeypatch.setattr(cluster, "Histogram", Recorder)
+    monkeypatch.setattr(cluster.metrics, "Counter", Recorder)
+    monkeypatch.setattr(cluster.metrics, "Histogram", Recorder)
     metrics = cluster._Metrics("mine")
     task = engine.sweep.Task((0,), 8, 20)
     receipt = Receipt(
