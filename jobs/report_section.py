@@ -327,7 +327,7 @@ def _progress(receipts: list[Receipt], finished: int, n_tasks: int) -> dict[str,
         found["left"] = f"about {duration(float(seconds.mean()) * (n_tasks - finished))} of one worker"
     hosts = Counter((receipt.host, receipt.device, receipt.platform) for receipt in receipts)
     for (host, device, platform), count in hosts.most_common(_MOST_HOSTS):
-        found[f"host {host}"] = f"{count} tasks on {device} ({platform})"
+        found[f"on {host}, {device}"] = f"{counted(count, 'task')}, {platform}"
     if len(hosts) > _MOST_HOSTS:
         found["further hosts"] = str(len(hosts) - _MOST_HOSTS)
     return found
