@@ -17,7 +17,7 @@ import numpy as np
 import xarray
 
 import engine
-from engine import InputError, StoreError, Sweep
+from engine import InputError, StoreError, Sweep, stopping
 from engine.receipts import Receipt
 from engine.store import Store
 from engine.summary import summarize
@@ -25,6 +25,7 @@ from engine.sweep import TextTable
 from jobs import generic_figure, named
 from jobs.plot import presented
 from jobs.progress import duration
+from jobs.stops import stop_table
 from jobs.tables import pivots, tabulated
 from jobs.typography import Estimate, counted, estimate, listed, plain, pretty_unit, sentence, task_time, typeset, when
 
@@ -95,7 +96,8 @@ class Section:
     axes: Grid
     settings: list[Setting]
     progress: dict[str, str]
-    unfinished: Grid | None
+    points: Grid | None
+    """where each stopped, or those that are not finished"""
     task_times: Histogram | None
     provenance: dict[str, str]
 
@@ -108,16 +110,16 @@ class Section:
 def section(path: str | os.PathLike[str]) -> Section:
     """Read a store. Raises StoreError where there is none; what in it cannot be read or drawn becomes a note."""
     store = Store(path, mode="r")
-    attributes, receipts = store.attributes, store.receipts()
     try:
-        return _section(path, attributes, receipts)
+        return _section(store, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise StoreError(f"the description of {path} is damaged: {type(error).__name__}: {error}") from None
 
 
-def _section(path: str | os.PathLike[str], attributes: Mapping[str, Any], receipts: list[Receipt]) -> Section:
+def _section(store: Store, path: str | os.PathLike[str]) -> Section:
+    attributes, receipts = store.attributes, store.receipts()
     axes: dict[str, list[Any]] = json.loads(attributes["axes"])
     budget, chunk = int(attributes["realizations"]), int(attributes["chunk"])
     n_points = math.prod(map(len, axes.values()))
@@ -127,18 +129,20 @@ def _section(path: str | os.PathLike[str], attributes: Mapping[str, Any], receip
     n_tasks = n_points * -(-budget // chunk)
     finished = sum(receipt.stop >= min(receipt.start + chunk, budget) for receipt in receipts)
     notes: list[str] = []
+    record = stopping.read(store.path, tuple(map(len, axes.values())))
     base = _named_sweep(str(attributes["name"]))
     results = engine.open_results(path)
     if not receipts:
         notes.append("Nothing is stored yet: figures and tables appear with the first finished task.")
     elif finished < n_tasks:
-        notes.append(
-            f"Incomplete: figures and tables rest on {sum(done.values())} of {n_points * budget} realizations."
-        )
+        has_stopped = record is not None and sum(stop.reason != "seconds" for stop in record.stops) == n_points
+        how = "Stopped at its targets" if has_stopped else "Incomplete"
+        notes.append(f"{how}: {sum(done.values())} of {n_points * budget} realizations are stored.")
     commit = str(attributes["commit"])
     if commit.endswith("+dirty"):
         notes.append("The code differed from its commit when the store was created.")
-    reading = _Reading(results, notes) if receipts else None
+    reading = _Reading(results, notes)
+    stops = reading.stops(store, record, receipts) if record else None
     return Section(
         title=sentence(str(attributes["about"] or attributes["name"] or attributes["scenario_class"])),
         name=str(attributes["name"] or attributes["scenario_class"]),
@@ -152,13 +156,13 @@ def _section(path: str | os.PathLike[str], attributes: Mapping[str, Any], receip
             "tasks finished": f"{finished} of {n_tasks}",
             "computing time": duration(sum(receipt.seconds for receipt in receipts)),
         },
-        pictures=reading.pictures() if reading else [],
-        report=reading.report() if reading else [],
-        summaries=reading.summaries() if reading else [],
+        pictures=reading.pictures() if receipts else [],
+        report=reading.report() if receipts else [],
+        summaries=reading.summaries() if receipts else [],
         axes=_axes(results, axes),
         settings=_settings(results, attributes, axes, base),
-        progress=_progress(receipts, finished, n_tasks),
-        unfinished=_unfinished(axes, budget, done),
+        progress=_progress(receipts, finished, n_tasks) | (_aims(record) if record else {}),
+        points=stops or _unfinished(axes, budget, done),
         task_times=_histogram([receipt.seconds for receipt in receipts]),
         provenance=_provenance(attributes, commit),
     )
@@ -202,17 +206,22 @@ class _Reading:
         tables: list[TextTable] = (
             (self._attempt("The table of the sweep", functools.partial(own, self.results)) or []) if own else []
         )
-        grids = [
-            Grid(table.title, list(table.headings), [list(map(typeset, row)) for row in table.rows])
-            for table in tables or []
-        ]
+        grids = map(_grid, tables or [])
         return sorted(grids, key=lambda grid: not grid.has_verdicts)
+
+    def stops(self, store: Store, record: stopping.Record, receipts: list[Receipt]) -> Grid | None:
+        table = self._attempt("The table of stops", functools.partial(stop_table, store, record, receipts))
+        return _grid(table) if table else None
 
     def summaries(self) -> list[Summary]:
         found: list[Summary] = []
         for name in tabulated(self.results, self.results.attrs["highlights"]):
             found += self._attempt(f"The table of {name}", functools.partial(_summaries, self.results[name])) or []
         return found
+
+
+def _grid(table: TextTable) -> Grid:
+    return Grid(table.title, list(table.headings), [list(map(typeset, row)) for row in table.rows])
 
 
 def _svg(figure: Any) -> str:
@@ -331,6 +340,12 @@ def _progress(receipts: list[Receipt], finished: int, n_tasks: int) -> dict[str,
     if len(hosts) > _MOST_HOSTS:
         found["further hosts"] = str(len(hosts) - _MOST_HOSTS)
     return found
+
+
+def _aims(record: stopping.Record) -> dict[str, str]:
+    """What the latest run was asked to reach."""
+    limit = {"limit": duration(record.max_seconds)} if record.max_seconds else {}
+    return {f"target {number}": target for number, target in enumerate(record.targets, 1)} | limit
 
 
 def _unfinished(axes: Mapping[str, list[Any]], budget: int, done: Counter[tuple[int, ...]]) -> Grid | None:

@@ -135,7 +135,7 @@ def test_progress_settings_and_provenance_are_told(pages: dict[str, str]) -> Non
     assert part.all("progress")[0]["max"] == "120"
     text = " ".join(part.text("main"))
     for told in (
-        "40 of 120 realizations, 33 %", "5 of 15 finished, 10 pending", "rest on 40 of 120 realizations",
+        "40 of 120 realizations, 33 %", "5 of 15 finished, 10 pending", "Incomplete: 40 of 120 realizations are stored",
         "Points that are not finished", "Changed against the named sweep", "2.8×10¹⁰", "length of x",
     ):  # fmt: skip
         assert told in text, told
@@ -178,6 +178,17 @@ def test_several_stores_have_contents(pages: dict[str, str]) -> None:
     assert page.text("h1") == ["Report on 4 studies"]
     links = [a["href"] for a in page.all("a")]
     assert {f"#study-{number}" for number in range(1, 5)} <= set(links)
+
+
+def test_targets_and_reasons_of_stops_are_told(tmp_path: Path) -> None:
+    sweep = toy.small.replace(scenario=toy.Toy(levels_db=(0.0,)), realizations=4000, chunk=100, block=100)
+    engine.run(sweep, tmp_path / "t.zarr", run_serially=True, targets=(engine.Target.parse("power:rel=0.5"),))
+    page = Page(report.render([section(tmp_path / "t.zarr")]))
+    text = " ".join(page.text("main"))
+    assert "Stopped at its targets: " in text
+    assert any("power:rel=0.5" in text for text in page.text("dd"))
+    assert page.text("td").count("target") == 3  # points
+    assert "Incomplete" not in text
 
 
 @pytest.mark.parametrize(
