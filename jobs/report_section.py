@@ -130,14 +130,15 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
     finished = sum(receipt.stop >= min(receipt.start + chunk, budget) for receipt in receipts)
     notes: list[str] = []
     record = stopping.read(store.path, tuple(map(len, axes.values())))
+    has_stopped = record is not None and sum(stop.reason != "seconds" for stop in record.stops) == n_points
+    stored, of = sum(done.values()), "of at most" if has_stopped else "of"
     base = _named_sweep(str(attributes["name"]))
     results = engine.open_results(path)
     if not receipts:
         notes.append("Nothing is stored yet: figures and tables appear with the first finished task.")
     elif finished < n_tasks:
-        has_stopped = record is not None and sum(stop.reason != "seconds" for stop in record.stops) == n_points
         how = "Stopped at its targets" if has_stopped else "Incomplete"
-        notes.append(f"{how}: {sum(done.values())} of {n_points * budget} realizations are stored.")
+        notes.append(f"{how}: {stored} of {n_points * budget} realizations are stored.")
     commit = str(attributes["commit"])
     if commit.endswith("+dirty"):
         notes.append("The code differed from its commit when the store was created.")
@@ -147,13 +148,13 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
         title=sentence(str(attributes["about"] or attributes["name"] or attributes["scenario_class"])),
         name=str(attributes["name"] or attributes["scenario_class"]),
         path=str(path),
-        realizations_done=sum(done.values()),
-        realizations_total=n_points * budget,
+        realizations_done=stored,
+        realizations_total=stored if has_stopped else n_points * budget,
         notes=notes,
         facts={
             "points": str(n_points),
-            "realizations a point": str(budget),
-            "tasks finished": f"{finished} of {n_tasks}",
+            "realizations a point": f"{'at most ' if has_stopped else ''}{budget}",
+            "tasks finished": f"{finished} {of} {n_tasks}",
             "computing time": duration(sum(receipt.seconds for receipt in receipts)),
         },
         pictures=reading.pictures() if receipts else [],
@@ -161,7 +162,8 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
         summaries=reading.summaries() if receipts else [],
         axes=_axes(results, axes),
         settings=_settings(results, attributes, axes, base),
-        progress=_progress(receipts, finished, n_tasks) | (_aims(record) if record else {}),
+        progress=_progress(receipts, finished, 0 if has_stopped else n_tasks - finished)
+        | (_aims(record) if record else {}),
         points=stops or _unfinished(axes, budget, done),
         task_times=_histogram([receipt.seconds for receipt in receipts]),
         provenance=_provenance(attributes, commit),
@@ -203,11 +205,8 @@ class _Reading:
 
     def report(self) -> list[Grid]:
         own = self.sweep.report if self.sweep else None
-        tables: list[TextTable] = (
-            (self._attempt("The table of the sweep", functools.partial(own, self.results)) or []) if own else []
-        )
-        grids = map(_grid, tables or [])
-        return sorted(grids, key=lambda grid: not grid.has_verdicts)
+        tables = self._attempt("The table of the sweep", functools.partial(own, self.results)) if own else None
+        return sorted(map(_grid, tables or []), key=lambda grid: not grid.has_verdicts)
 
     def stops(self, store: Store, record: stopping.Record, receipts: list[Receipt]) -> Grid | None:
         table = self._attempt("The table of stops", functools.partial(stop_table, store, record, receipts))
@@ -264,7 +263,9 @@ def _estimate(cell: xarray.Dataset) -> Estimate:
 def _axes(results: xarray.Dataset, axes: Mapping[str, list[Any]]) -> Grid:
     """The axes of the sweep, and the dimensions that its scenario adds."""
     own = [
-        str(name) for name in results.coords if name not in axes and name != "realization" and results[name].ndim == 1
+        str(name)
+        for name in results.coords
+        if name not in axes and name != "realization" and results[name].dims == (name,)
     ]
     rows: list[list[str | Estimate]] = []
     for name, kind in itertools.chain(((name, "axis") for name in axes), ((name, "dimension") for name in own)):
@@ -316,8 +317,8 @@ def _setting(
     return Setting(name, plain(value), pretty_unit(units(name) or ""), meaning, before)
 
 
-def _progress(receipts: list[Receipt], finished: int, n_tasks: int) -> dict[str, str]:
-    found = {"tasks": f"{finished} of {n_tasks} finished, {n_tasks - finished} pending"}
+def _progress(receipts: list[Receipt], finished: int, pending: int) -> dict[str, str]:
+    found = {"tasks": f"{finished} finished, {pending} pending"}
     if not receipts:
         return found
     seconds = np.array([receipt.seconds for receipt in receipts])
@@ -332,8 +333,8 @@ def _progress(receipts: list[Receipt], finished: int, n_tasks: int) -> dict[str,
     )
     times = sorted(receipt.finished for receipt in receipts)
     found["first and last task"] = f"{when(times[0])}; {when(times[-1])}"
-    if finished < n_tasks:
-        found["left"] = f"about {duration(float(seconds.mean()) * (n_tasks - finished))} of one worker"
+    if pending:
+        found["left"] = f"about {duration(float(seconds.mean()) * pending)} of one worker"
     hosts = Counter((receipt.host, receipt.device, receipt.platform) for receipt in receipts)
     for (host, device, platform), count in hosts.most_common(_MOST_HOSTS):
         found[f"on {host}, {device}"] = f"{counted(count, 'task')}, {platform}"
@@ -360,8 +361,8 @@ def _unfinished(axes: Mapping[str, list[Any]], budget: int, done: Counter[tuple[
         [*(plain(values[i]) for values, i in zip(axes.values(), point, strict=True)), f"{done[point]} of {budget}"]
         for point in shown
     ]
-    more = sum(1 for _ in lacking)
-    title = "Points that are not finished" + (f", the first {len(shown)} of {len(shown) + more}" if more else "")
+    count = math.prod(map(len, axes.values())) - sum(stored >= budget for stored in done.values())
+    title = "Points that are not finished" + (f", the first {len(shown)} of {count}" if count > len(shown) else "")
     return Grid(title, [*axes, "realizations"], rows)
 
 

@@ -135,7 +135,7 @@ def test_progress_settings_and_provenance_are_told(pages: dict[str, str]) -> Non
     assert part.all("progress")[0]["max"] == "120"
     text = " ".join(part.text("main"))
     for told in (
-        "40 of 120 realizations, 33 %", "5 of 15 finished, 10 pending", "Incomplete: 40 of 120 realizations are stored",
+        "40 of 120 realizations, 33 %", "5 finished, 10 pending", "Incomplete: 40 of 120 realizations are stored",
         "Points that are not finished", "Changed against the named sweep", "2.8×10¹⁰", "length of x",
     ):  # fmt: skip
         assert told in text, told
@@ -188,7 +188,10 @@ def test_targets_and_reasons_of_stops_are_told(tmp_path: Path) -> None:
     assert "Stopped at its targets: " in text
     assert any("power:rel=0.5" in text for text in page.text("dd"))
     assert page.text("td").count("target") == 3  # points
+    assert "stop_reason" not in text
+    assert "0 pending" in text
     assert "Incomplete" not in text
+    assert page.all("progress")[0]["value"] == page.all("progress")[0]["max"]
 
 
 @pytest.mark.parametrize(
