@@ -37,8 +37,8 @@ from jobs import report, report_section
 sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise"), name='odd "name"')
 run = engine.iterate(sweep, "run.zarr", workers=2, max_failures=1000)
 handled = 0
-for report in run:
-    handled += report.receipt is not None or bool(report.failures)
+for progress in run:
+    handled += progress.receipt is not None or bool(progress.failures)
     if handled == 1:
         listening = test_exposure.listeners(test_exposure.family())
     if handled == sweep.n_tasks:
