@@ -9,14 +9,16 @@ import sys
 import traceback
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is imported
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayActorError
+from ray.util import metrics
 
 from engine.errors import InputError, NearfieldError, StoreError, WorkerError
 from engine.execute import Failure, TaskRunner
@@ -28,6 +30,7 @@ from engine.sweep import Task
 _IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
 _MAX_ATTEMPTS = 3
 _QUIET_SECONDS = 30
+_CHUNK_SECONDS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]  # buckets of the histogram
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +38,21 @@ _log = logging.getLogger(__name__)
 class _Worker:
     """An actor. It is made from bytes and unpacks them at its first task, so that what goes wrong can be told."""
 
-    def __init__(self, search_path: list[str], sweep: bytes, path: str, backend_name: str) -> None:
+    def __init__(self, search_path: list[str], label: str, sweep: bytes, path: str, backend_name: str) -> None:
         sys.path.extend(entry for entry in search_path if entry not in sys.path)
         self._arguments = sweep, path, backend_name
         self._run: TaskRunner | None = None
+        self._metrics = _Metrics(label)
 
     def ready(self) -> None:
         """Answers once the actor runs."""
 
     def run(self, task: Task, attempt: int) -> Receipt | Failure:
+        result = self._result(task, attempt)
+        self._metrics.record(result, attempt)
+        return result
+
+    def _result(self, task: Task, attempt: int) -> Receipt | Failure:
         if self._run is None:
             try:
                 sweep, path, backend_name = self._arguments
@@ -52,6 +61,32 @@ class _Worker:
                 message = str(error) if isinstance(error, NearfieldError) else f"{type(error).__name__}: {error}"
                 return Failure(task, f"a worker could not start: {message}", traceback.format_exc())
         return self._run(task, attempt)
+
+
+class _Metrics:
+    """What the dashboard of Ray and its Prometheus endpoint show of a run: three series, labelled by the sweep's name.
+
+    Workers record them: that costs the driver nothing, and reaches a cluster that the driver sees through ray:// only.
+    """
+
+    def __init__(self, sweep: str) -> None:
+        self._realizations = metrics.Counter("nearfield_realizations", "Realizations stored.", ("sweep",))
+        self._seconds = metrics.Histogram(
+            "nearfield_chunk_seconds", "Seconds to compute a chunk.", boundaries=_CHUNK_SECONDS, tag_keys=("sweep",)
+        )
+        self._failures = metrics.Counter(
+            "nearfield_failures", "Attempts at a task that came to nothing.", ("sweep", "reason")
+        )
+        self._tags = {"sweep": sweep}
+
+    def record(self, result: Receipt | Failure, attempt: int) -> None:
+        if attempt > 1:  # the worker that had the task before did not live to count it
+            self._failures.inc(1, self._tags | {"reason": "worker died"})
+        if isinstance(result, Failure):
+            self._failures.inc(1, self._tags | {"reason": "task raised"})
+        else:
+            self._realizations.inc(result.stop - result.start, self._tags)
+            self._seconds.observe(result.seconds, self._tags)
 
 
 def run(
@@ -101,7 +136,8 @@ class _Loop:
         resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(_Worker)
         sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
-        self._arguments = (sys.path, sweep, store.storage.absolute, backend_name)
+        label = store.sweep.name or type(store.sweep.scenario).__name__
+        self._arguments = (sys.path, label, sweep, store.storage.absolute, backend_name)
         self._plan = plan
         self._waiting: deque[tuple[Task, int]] = deque()
         self._running: dict[Any, tuple[Any, Task, int]] = {}
@@ -223,13 +259,33 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         _require_listener(address)
         options["address"] = address
     try:
-        ray.init(**options)
+        with _on_loopback() if address is None else nullcontext():
+            ray.init(**options)
     except Exception as error:  # a node that starts too slowly is a plain Exception
         raise _unreachable(address or "this machine", " ".join(str(error).split())[:300]) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let the Ray that is started inside listen on 127.0.0.1 alone, where it would on every interface.
+
+    Ray's own option for it, `_node_ip_address="127.0.0.1"`, is replaced by the address of the machine on Linux. What
+    decides is whether this system may form clusters, by default all but Windows and macOS; Ray's processes inherit it.
+    """
+    variable = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    may_cluster, inherited = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(variable)
+    ray_constants.ENABLE_RAY_CLUSTER, os.environ[variable] = False, "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = may_cluster
+        os.environ.pop(variable)
+        if inherited is not None:
+            os.environ[variable] = inherited
 
 
 def _require_listener(address: str) -> None:

@@ -34,6 +34,8 @@ _UNITS = {
     "m": "m", "m2": "m2", "rad": "rad", "rad2": "rad2", "hz": "Hz", "db": "dB", "dbm": "dBm", "w": "W", "s": "s",
 }  # fmt: skip
 
+_LONGEST_VALUE = 200  # characters of a value in an error message
+
 
 class Simulate(Protocol):
     """Turns a block of realizations into variables, each with the leading dimension `realization`.
@@ -92,7 +94,9 @@ def one_line(error: ValidationError) -> str:
     for item in error.errors(include_url=False):
         field = str(item["loc"][0]) if item["loc"] else ""
         text = item["msg"].removeprefix("Value error, ")
-        first.setdefault(field, f"{field}: {text} (given {item['input']!r})" if field else text)
+        given = repr(item["input"])
+        given = given if len(given) <= _LONGEST_VALUE else f"{given[:_LONGEST_VALUE]}…"
+        first.setdefault(field, f"{field}: {text} (given {given})" if field else text)
     return "; ".join(first.values())
 
 

@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from engine import InputError, NearfieldError, TaskError
 from engine.scenario import one_line
-from jobs import bench, leakage_map, list_sweeps, plot, replay, reproduce, run, status, verify
+from jobs import bench, leakage_map, list_sweeps, plot, replay, report, reproduce, run, status, verify
 
 app = typer.Typer(
     add_completion=False,
@@ -22,6 +22,7 @@ app.command("list")(list_sweeps.command)
 app.command("run")(run.command)
 app.command("status")(status.command)
 app.command("plot")(plot.command)
+app.command("report")(report.command)
 app.command("reproduce")(reproduce.command)
 app.command("replay")(replay.command)
 app.command("verify")(verify.command)

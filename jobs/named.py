@@ -3,12 +3,15 @@
 import importlib
 import pkgutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import scenarios
 from engine import InputError, Sweep
 from engine.scenario import require_field, suggestion
+from jobs import settings_file
 
 
 def named_sweeps() -> dict[str, Sweep]:
@@ -68,32 +71,41 @@ def changed(
     realizations: int | None = None,
     seed: int | None = None,
     chunk: int | None = None,
+    file: Path | None = None,
 ) -> Sweep:
     """A sweep with `field=value` settings, `field=a,b,c` axes, and another budget, seed or chunk.
 
     Setting a field that was an axis takes the axis away; an axis along one of the output's own dimensions sets that
-    dimension's values.
+    dimension's values. What a settings file says comes first, so that the command line wins.
     """
+    changes = {"realizations": realizations, "seed": seed, "chunk": chunk}
+    if file:
+        said = settings_file.read(file)
+        sweep = _applied(sweep, said.axis, said.set)
+        changes = {name: getattr(said, name) if value is None else value for name, value in changes.items()}
+    pairs = dict(_split(text, "--set") for text in settings)
+    fields = {name: values if len(values) > 1 else values[0] for name, values in pairs.items()}
+    sweep = _applied(sweep, dict(_split(text, "--axis") for text in axes), fields)
+    return sweep.replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+def _applied(sweep: Sweep, axes: Mapping[str, list[Any]], settings: Mapping[str, Any]) -> Sweep:
     scenario = sweep.scenario
     new_axes = dict(sweep.axes)
-    for text in axes:
-        name, values = _split(text, "--axis")
+    for name, values in axes.items():
         require_field(type(scenario), name)
         if name in scenario.coordinates():
             scenario = scenario.replace(**{name: values})
         else:
             new_axes[name] = tuple(values)
-    for text in settings:
-        name, values = _split(text, "--set")
+    for name, value in settings.items():
         require_field(type(scenario), name)
         several = isinstance(getattr(scenario, name), tuple)
-        if len(values) > 1 and not several:
-            raise InputError(f"--set {text}: {name} takes one value; sweep it with --axis {text}")
+        if isinstance(value, list) and not several:
+            raise InputError(f"{name} takes one value; sweep it with --axis {name}={','.join(map(str, value[:9]))}")
         new_axes.pop(name, None)
-        scenario = scenario.replace(**{name: values if several else values[0]})
-    changes = {"realizations": realizations, "seed": seed, "chunk": chunk}
-    given = {key: value for key, value in changes.items() if value is not None}
-    return sweep.replace(scenario=scenario, axes=new_axes, **given)
+        scenario = scenario.replace(**{name: [value] if several and not isinstance(value, list) else value})
+    return sweep.replace(scenario=scenario, axes=new_axes)
 
 
 def _split(text: str, option: str) -> tuple[str, list[str]]:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ Imports = Annotated[
 ]
 Settings = Annotated[list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the scenario.")]
 Axes = Annotated[list[str], typer.Option("--axis", metavar="FIELD=A,B,C", help="Sweep a field over values.")]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="A .toml or .json file; the command line wins.")
+]
 Realizations = Annotated[int | None, typer.Option(metavar="N", help="Realizations per point.")]
 Seed = Annotated[int | None, typer.Option(metavar="S", help="Seed of every random stream.")]
 Chunk = Annotated[int | None, typer.Option(metavar="N", help="Realizations stored together.")]

@@ -26,6 +26,7 @@ def command(
     realizations: options.Realizations = None,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
+    settings: options.SettingsFile = None,
     seed: options.Seed = None,
     target: options.Targets = [],  # noqa: B006
     max_seconds: options.MaxSeconds = None,
@@ -38,7 +39,7 @@ def command(
     """Run a named sweep, or resume it; print its table; draw its figure as PNG and SVG."""
     require_matplotlib()
     base = named.find(name)
-    sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed)
+    sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, file=settings)
     targets = tuple(Target.parse(text) for text in target)
     path = store or named.default_store(base, sweep)
     watch(

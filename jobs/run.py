@@ -28,6 +28,7 @@ def command(
     realizations: options.Realizations = None,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
+    settings: options.SettingsFile = None,
     seed: options.Seed = None,
     chunk: options.Chunk = None,
     target: options.Targets = [],  # noqa: B006
@@ -48,9 +49,13 @@ def command(
     """
     named.import_modules(import_)
     base = named.find(name) if name else engine.load_sweep(store)
-    if not name and (axis or set_ or seed is not None or chunk is not None):
-        raise InputError("--axis, --set, --seed and --chunk describe a new sweep: give its NAME, or leave them out")
-    sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk)
+    if not name and (axis or set_ or settings or seed is not None or chunk is not None):
+        raise InputError(
+            "--axis, --set, --settings, --seed and --chunk describe a new sweep: give its NAME, or leave them out"
+        )
+    sweep = named.changed(
+        base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk, file=settings
+    )
     targets = tuple(Target.parse(text) for text in target)
     if dry_run:
         estimate(sweep, store, backend)

@@ -23,7 +23,7 @@ def print_stops(path: str) -> None:
             print(f"target       {target}")
         if record.max_seconds:
             print(f"limit        {duration(record.max_seconds)}")
-        print_report([_table(store, record, store.receipts())])
+        print_report([stop_table(store, record, store.receipts())])
 
 
 def plan_of(store: Store, receipts: list[Receipt]) -> Plan:
@@ -33,7 +33,8 @@ def plan_of(store: Store, receipts: list[Receipt]) -> Plan:
     return Plan(store.grid, receipts, stopping.aims_in(store, targets))
 
 
-def _table(store: Store, record: stopping.Record, receipts: list[Receipt]) -> TextTable:
+def stop_table(store: Store, record: stopping.Record, receipts: list[Receipt]) -> TextTable:
+    """Where each point stopped, why, and what it is predicted to need yet."""
     axes, stops = store.axes, {stop.point: stop.reason for stop in record.stops}
     states = sorted(plan_of(store, receipts).states(), key=lambda state: -state.left)
     shown = f": {_MOST_ROWS} of {len(states)} points, by what they need" if len(states) > _MOST_ROWS else ""

@@ -1,7 +1,8 @@
 """Results as tables: mean ± standard error."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import xarray
@@ -38,33 +39,56 @@ def _console() -> Console:
 
 
 def print_tables(results: xarray.Dataset, names: tuple[str, ...]) -> None:
-    """One table for each variable and value of its last dimension: rows the first axis, columns the next one."""
+    """The means of each variable, all of them if no names are given."""
     console = _console()
-    for name in names or tuple(map(str, results.data_vars)):
-        if name in results and "realization" in results[name].dims and results[name].dtype.kind == "f":
-            for table in _tables(results[name]):
-                console.print(table)
+    for name in tabulated(results, names):
+        variable = results[name]
+        summary = summarize(variable, quantiles=())[["mean", "standard_error", "count"]]
+        for pivot in pivots(variable, summary):
+            table = _table(pivot.title)
+            table.add_column(pivot.corner, justify="right")
+            for heading in pivot.columns:
+                table.add_column(heading or "mean ± standard error", justify="right", no_wrap=True)
+            for label, cells in pivot.rows:
+                table.add_row(label, *map(_cell, cells))
+            console.print(table)
 
 
-def _tables(variable: xarray.DataArray) -> Iterator[Table]:
-    summary = summarize(variable)
+def tabulated(results: xarray.Dataset, names: Iterable[str]) -> list[str]:
+    """Those of the named variables, all if none is named, that have a number for each realization."""
+    return [
+        str(name)
+        for name in names or results.data_vars
+        if name in results and "realization" in results[name].dims and results[name].dtype.kind == "f"
+    ]
+
+
+class Pivot(NamedTuple):
+    """A table of summaries: one row for each value of the first axis, one column for each of the next."""
+
+    title: str
+    corner: str
+    columns: list[str]
+    """one empty heading where there is no second axis"""
+    rows: list[tuple[str, list[xarray.Dataset]]]
+
+
+def pivots(variable: xarray.DataArray, summary: xarray.Dataset) -> Iterator[Pivot]:
+    """Tables of a variable's summary, one for each combination of values along its further dimensions."""
     rows, columns, *rest = [*map(str, summary["mean"].dims), "", ""][: max(2, summary["mean"].ndim)]
     rest = [name for name in rest if name]
+    unit = variable.attrs.get("units")
+    title = f"{variable.attrs.get('long_name', variable.name)}{f' ({unit})' if unit else ''}"
     for indices in itertools.product(*(range(summary.sizes[name]) for name in rest)):
         here = summary.isel(dict(zip(rest, indices, strict=True)))
         where = "".join(f", {_label(summary, name, i)}" for name, i in zip(rest, indices, strict=True))
-        unit = variable.attrs.get("units")
-        title = f"{variable.attrs.get('long_name', variable.name)}{f' ({unit})' if unit else ''}{where}"
-        table = _table(title)
-        table.add_column(rows or "", justify="right")
-        for j in range(summary.sizes[columns] if columns else 1):
-            label = _label(summary, columns, j) if columns else "mean ± standard error"
-            table.add_column(label, justify="right", no_wrap=True)
+        headings = [_label(summary, columns, j) for j in range(summary.sizes[columns])] if columns else [""]
+        lines = []
         for i in range(summary.sizes[rows] if rows else 1):
             line = here.isel({rows: i}) if rows else here
             cells = [line.isel({columns: j}) for j in range(line.sizes[columns])] if columns else [line]
-            table.add_row(_value(summary, rows, i) if rows else "", *map(_cell, cells))
-        yield table
+            lines.append((_value(summary, rows, i) if rows else "", cells))
+        yield Pivot(title + where, rows, headings, lines)
 
 
 def _label(summary: xarray.Dataset, name: str, index: int) -> str:

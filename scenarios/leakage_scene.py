@@ -47,7 +47,7 @@ class LeakageScene(Scenario, ABC):
     """
 
     n_elements: int = Field(100, ge=2, le=100_000, description="elements of the array, N")
-    carrier_hz: float = Field(15e9, gt=0, description="carrier frequency")
+    carrier_hz: float = Field(15e9, gt=0, le=1e13, description="carrier frequency")
     spacing_wavelengths: float = Field(0.5, gt=0, description="element spacing Δ/λ")
     n_sensors: int = Field(20, ge=1, le=100_000, description="number of sensors K")
     noise_dbm: tuple[float, ...] = Field(

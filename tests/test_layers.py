@@ -16,6 +16,7 @@ SCIENCE = ("engine.numerics", "engine.channels", "engine.estimators")
 ONLY_IN = {
     "ray": ("engine/cluster.py",),
     "cupy": ("engine/backend.py",),
+    "tensorflow": ("engine/tensorflow_data.py",),
     "torch": ("engine/estimators/deepsets.py",),
     "sionna": ("engine/channels/",),
     "mitsuba": ("engine/channels/",),
