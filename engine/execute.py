@@ -19,6 +19,7 @@ from engine.scenario import Scenario, Simulate, Variables
 from engine.storage import Storage
 from engine.store import Store, create_or_open
 from engine.streams import Streams
+from engine.submission import require_lasting
 from engine.sweep import Sweep, Task
 
 _PREPARED_POINTS = 4
@@ -162,7 +163,8 @@ def iterate(
 
     Stopping early, by closing the generator or by Ctrl-C, keeps every stored task; so does a crash.
     workers: Ray actors, one core each; all cores if None. run_serially: in this process, without Ray.
-    address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it.
+    address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it, but in a
+    job submitted to a cluster means that one.
     shared_storage: the folder `path` is seen by every node of the cluster, as a URL of object storage always is.
     backend_name: 'cpu' or 'gpu'.
     max_failures: tasks that may raise before the run stops; they are listed in the reports.
@@ -172,6 +174,7 @@ def iterate(
         raise InputError(f"workers: given {workers}, needed at least 1")
     if run_serially and (workers is not None or address is not None):
         raise InputError("a serial run has no workers and no address: leave out either 'serial' or these")
+    require_lasting(path)
     on = backend(backend_name)
     with threadpool_limits(1):
         store = create_or_open(path, sweep, Evaluator(sweep, on).block, on)

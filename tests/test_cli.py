@@ -215,7 +215,8 @@ def test_a_failing_scenario_is_one_line_and_a_file(
     assert "Traceback" in Path(error[1].rpartition(" ")[2]).read_text()
 
 
-def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_are_one_line_and_keep_what_is_done(tmp_path: Path, blow: signal.Signals, code: int) -> None:
     Path("mystudy.py").write_text(
         "import toy\nsweep = toy.small.replace(scenario=toy.Troubled(trouble='slow'), name='')\n"
     )
@@ -225,9 +226,9 @@ def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path: Path) -> None:
     while not list(tmp_path.glob("s.zarr/receipts/*.json")):
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(blow)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert error.splitlines()[-1] == "nearfield: stopped; what was finished is kept, the same command continues"
     assert 0 < int(engine.open_results(tmp_path / "s.zarr").complete.sum()) < 120
 
