@@ -28,7 +28,7 @@ def _version(name: str) -> str | None:
 
 @functools.cache
 def commit() -> str:
-    """The checkout's commit, with '+dirty' where tracked files differ; outside a checkout NEARFIELD_COMMIT or 'unknown'."""
+    """The checkout's commit, '+dirty' where tracked files differ; outside a checkout NEARFIELD_COMMIT or 'unknown'."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return os.environ.get("NEARFIELD_COMMIT", "unknown")
