@@ -42,7 +42,8 @@ class Head:
         )  # fmt: skip
 
     def submit(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self("ray", "job", "submit", "--working-dir", ".", "--", "nearfield", *words, **environment)
+        recorded = ("--runtime-env-json", '{"env_vars": {"NEARFIELD_COMMIT": "4711"}}')
+        return self("ray", "job", "submit", "--working-dir", ".", *recorded, "--", "nearfield", *words, **environment)
 
 
 def progress(text: str) -> list[str]:
@@ -110,6 +111,7 @@ def test_a_submitted_run_stores_what_a_serial_one_does_and_the_same_again_resume
     serial = engine.run(SWEEP, tmp_path / "serial.zarr", run_serially=True)
     submitted = engine.open_results(store)
     assert submitted.complete.all()
+    assert submitted.attrs["commit"] == "4711"
     assert submitted.bcrlb_range_m2.values.tobytes() == serial.bcrlb_range_m2.values.tobytes()
     receipts = {path: path.stat().st_mtime_ns for path in (store / "receipts").glob("*.json")}
     assert len(receipts) == 4
