@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 import ray.autoscaler
 import yaml
 
@@ -96,7 +95,13 @@ def test_the_slurm_script_starts_ray_on_every_node_with_a_token_of_its_own(tmp_p
     }.items():
         (tools / name).write_text(f"#!/bin/sh\n{body}\n")
         (tools / name).chmod(0o755)
-    slurm = {"JOB_ID": "4711", "JOB_NODELIST": "n[1-2]", "NNODES": "2", "CPUS_ON_NODE": "32", "SUBMIT_DIR": str(tmp_path)}
+    slurm = {
+        "JOB_ID": "4711",
+        "JOB_NODELIST": "n[1-2]",
+        "NNODES": "2",
+        "CPUS_ON_NODE": "32",
+        "SUBMIT_DIR": str(tmp_path),
+    }
     environment = {**os.environ, **{f"SLURM_{name}": value for name, value in slurm.items()}}
     command = [DEPLOY / "slurm.sh", "leakage:fig1", "--store", "/shared/a b.zarr"]
     runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
@@ -121,22 +126,17 @@ def instructions() -> list[str]:
 
 
 def test_the_dockerfile_keeps_to_the_rules() -> None:
+    subprocess.run([Path(sys.executable).parent / "hadolint", DEPLOY / "Dockerfile"], check=True)
     stages = " ".join(instructions()).split("FROM ")[1:]
-    bases = {stage.split()[2]: stage.split()[0] for stage in stages}
-    assert bases["dependencies"] == "python:3.11-slim-bookworm"
-    assert set(bases) == {"dependencies", "wheel", "gpu-dependencies", "cpu", "gpu"}
-    assert all(base in bases or base == bases["dependencies"] for base in bases.values())
+    assert {stage.split()[2] for stage in stages} >= {"cpu", "gpu"}
     for stage in stages:
         if stage.split()[2] in ("cpu", "gpu"):
-            assert "RUN" not in stage.partition("USER nearfield")[2]
+            assert "RUN" not in stage.partition("USER 1000")[2]
             assert stage.rstrip().endswith('CMD ["nearfield", "--help"]')
     for line in instructions():
-        assert not line.startswith(("ADD", "ENTRYPOINT"))  # an entry point would stand before KubeRay's commands
+        assert not line.startswith("ENTRYPOINT")  # it would stand before KubeRay's commands
         for install in re.findall(r"pip (?:install|wheel) [^&|]*", line):
             assert "-c constraints.txt" in install or "--no-deps" in install
-        if "apt-get install" in line:
-            assert "--no-install-recommends" in line
-            assert "rm -rf /var/lib/apt/lists/*" in line
 
 
 def test_the_image_gets_every_declared_and_pinned_package(tmp_path: Path) -> None:
@@ -147,7 +147,8 @@ def test_the_image_gets_every_declared_and_pinned_package(tmp_path: Path) -> Non
     assert {f"!{name}" for name in copied} == {line for line in allowed if line.startswith("!")}
     assert all((ROOT / name).exists() for name in copied)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert {package.partition(".")[0] for package in project["tool"]["setuptools"]["packages"]} <= set(copied)
+    packages = {str(path.parent.relative_to(ROOT)) for name in copied for path in (ROOT / name).glob("**/__init__.py")}
+    assert {package.replace(".", "/") for package in project["tool"]["setuptools"]["packages"]} == packages
     (listing,) = [line for line in instructions() if "requirements.txt" in line]
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     command = listing.removeprefix("RUN ").partition("&&")[0]
