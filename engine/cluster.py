@@ -213,8 +213,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         # Without 'local', Ray joins whatever cluster this machine has, or waits for ever for one that has died.
         options |= {"address": "local", "num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
     else:
-        _require_cluster(address)
-        options["address"] = address
+        options["address"] = _reachable(address)
     try:
         ray.init(**options)
     except Exception as error:  # a node that starts too slowly is a plain Exception
@@ -225,17 +224,21 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _require_cluster(address: str) -> None:
-    """Refuse at once an address where nothing listens, or whose cluster does not take this user's token.
+def _reachable(address: str) -> str:
+    """The address, 'auto' resolved. Refused at once where nothing listens or the user's token is not the cluster's.
 
     Ray itself waits half a minute for the one, or for ever, and twenty seconds for the other.
     'auto' is what RAY_ADDRESS says, or else the file that `ray start` leaves, also after its cluster has died.
     """
+    is_found = address == "auto" and not os.environ.get("RAY_ADDRESS")
     if address == "auto":
         note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
         address = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
     # Ray has no public way to ask; where these names move, only --address is affected.
-    from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
+    from ray._private.authentication.authentication_token_setup import (
+        ensure_token_if_auth_enabled,
+        maybe_enable_token_auth_if_token_available,
+    )
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
     host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -243,11 +246,14 @@ def _require_cluster(address: str) -> None:
         raise _unreachable(address or "auto", "no cluster was started here" if not address else "not host:port")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
+        if is_found:  # as `ray start` does, which made the cluster
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
         ensure_token_if_auth_enabled(create_token_if_missing=False)  # Ray's client aborts the process without one
         if not address.startswith("ray://"):
             GcsClient(address=address)
     except (RayError, OSError, RuntimeError) as error:
         raise _unreachable(address, error) from None
+    return address
 
 
 def _unreachable(address: str, reason: Exception | str) -> InputError:

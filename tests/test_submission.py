@@ -34,14 +34,15 @@ class Head:
     folder: Path
     environment: dict[str, str]
 
-    def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
         """A command as a user of the cluster would type it at the top of the checkout."""
+        there = {name: value for name, value in {**self.environment, **environment}.items() if value is not None}
         return subprocess.run(
-            [Path(self.environment["PATH"].partition(":")[0]) / words[0], *words[1:]],
-            cwd=ROOT, env={**self.environment, **environment}, capture_output=True, text=True, timeout=120,
+            [Path(there["PATH"].partition(":")[0]) / words[0], *words[1:]],
+            cwd=ROOT, env=there, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
-    def submit(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def submit(self, *words: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
         recorded = ("--runtime-env-json", '{"env_vars": {"NEARFIELD_COMMIT": "4711"}}')
         return self("ray", "job", "submit", "--working-dir", ".", *recorded, "--", "nearfield", *words, **environment)
 
@@ -77,6 +78,7 @@ def head() -> Iterator[Head]:
         "PYTHONPATH": str(ROOT),
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
         "RAY_AUTH_MODE": "token",
+        "RAY_JOB_STOP_WAIT_TIME_S": "60",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     options = {
@@ -148,6 +150,23 @@ def test_without_the_token_nothing_is_run(head: Head, tmp_path: Path, wrong: dic
     assert driver.stderr.splitlines()[-1].startswith(f"nearfield: Ray at {head.address} refuses this user's token: set")
     assert "Traceback" not in driver.stderr
     assert not engine.open_results(tmp_path / "s.zarr").complete.any()
+
+
+@pytest.mark.slow
+def test_auto_finds_the_cluster_and_the_token_beside_it(head: Head, tmp_path: Path) -> None:
+    words = (
+        "run",
+        "leakage:fig1",
+        "--set",
+        "n_sensors=10",
+        "--realizations",
+        "50",
+        "--store",
+        str(tmp_path / "s.zarr"),
+    )
+    run = head("nearfield", *words, "--address", "auto", RAY_TMPDIR=str(head.folder), RAY_AUTH_MODE=None)
+    assert run.returncode == 0, run.stderr
+    assert engine.open_results(tmp_path / "s.zarr").complete.all()
 
 
 @pytest.mark.slow
