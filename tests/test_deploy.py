@@ -155,7 +155,7 @@ def test_the_image_gets_every_declared_and_pinned_package(tmp_path: Path) -> Non
     subprocess.run(["sh", "-c", command.replace("python", sys.executable, 1)], cwd=tmp_path, check=True)
     listed = (tmp_path / "requirements.txt").read_text().splitlines()
     extras = project["project"]["optional-dependencies"]
-    assert listed == [*project["project"]["dependencies"], *extras["cluster"], *extras["plot"]]
+    assert listed == [*project["project"]["dependencies"], *extras["cluster"], *extras["plot"], *extras["s3"]]
     pinned = {name.lower().replace("_", "-") for name in PINNED}
     for requirement in (*listed, "cupy-cuda13x"):
         assert re.split(r"[\[<>=]", requirement)[0].lower() in pinned
