@@ -17,9 +17,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is import
 
 import ray
 from ray._private import ray_constants
-from ray.exceptions import RayActorError
+from ray.exceptions import AuthenticationError, RayActorError, RayError
 from ray.util import metrics
 
+from engine import submission
 from engine.errors import InputError, NearfieldError, StoreError, WorkerError
 from engine.execute import Failure, TaskRunner
 from engine.plan import Plan
@@ -118,7 +119,10 @@ def run(
         count = min(workers or available, plan.n_tasks_left)
         if count > available:
             raise InputError(f"workers: given {count}, needed at most {available}, the cluster's {resource}s")
-        loop = _Loop(store, backend_name, plan, count)
+        try:
+            loop = _Loop(store, backend_name, plan, count)
+        except ModuleNotFoundError as error:  # told by a server of ray://
+            raise InputError(f"the cluster's Python lacks a module: {error}; install nearfield on every node") from None
         try:
             yield from loop.results()
         finally:
@@ -252,17 +256,18 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         "logging_level": logging.ERROR,
         "configure_logging": True,
     }
+    if address is None and submission.is_submitted():
+        address = "auto"
     if address is None:
         # Without 'local', Ray joins whatever cluster this machine has, or waits for ever for one that has died.
         options |= {"address": "local", "num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
     else:
-        _require_listener(address)
-        options["address"] = address
+        options["address"] = _reachable(address)
     try:
         with _on_loopback() if address is None else nullcontext():
             ray.init(**options)
     except Exception as error:  # a node that starts too slowly is a plain Exception
-        raise _unreachable(address or "this machine", " ".join(str(error).split())[:300]) from None
+        raise _unreachable(address or "this machine", error) from None
     try:
         yield
     finally:
@@ -288,24 +293,46 @@ def _on_loopback() -> Iterator[None]:
             os.environ[variable] = inherited
 
 
-def _require_listener(address: str) -> None:
-    """Refuse an address where nothing listens: Ray itself waits for it half a minute, or for ever.
+def _reachable(address: str) -> str:
+    """The address, 'auto' resolved. Refused at once where nothing listens or the user's token is not the cluster's.
 
+    Ray itself waits half a minute for the one, or for ever, and twenty seconds for the other.
     'auto' is what RAY_ADDRESS says, or else the file that `ray start` leaves, also after its cluster has died.
     """
+    is_found = address == "auto" and not os.environ.get("RAY_ADDRESS")
     if address == "auto":
         note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
         address = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
+    # Ray has no public way to ask; where these names move, only --address is affected.
+    from ray._private.authentication.authentication_token_setup import (
+        ensure_token_if_auth_enabled,
+        maybe_enable_token_auth_if_token_available,
+    )
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise _unreachable(address or "auto", "no cluster was started here" if not address else "not host:port")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise _unreachable(address, error.strerror or str(error)) from None
+        if is_found:  # as `ray start` does, which made the cluster
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        ensure_token_if_auth_enabled(create_token_if_missing=False)  # Ray's client aborts the process without one
+        if not address.startswith("ray://"):
+            GcsClient(address=address)
+    except (RayError, OSError, RuntimeError) as error:
+        raise _unreachable(address, error) from None
+    return address
 
 
-def _unreachable(address: str, reason: str) -> InputError:
+def _unreachable(address: str, reason: Exception | str) -> InputError:
+    if isinstance(reason, AuthenticationError):
+        return InputError(
+            f"Ray at {address} refuses this user's token: set RAY_AUTH_MODE=token, and put the cluster's token into "
+            f"~/.ray/auth_token or RAY_AUTH_TOKEN"
+        )
+    words = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
     return InputError(
-        f"cannot reach Ray at {address}: {reason}; start a cluster with 'ray start --head', or leave --address out"
+        f"cannot reach Ray at {address}: {' '.join(words.split())[:300]}; start a cluster with 'ray start --head', "
+        f"give its token in ~/.ray/auth_token and RAY_AUTH_MODE=token, or leave --address out"
     )

@@ -22,6 +22,7 @@ from engine.scenario import Scenario, Simulate, Variables
 from engine.storage import Storage
 from engine.store import Store, create_or_open
 from engine.streams import Streams
+from engine.submission import require_lasting
 from engine.sweep import Sweep, Task
 from engine.targets import Target
 
@@ -176,7 +177,8 @@ def iterate(
 
     Stopping early, by closing the generator or by Ctrl-C, keeps every stored task; so does a crash.
     workers: Ray actors, one core each; all cores if None. run_serially: in this process, without Ray.
-    address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it.
+    address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it, but in a
+    job submitted to a cluster means that one.
     shared_storage: the folder `path` is seen by every node of the cluster, as a URL of object storage always is.
     backend_name: 'cpu' or 'gpu'.
     max_failures: tasks that may raise before the run stops; they are listed in the reports.
@@ -189,6 +191,7 @@ def iterate(
         raise InputError(f"workers: given {workers}, needed at least 1")
     if run_serially and (workers is not None or address is not None):
         raise InputError("a serial run has no workers and no address: leave out either 'serial' or these")
+    require_lasting(path)
     wanted = tuple(Target.parse(target) for target in ([targets] if isinstance(targets, str) else targets))
     if max_seconds is not None and not 0 < max_seconds < math.inf:
         raise InputError(f"max_seconds: given {max_seconds!r}, needed a positive number")

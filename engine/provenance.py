@@ -1,6 +1,7 @@
 """Where a result came from: versions, commit, host."""
 
 import functools
+import os
 import platform
 import socket
 import subprocess
@@ -27,10 +28,10 @@ def _version(name: str) -> str | None:
 
 @functools.cache
 def commit() -> str:
-    """The checkout's commit, with '+dirty' where tracked files differ; 'unknown' outside a checkout."""
+    """The checkout's commit, '+dirty' where tracked files differ; outside a checkout NEARFIELD_COMMIT or 'unknown'."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
-        return "unknown"
+        return os.environ.get("NEARFIELD_COMMIT", "unknown")
     try:
         head = _git(root, "rev-parse", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no")

@@ -1,6 +1,7 @@
 """The command line: one subcommand a file, and one line for every error a user can make."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -29,11 +30,13 @@ app.command("verify")(verify.command)
 app.command("map")(leakage_map.command)
 app.command("bench")(bench.command)
 
-_INTERRUPTED = 130
+_INTERRUPTED, _TERMINATED = 130, 143
+_STOPPED = "stopped; what was finished is kept, the same command continues"
 
 
 def main() -> None:
-    """Run the command line; exit code 2 for bad input, 1 for what went wrong otherwise, 130 for Ctrl-C."""
+    """Run the command line; exit code 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM, 1 for what else went wrong."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.path.append(os.getcwd())  # module:attribute names what lies beside the user; last, so that it hides nothing
     try:
         code = app(standalone_mode=False) or 0
@@ -53,8 +56,17 @@ def main() -> None:
         sys.stderr.close()
         code = 1
     except (KeyboardInterrupt, typer.Abort):
-        code = _failed("stopped; what was finished is kept, the same command continues", _INTERRUPTED)
+        code = _failed(_STOPPED, _INTERRUPTED)
+    except SystemExit as stop:
+        if stop.code != signal.SIGTERM:
+            raise
+        code = _failed(_STOPPED, _TERMINATED)
     sys.exit(code)
+
+
+def _terminate(number: int, _: object) -> None:
+    """What Ray makes of SIGTERM too, once it runs: a batch system's or `ray job stop`'s way to say Ctrl-C."""
+    sys.exit(number)
 
 
 def _failed(message: str, code: int) -> int:
