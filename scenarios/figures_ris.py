@@ -4,6 +4,7 @@ Cao, Zhang, Eldar, Zhang, arXiv 2501.17868, Section VI. A plain RMSE is ruined b
 stand the RMSE of the users found and the share of those lost. Matplotlib is imported when a figure is drawn.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 import xarray
 
 from engine.summary import summarize
-from engine.sweep import TextTable
+from engine.sweep import TextTable, scenario_from
 from scenarios.claims_ris import Claim
 
 if TYPE_CHECKING:
@@ -163,7 +164,10 @@ def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
         return f"{value:.2g} ×÷ {high / value:.2f}" if value else f"{value:.2g}"
 
     return (
-        *(f"{row.point[name]:g}" if isinstance(row.point[name], int | float) else str(row.point[name]) for name in axes),
+        *(
+            f"{row.point[name]:g}" if isinstance(row.point[name], int | float) else str(row.point[name])
+            for name in axes
+        ),
         row.method,
         with_factor(row.found, row.found_high),
         with_factor(row.rmse, row.rmse_high),
@@ -245,3 +249,67 @@ def _plain(panel: "Axes") -> None:
     panel.tick_params(labelsize=9)
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
+
+
+def _operations(results: xarray.Dataset) -> xarray.DataArray:
+    """Complex multiplications of a realization by the algorithm as printed, at every point of the sweep."""
+    scene: Any = scenario_from(results.attrs["scenario_class"], json.loads(results.attrs["scenario"]))
+    seconds = results.seconds_per_realization
+    counts = np.empty(seconds.shape)
+    for where in np.ndindex(*seconds.shape):
+        point = {str(dim): results[dim].values[i].item() for dim, i in zip(seconds.dims, where, strict=True)}
+        counts[where] = scene.replace(**point).printed_operations()
+    return seconds.copy(data=counts)
+
+
+def _times(results: xarray.Dataset) -> TextTable:
+    seconds, operations = results.seconds_per_realization, _operations(results)
+    names = [str(dim) for dim in seconds.dims]
+    lines = [
+        (
+            *(str(seconds[dim].values[i]) for dim, i in zip(names, where, strict=True)),
+            f"{seconds.values[where]:.3g}",
+            f"{operations.values[where]:.2g}",
+        )
+        for where in np.ndindex(*seconds.shape)
+    ]
+    return TextTable(
+        "Time of a realization on one core, and complex multiplications of the algorithm as printed",
+        (*names, "seconds", "multiplications"),
+        lines,
+    )
+
+
+def _timed_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
+    """Measured seconds of a realization, and the multiplications of the algorithm as printed."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(9.4, 4.4), layout="constrained")
+    panels = drawn.subplots(1, 2)
+    shown = (
+        (results.seconds_per_realization, "measured here", "seconds of one core, a realization"),
+        (_operations(results), "the algorithm as printed", "complex multiplications, a realization"),
+    )
+    for panel, (values, title, label) in zip(panels, shown, strict=True):
+        lines = values.transpose(..., figure.x)
+        others = [dim for dim in lines.dims if dim != figure.x]
+        for number, where in enumerate(np.ndindex(*(lines.sizes[dim] for dim in others))):
+            at = dict(zip(others, where, strict=True))
+            panel.plot(
+                lines[figure.x],
+                lines.isel(at),
+                color=_COLOURS[number % len(_COLOURS)],
+                marker=_MARKERS[number % len(_MARKERS)],
+                markersize=4.5,
+                linewidth=1.4,
+                label=", ".join(_text(str(dim), lines[dim].values[i].item()) for dim, i in at.items()),
+            )
+        panel.set_yscale("log")
+        if figure.x == "angle_step_rad":
+            panel.set_xscale("log")
+        panel.set(xlabel=_AXES[figure.x], ylabel=label)
+        panel.set_title(title, fontsize=11, color=_INK)
+        _plain(panel)
+    panels[0].legend(frameon=False, fontsize=9.5)
+    drawn.suptitle(figure.title, fontsize=11.5, color=_INK)
+    return drawn

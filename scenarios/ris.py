@@ -4,6 +4,7 @@ Cao, Zhang, Eldar, Zhang, "Hybrid Near-field and Far-field Localization with Hol
 Equation numbers are that paper's.
 """
 
+import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,12 +12,18 @@ from pydantic import Field, field_validator, model_validator
 
 from engine import Sweep
 from engine.estimators.paths import PathEstimates, PathProblem
+from engine.estimators.paths.approximate_ml import ApproximateML
+from engine.estimators.paths.atomic_norm import AtomicNorm
+from engine.estimators.paths.closed_loop import ClosedLoop
+from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
-from engine.numerics.candidates import FieldModel
+from engine.numerics.candidates import FieldModel, field_grid
 from engine.numerics.path_information import Paths, path_covariance
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m
 from engine.scenario import Simulate, Variables
-from scenarios.ris_protocol import Method, Outcome, prepare_cycles
+from scenarios import claims_ris
+from scenarios.figures_ris import RisFigure
+from scenarios.ris_protocol import Method, Outcome, cycles_before_lock, prepare_cycles
 from scenarios.ris_scene import Draws, RisScene, described_geometry
 
 
@@ -53,8 +60,8 @@ class RisLocalization(RisScene):
             raise ValueError(
                 f"recorded_cycles = {recorded}: needed ascending numbers from 1 to n_cycles = {self.n_cycles}"
             )
-        adaptive = [method.random_cycles for method in self.methods if method.phases == "optimised"]
-        first = min([self.n_cycles, *adaptive])
+        adaptive = (self.random_cycles(method) for method in self.methods if method.phases == "optimised")
+        first = min(self.n_cycles, *(count for counts in adaptive for count in counts), math.inf)
         if first < self.cycles_needed() and not self.unidentifiable:
             raise ValueError(
                 f"{first} random cycles give {2 * first * self.n_users} real observations for {self.unknowns()} "
@@ -87,6 +94,16 @@ class RisLocalization(RisScene):
         """The cycles after which errors are stored; the last one in any case."""
         return self.recorded_cycles or (self.n_cycles,)
 
+    def random_cycles(self, method: Method) -> list[int]:
+        """C₀ of a method at each noise level."""
+        if method.random_cycles is not None:
+            return [method.random_cycles] * len(self.snr_db)
+        power = 10 ** (self.scatterer_db / 10)
+        return [
+            cycles_before_lock(self.surface().n_elements, self.n_scatterers, power, 10 ** (snr / 10))
+            for snr in self.snr_db
+        ]
+
     def coordinates(self) -> Variables:
         names = np.array([method.name for method in self.methods])
         return {
@@ -104,40 +121,41 @@ class RisLocalization(RisScene):
         cascade, problem, recorded = self.cascade(), self.problem(), self.recorded()
         to_base = cascade.to_base_station(xp)
         noise_variance = xp.asarray(self.noise_variance())
-        runs = [prepare_cycles(method, problem, recorded, xp) for method in self.methods]
+        runs = [prepare_cycles(method, problem, recorded, self.random_cycles(method), xp) for method in self.methods]
 
         def simulate(realizations: Draws, *, intermediates: bool = False) -> Variables:
             drawn = Draws(*(xp.asarray(part) for part in realizations))
             paths = self.paths(drawn, xp)
             channels = cascade.from_users(paths)
             phasors = xp.cos(drawn.surface_phase_rad) + 1j * xp.sin(drawn.surface_phase_rad)
-            size = phasors.shape[0]
-            by_noise = Paths(*(part[:, None] for part in paths))
-            of_random = (
-                path_covariance(
-                    problem.surface,
-                    paths,
-                    phasors * to_base,
-                    xp.ones(size),
-                    coordinate="inverse_range",
-                    counts=recorded,
-                )[:, None]
-                * noise_variance[:, None, None, None, None]
-            )
+            truth = Paths(*(part[:, None] for part in paths))
             results = []
-            for method, run in zip(self.methods, runs, strict=True):
+            for run in runs:
                 outcome = run(channels, to_base, phasors, drawn.noise, noise_variance)
-                covariance = of_random
-                if method.phases == "optimised":
-                    beams = xp.reshape(outcome.beams, (size, len(self.snr_db), *outcome.beams.shape[1:]))
-                    covariance = path_covariance(
-                        problem.surface, by_noise, beams, noise_variance, coordinate="inverse_range", counts=recorded
-                    )
+                covariance = path_covariance(
+                    problem.surface, truth, outcome.beams, noise_variance, coordinate="inverse_range", counts=recorded
+                )
                 results.append(_errors(xp, self, drawn, outcome, covariance))
             variables = _described(xp, results)
             return variables | described_geometry(drawn) if intermediates else variables
 
         return simulate
+
+    def printed_operations(self) -> float:
+        """Complex multiplications of one realization by the algorithm as printed, its first method's cycles.
+
+        In each estimated cycle c: a dictionary a user, L·c·N·M; K + 2 correlations with it, (K + 2)·c·L·M; then phases,
+        60 iterations of 1.5 evaluations of 2·5·L·N.
+        """
+        method = self.methods[0]
+        grid = field_grid(
+            self.surface(), self.view(), self.model,
+            angle_step_rad=self.angle_step_rad, range_step_m=self.range_step_m,
+        )  # fmt: skip
+        n, users = self.surface().n_elements, self.n_users
+        random = self.n_cycles if method.phases == "random" else min(self.random_cycles(method)[0], self.n_cycles)
+        searches = sum(c * users * grid.size * (n + self.n_scatterers + 2) for c in range(random, self.n_cycles + 1))
+        return searches + (self.n_cycles - random) * 60 * 1.5 * 2 * 5 * users * n
 
     def estimated_range_m(self, xp: Any, estimates: PathEstimates) -> Any:
         """Ranges inside the view, (G, S, L); of a plane wave the end of the near field, beyond which it may lie."""
@@ -154,10 +172,9 @@ def _errors(xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, cov
 
     covariance: of (κ, θ, φ), (B, S, R, L, 3, 3).
     """
-    shape = (drawn.user_range_m.shape[0], len(scene.snr_db), scene.n_users)
 
     def recorded(values: list[Any]) -> Any:
-        return xp.stack([xp.reshape(part, (*shape[:2], *part.shape[2:])) for part in values], axis=2)
+        return xp.stack(values, axis=2)
 
     kappa, polar, azimuth = (recorded([estimate[i] for estimate in outcome.estimates]) for i in range(3))
     range_m = recorded([scene.estimated_range_m(xp, estimate) for estimate in outcome.estimates])
@@ -206,3 +223,173 @@ def _described(xp: Any, results: list[dict[str, Any]]) -> Variables:
         )
         for name, attributes in _ATTRIBUTES.items()
     }
+
+
+def _sweep(figure: RisFigure, name: str, about: str, scenario: RisLocalization, axes: Any, **options: Any) -> Sweep:
+    highlights = ("squared_error_angle_rad2", "squared_error_range_m2")
+    return Sweep(
+        scenario,
+        axes,
+        name=name,
+        about=about,
+        highlights=highlights,
+        figure=figure.draw,
+        report=figure.report,
+        **options,
+    )
+
+
+def _on_grid(phases: Any = "optimised", **fields: Any) -> tuple[Method, ...]:
+    return tuple(
+        Method(estimator=OnGrid(model=model), phases=phases, name=model, **fields) for model in ("hybrid", "nf", "ff")
+    )
+
+
+CLOSED_LOOP = Method(estimator=ClosedLoop(), random_cycles=None, name="closed loop")
+NOMP = Method(estimator=NewtonisedPursuit(), phases="random", name="NOMP")
+
+fig4 = _sweep(
+    RisFigure(
+        "Localization through a surface of 25 × 25 elements, 20 cycles",
+        "snr_db",
+        (("far", "angle"), ("near", "angle"), ("near", "range")),
+        claims_ris.against_snr,
+    ),
+    "ris:fig4",
+    "errors against the signal-to-noise ratio (Fig. 4): three dictionaries, AML, ANM, and ours off the grid",
+    RisLocalization(
+        methods=(
+            *_on_grid(),
+            Method(estimator=ApproximateML(), phases="random", name="AML"),
+            Method(estimator=AtomicNorm(), phases="random", name="ANM"),
+            NOMP,
+            CLOSED_LOOP,
+        ),
+    ),
+    {},
+    realizations=24,
+    block=4,
+    chunk=4,
+)
+
+fig5 = _sweep(
+    RisFigure(
+        "Errors cycle by cycle, 10 dB", "cycle", (("far", "angle"), ("near", "angle")), claims_ris.against_cycles
+    ),
+    "ris:fig5",
+    "errors after 2, 4, …, 20 cycles (Fig. 5): three dictionaries with random phases, and ours",
+    RisLocalization(
+        snr_db=10.0,
+        recorded_cycles=tuple(range(2, 21, 2)),
+        methods=(*_on_grid("random"), Method(estimator=OnGrid(), name="hybrid, optimised"), NOMP, CLOSED_LOOP),
+        unidentifiable=True,
+    ),
+    {},
+    realizations=64,
+    block=8,
+)
+
+fig6 = _sweep(
+    RisFigure("Errors against the longest range, 5 dB", "range_max_m", (("far", "angle"),), claims_ris.against_range),
+    "ris:fig6",
+    "errors against the longest range (Fig. 6): three dictionaries, and ours",
+    RisLocalization(snr_db=5.0, methods=(*_on_grid("random"), NOMP)),
+    {"range_max_m": (6.0, 8.0, 10.0, 14.0, 20.0)},
+    realizations=64,
+    block=8,
+)
+
+_TIMED = RisLocalization(snr_db=10.0, methods=(Method(estimator=OnGrid(), name="on-grid method"),))
+_MODELS = ("ff", "hybrid", "nf")
+
+fig7 = _sweep(
+    RisFigure("Time against the number of cycles", "n_cycles", (("near", "angle"),), claims_ris.of_time, timed=True),
+    "ris:fig7",
+    "time of a realization against the number of cycles (Fig. 7)",
+    _TIMED.replace(methods=(Method(estimator=OnGrid(), random_cycles=6, name="on-grid method"),)),
+    {"model": _MODELS, "n_cycles": (6, 8, 10, 14, 20)},
+    realizations=16,
+    block=16,
+)
+
+_SPACINGS = (0.08, 0.06, 0.04, 0.03, 0.02, 0.015)
+
+fig8 = _sweep(
+    RisFigure(
+        "Errors against the spacing of the dictionary, 10 dB",
+        "angle_step_rad",
+        (("near", "angle"), ("far", "angle")),
+        claims_ris.against_spacing,
+    ),
+    "ris:fig8",
+    "errors against the dictionary's angle spacing (Fig. 8), with random and with optimised phases",
+    RisLocalization(
+        snr_db=10.0,
+        methods=(
+            Method(estimator=OnGrid(), phases="random", name="hybrid, random"),
+            Method(estimator=OnGrid(), name="hybrid, optimised"),
+        ),
+    ),
+    {"angle_step_rad": _SPACINGS},
+    realizations=32,
+    block=8,
+)
+
+fig9 = _sweep(
+    RisFigure(
+        "Time against the spacing of the dictionary",
+        "angle_step_rad",
+        (("near", "angle"),),
+        claims_ris.of_time,
+        timed=True,
+    ),
+    "ris:fig9",
+    "time of a realization against the dictionary's angle spacing (Fig. 9)",
+    _TIMED,
+    {"model": _MODELS, "angle_step_rad": _SPACINGS},
+    realizations=8,
+    block=8,
+)
+
+_NEAR = RisLocalization(
+    snr_db=10.0, snr_elements=625, users="near", range_min_m=0.6, near_range_max_m=1.8,
+    methods=(Method(estimator=OnGrid(), name="on-grid method"), CLOSED_LOOP),
+)  # fmt: skip
+_SIZES = (15, 20, 25, 30)
+
+fig10 = _sweep(
+    RisFigure(
+        "Range errors against the size of the surface, noise as at 10 dB with 625 elements",
+        "elements_per_side",
+        (("near", "range"), ("near", "angle")),
+        claims_ris.against_size,
+    ),
+    "ris:fig10",
+    "range errors against the size of the surface (Fig. 10): on the grid, and ours",
+    _NEAR.replace(
+        methods=(
+            Method(estimator=OnGrid(), phases="random", name="hybrid, random"),
+            Method(estimator=OnGrid(), name="hybrid, optimised"),
+            CLOSED_LOOP,
+        )
+    ),
+    {"elements_per_side": _SIZES},
+    realizations=32,
+    block=8,
+)
+
+fig11 = _sweep(
+    RisFigure(
+        "Time against the size of the surface",
+        "elements_per_side",
+        (("near", "range"),),
+        claims_ris.of_time,
+        timed=True,
+    ),
+    "ris:fig11",
+    "time of a realization against the size of the surface (Fig. 11)",
+    _NEAR.replace(methods=(Method(estimator=OnGrid(), name="on-grid method"),)),
+    {"model": _MODELS, "elements_per_side": _SIZES},
+    realizations=8,
+    block=8,
+)

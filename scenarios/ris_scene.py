@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from engine import Scenario, Streams
-from engine.channels.ris_cascade import Paths, RisCascade
+from engine.channels.ris_cascade import RisCascade
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
+from engine.numerics.path_information import Paths
 from engine.numerics.wavefront import near_field_range_m
 from engine.scenario import Variables
 

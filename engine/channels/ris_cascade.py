@@ -5,32 +5,16 @@ Section II. Equation numbers are that paper's.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
+from engine.numerics.path_information import Paths
 from engine.numerics.wavefront import wave
 
 Array = Any
-
-
-class Paths(NamedTuple):
-    """Where waves reach the surface from, and how strong: L users with a direct path each, K scatterers for all."""
-
-    inverse_range_per_m: Array
-    """of the users, (..., L), as the two below; 0 is a plane wave"""
-    polar_rad: Array
-    azimuth_rad: Array
-    gain: Array
-    """α of the direct paths, complex (..., L)"""
-    scatterer_inverse_range_per_m: Array
-    """(..., K), as the two below"""
-    scatterer_polar_rad: Array
-    scatterer_azimuth_rad: Array
-    scatterer_gain: Array
-    """α of user l by way of scatterer k, complex (..., L, K)"""
 
 
 @dataclass(frozen=True)
