@@ -78,7 +78,8 @@ def against_range(rows: Rows, results: Any) -> list[Claim]:
                     f"far users, {method} model: error with the longest range",
                     paper,
                     f"{first.found:.2g} [{first.found_low:.2g}, {first.found_high:.2g}] rad at "
-                    f"{first.point['range_max_m']:g} m, {last.found:.2g} [{last.found_low:.2g}, {last.found_high:.2g}] at "
+                    f"{first.point['range_max_m']:g} m, "
+                    f"{last.found:.2g} [{last.found_low:.2g}, {last.found_high:.2g}] at "
                     f"{last.point['range_max_m']:g} m: {found} within the intervals",
                     "reproduced" if found == paper else "not reproduced",
                 )

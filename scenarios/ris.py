@@ -129,15 +129,18 @@ class RisLocalization(RisScene):
             channels = cascade.from_users(paths)
             phasors = xp.cos(drawn.surface_phase_rad) + 1j * xp.sin(drawn.surface_phase_rad)
             truth = Paths(*(part[:, None] for part in paths))
-            results = []
+            results, outcomes = [], []
             for run in runs:
                 outcome = run(channels, to_base, phasors, drawn.noise, noise_variance)
                 covariance = path_covariance(
                     problem.surface, truth, outcome.beams, noise_variance, coordinate="inverse_range", counts=recorded
                 )
                 results.append(_errors(xp, self, drawn, outcome, covariance))
+                outcomes.append(outcome)
             variables = _described(xp, results)
-            return variables | described_geometry(drawn) if intermediates else variables
+            if intermediates:
+                variables |= described_geometry(drawn) | _described_intermediates(xp, outcomes, len(self.snr_db))
+            return variables
 
         return simulate
 
@@ -223,6 +226,32 @@ def _described(xp: Any, results: list[dict[str, Any]]) -> Variables:
         )
         for name, attributes in _ATTRIBUTES.items()
     }
+
+
+def _described_intermediates(xp: Any, outcomes: list[Outcome], n_levels: int) -> Variables:
+    """The beams of every cycle, and the scatterers as estimated."""
+    per_trial = ("realization", "method", "snr_db")
+    shape = outcomes[0].beams.shape
+    beams = [xp.broadcast_to(outcome.beams, (shape[0], n_levels, *shape[2:])) for outcome in outcomes]
+    described: Variables = {
+        "beam": (
+            (*per_trial, "transmission", "element"),
+            xp.stack(beams, axis=1),
+            {"long_name": "phases of the surface times the channel to the base station"},
+        )
+    }
+    names = {"inverse_range_per_m": "1/m", "polar_rad": "rad", "azimuth_rad": "rad"}
+    for name, unit in names.items():
+        values = [
+            xp.stack([getattr(estimate, f"scatterer_{name}") for estimate in outcome.estimates], axis=2)
+            for outcome in outcomes
+        ]
+        described[f"estimate_scatterer_{name}"] = (
+            (*per_trial, "cycle", "scatterer"),
+            xp.stack(values, axis=1),
+            {"units": unit, "long_name": f"{name.split('_')[0]} of the scatterer, estimated"},
+        )
+    return described
 
 
 def _sweep(figure: RisFigure, name: str, about: str, scenario: RisLocalization, axes: Any, **options: Any) -> Sweep:
