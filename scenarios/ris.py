@@ -19,7 +19,8 @@ from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
 from engine.numerics.candidates import FieldModel, field_grid
 from engine.numerics.path_information import Paths, path_covariance
-from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m
+from engine.numerics.received_power import focusing_share
+from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
 from engine.scenario import Simulate, Variables
 from scenarios import claims_ris
 from scenarios.figures_ris import RisFigure
@@ -194,6 +195,10 @@ def _errors(xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, cov
         "bound_angle_rad2": (variances[1] + variances[2]) / 2,
         "bound_range_m2": variances[0] * true_range**4,
         "normalised_error": xp.stack([e / xp.sqrt(v) for e, v in zip(errors, variances, strict=True)], axis=-1),
+        "focusing_share": focusing_share(
+            wave(scene.surface(), 1 / true_range, true_polar, true_azimuth),
+            wave(scene.surface(), kappa, polar, azimuth),
+        ),
         "labelled_near": xp.astype(
             departure_from_plane_rad(scene.surface(), kappa, polar, azimuth) > PHASE_THRESHOLD_RAD, xp.float64
         ),
@@ -210,6 +215,7 @@ _ATTRIBUTES = {
     "bound_angle_rad2": {"units": "rad2", "long_name": "joint Cramér-Rao bound on an angle, mean of the two"},
     "bound_range_m2": {"units": "m2", "long_name": "joint Cramér-Rao bound on the range"},
     "normalised_error": {"long_name": "error of κ, θ, φ over the square root of its bound"},
+    "focusing_share": {"long_name": "share of the power that a surface focused on the estimate brings to the user"},
     "labelled_near": {"long_name": "1 where the estimate lies in the near field"},
     "misfit": {"long_name": "(2‖residual‖²/σ² − ν)/√(2ν)"},
 }
