@@ -22,7 +22,7 @@ from array_api_compat import array_namespace
 from engine.errors import InputError
 from engine.numerics.definite import diagonal, eliminated, inverse, with_diagonal
 from engine.numerics.geometry import UniformPlanarArray
-from engine.numerics.wavefront import wavefront
+from engine.numerics.wavefront import lag
 
 Array = Any
 Coordinate = Literal["range", "inverse_range"]
@@ -79,14 +79,14 @@ def sensitivity(
     present = ~xp.isnan(inverse_range_per_m)
     none = xp.zeros_like(inverse_range_per_m)
     kappa, polar, azimuth = (xp.where(present, part, none) for part in (inverse_range_per_m, polar_rad, azimuth_rad))
-    waves = wavefront(array, kappa, polar, azimuth)
-    by_kappa, by_polar, by_azimuth = (-xp.imag(xp.conj(waves.value) * part) for part in waves[1:])
+    phase, by_kappa, by_polar, by_azimuth = lag(array, kappa, polar, azimuth)
     no_range = ~present if far is None else far | ~present
     if coordinate == "range":
         no_range = no_range | (kappa == 0)
         by_kappa = by_kappa * -(kappa * kappa)[..., None]  # ∂/∂r = −κ² ∂/∂κ
     by_kappa = xp.where(no_range[..., None], xp.zeros_like(by_kappa), by_kappa)
-    value = xp.where(present[..., None], waves.value, xp.zeros_like(waves.value))
+    magnitude = xp.astype(present, xp.float64)[..., None]
+    value = magnitude * xp.cos(phase) - 1j * (magnitude * xp.sin(phase))
     return Sensitivity(value, xp.stack([by_kappa, by_polar, by_azimuth], axis=-2), gain, no_range)
 
 
