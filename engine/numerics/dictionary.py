@@ -12,6 +12,8 @@ through 2D/λ oscillations per unit of u. So a row is computed in two steps, eac
 Both are linear: a sum over beams may be taken over coefficients, and expanded once. Laboratory view, 625 elements,
 multiplications per row: 34.9 million complex ones directly; 0.7 million complex and 2.5 million real ones here.
 
+Scores are computed on the lattice of polar angles, levels and azimuths (P, R, Q), of which the candidates are a part.
+
 Numbers do not depend on the batch: the product with the waves runs in tiles of TILE beams, filled up with zeros, and
 everything else on one row at a time, so that a row's rounding is its own.
 """
@@ -38,29 +40,29 @@ ERROR = 1e-7
 class Dictionary:
     """The waves of a grid as seen by an array, in the array namespace `xp`.
 
-    `candidates` holds the M waves on the host; `wave_phase_rad` is the phase by which `expand` must be turned to have
-    that of `wave`, as smooth as can be without: scores do not need it, `rows` has it.
+    `candidates` holds the M waves, on the host; `lattice` is (P, R, Q), and `allowed` says which of it are candidates.
     """
 
     def __init__(self, array: UniformPlanarArray, grid: CandidateGrid, xp: Any, *, error: float = ERROR) -> None:
-        self.array, self.grid, self.xp = array, grid, xp
+        self.array, self.xp = array, xp
         self.candidates: Candidates = grid.candidates()
         self.size = grid.size
         used = grid.allowed.any(axis=(0, 1))
-        self.levels_per_m = grid.inverse_range_per_m[used]
         allowed = grid.allowed[:, :, used]
-        self.shape = allowed.shape
-        self.index = None if allowed.all() else np.flatnonzero(allowed)
-        basis = _Basis(array, grid, self.levels_per_m, error)
+        levels_per_m = grid.inverse_range_per_m[used]
+        basis = _Basis(array, grid, levels_per_m, error)
         self.n_coefficients = basis.n_y * basis.n_z * basis.n_levels
+        self.lattice = (allowed.shape[0], allowed.shape[2], allowed.shape[1])
+        self.allowed = xp.asarray(np.moveaxis(allowed, 2, 1))
+        self._places = tuple(xp.asarray(part) for part in (levels_per_m, grid.polar_rad, grid.azimuth_rad))
+        self._index = None if allowed.all() else xp.asarray(np.flatnonzero(allowed))
         self._quadrants = [xp.asarray(block) for block in basis.waves()]
         self._sizes = (basis.parts_z, basis.parts_y, basis.n_levels)
-        self.polar_basis = basis.polar()
-        self.azimuth_basis = basis.azimuth()
-        self.level_basis = basis.levels
-        self._polar, self._azimuth = xp.asarray(self.polar_basis), xp.asarray(self.azimuth_basis)
-        self._levels = xp.asarray(basis.levels.T * np.exp(-1j * basis.phase_rad)[None, :])
-        self._index = None if self.index is None else xp.asarray(self.index)
+        self._polar, self._azimuth, self._levels = (
+            xp.asarray(part) for part in (basis.polar(), basis.azimuth(), np.ascontiguousarray(basis.levels.T))
+        )
+        self._turned_levels = xp.asarray(basis.levels.T * np.exp(-1j * basis.phase_rad))
+        self._azimuth_lines = xp.asarray(np.ascontiguousarray(np.moveaxis(basis.azimuth(), 2, 1)))
 
     def compress(self, beams: Array) -> Array:
         """Coefficients of the rows of `beams`, complex (..., N) → (..., B)."""
@@ -103,16 +105,63 @@ class Dictionary:
         return xp.reshape(xp.concat(columns, axis=1), (TILE, self.n_coefficients))
 
     def _expand_tile(self, coefficients: Array) -> Array:
-        """Real matrices on real and imaginary parts: u_z, which the polar angle fixes, then u_y, then κ."""
+        xp = self.xp
+        parts = self._along_polar(coefficients)
+        parts = xp.reshape(self._azimuth @ parts, (TILE, 2, -1, parts.shape[-1]))
+        rows = xp.reshape((parts[:, 0, :, :] + 1j * parts[:, 1, :, :]) @ self._turned_levels, (TILE, -1))
+        return rows if self._index is None else xp.take(rows, self._index, axis=1)
+
+    def _along_polar(self, coefficients: Array) -> Array:
+        """Real and imaginary parts, summed over the functions of u_z, which the polar angle fixes: (n, 2, P, I, J)."""
         xp = self.xp
         parts_z, parts_y, n_levels = self._sizes
-        n_polar, n_azimuth, _ = self.shape
+        n = coefficients.shape[0]
         parts = xp.stack([xp.real(coefficients), xp.imag(coefficients)], axis=1)
-        parts = self._polar @ xp.reshape(parts, (TILE, 2, sum(parts_z), sum(parts_y) * n_levels))
-        parts = self._azimuth @ xp.reshape(parts, (TILE, 2, n_polar, sum(parts_y), n_levels))
-        parts = xp.reshape(parts, (TILE, 2, n_polar * n_azimuth, n_levels))
-        rows = xp.reshape((parts[:, 0, :, :] + 1j * parts[:, 1, :, :]) @ self._levels, (TILE, -1))
-        return rows if self._index is None else xp.take(rows, self._index, axis=1)
+        parts = self._polar @ xp.reshape(parts, (n, 2, sum(parts_z), sum(parts_y) * n_levels))
+        return xp.reshape(parts, (n, 2, self.lattice[0], sum(parts_y), n_levels))
+
+    def power(self, coefficients: Array) -> Array:
+        """Σ |row|² over the n rows of one group, complex (n, B) → real (P, R, Q)."""
+        parts = self._along_polar(coefficients)
+        if self.xp is not np:
+            return self.xp.sum(self._squares(parts), axis=0)
+        from engine.numerics.dictionary_cpu import accumulate
+
+        total = np.zeros(self.lattice)
+        accumulate(parts, self._azimuth_lines, self._levels, total)
+        return total
+
+    def strongest(self, coefficients: Array, weight: Array) -> Array:
+        """argmax of weight Σ_l |row_l|² on the lattice: complex (V, L, B), real ≥ 0 (P, R, Q) → integer (V,)."""
+        xp = self.xp
+        n, n_users, _ = coefficients.shape
+        parts = self._along_polar(xp.reshape(coefficients, (n * n_users, self.n_coefficients)))
+        if xp is not np:
+            squares = xp.reshape(self._squares(parts), (n, n_users, -1))
+            return xp.argmax(xp.sum(squares, axis=1) * xp.reshape(weight, (-1,)), axis=-1)
+        from engine.numerics.dictionary_cpu import strongest
+
+        best = np.zeros(n, dtype=np.int64)
+        parts = parts.reshape(n, n_users, *parts.shape[1:])
+        strongest(parts, self._azimuth_lines, self._levels, weight, best)
+        return best
+
+    def _squares(self, parts: Array) -> Array:
+        """|row|², (n, 2, P, I, J) → (n, P, R, Q)."""
+        xp = self.xp
+        parts = xp.matrix_transpose(self._levels) @ (xp.matrix_transpose(parts) @ self._azimuth_lines)
+        return parts[:, 0, ...] ** 2 + parts[:, 1, ...] ** 2
+
+    def places(self, index: Array) -> tuple[Array, Array, Array]:
+        """κ (1/m), θ and φ (rad) of indices into the lattice, each of the index's shape."""
+        xp = self.xp
+        _, n_levels, n_azimuths = self.lattice
+        flat = xp.reshape(index, (-1,))
+        parts = (flat // n_azimuths % n_levels, flat // (n_azimuths * n_levels), flat % n_azimuths)
+        kappa, polar, azimuth = (
+            xp.reshape(xp.take(values, part), index.shape) for values, part in zip(self._places, parts, strict=True)
+        )
+        return kappa, polar, azimuth
 
 
 def _folded(xp: Any, beams: Array, axis: int, odd: int) -> Array:
