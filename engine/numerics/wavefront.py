@@ -35,6 +35,13 @@ class Wavefront(NamedTuple):
     by_azimuth: Array
 
 
+def path_difference(inverse_range_per_m: Array, t: Array, squared: Array) -> Array:
+    """δ_n = (κ|p|² − 2t)/(1 + R), R = √(1 − 2κt + κ²|p|²), in m, of κ, t = u·p and |p|² that broadcast."""
+    xp = array_namespace(inverse_range_per_m, t, squared)
+    kappa = inverse_range_per_m
+    return (kappa * squared - 2 * t) / (1 + xp.sqrt(1 - 2 * kappa * t + kappa * kappa * squared))
+
+
 def _path_difference(
     array: UniformPlanarArray, inverse_range_per_m: Array, polar_rad: Array, azimuth_rad: Array
 ) -> tuple[Any, ...]:
