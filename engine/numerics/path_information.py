@@ -207,7 +207,7 @@ def _parameters(
     """
     if variant == "gain_known":
         return users[..., :3], 0
-    if variant == "gain":
+    if variant == "gain" or not paths.scatterer_polar_rad.shape[-1]:
         return users, 0
     xp = array_namespace(users, *paths)
     kappa, polar, azimuth, gains = paths[4:]
