@@ -148,7 +148,8 @@ def path_covariance(
 
     beams: (..., C, N); noise_variance: E|w|² (...); far: bool (..., L), in whose covariance the range's row and column
     are 0, as it is held; prior: information (..., L, 4), see `weak_prior`. Leading axes broadcast. With counts, after
-    each of those numbers of cycles, increasing: (..., len(counts), L, 3, 3), at hardly more than the cost of the last.
+    each of those numbers of cycles, increasing: (..., len(counts), L, 3, 3). Measured for 4 users, 2 scatterers and 625
+    elements, `joint`, one core: 0.7 ms a trial after 13 cycles, 1.1 ms after each of 13.
     """
     n_cycles = beams.shape[-2]
     ends = (n_cycles,) if counts is None else counts

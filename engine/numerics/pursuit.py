@@ -58,7 +58,7 @@ class Received:
 
 
 def _appended(rows: Array, new: Array, n: int) -> Array:
-    """`new` behind the first n of `rows`, in a buffer that doubles when it is full: appending costs what is appended."""
+    """`new` behind the first n of `rows`, in a buffer that doubles when full: appending costs what is appended."""
     xp = array_namespace(new)
     capacity = 0 if rows is None else rows.shape[1]
     if n + new.shape[1] > capacity:

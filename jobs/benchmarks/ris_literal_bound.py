@@ -20,7 +20,7 @@ def literal_objective(
     weight: np.ndarray,
     far: np.ndarray,
 ) -> tuple[float, np.ndarray]:
-    """Σ_l tr(W_l F_l⁻¹), Eq. (41), and its gradient, Eq. (45), of one trial after cycles with `beams` (C, N) and `beam`.
+    """Σ_l tr(W_l F_l⁻¹), Eq. (41), and its gradient, Eq. (45), after cycles with `beams` (C, N) and `beam`; one trial.
 
     paths: of L users; weight: diagonal of W over r, θ, φ, (L, 3); far: (L,), whose range is no parameter.
     """

@@ -32,6 +32,7 @@ from engine.numerics.path_information import (
     weak_prior,
 )
 from engine.numerics.wavefront import near_field_range_m
+from jobs.benchmarks.ris_literal_bound import literal_optimise
 
 FAR = np.array([False, True])
 NOISE = np.array(NOISE_VARIANCE)
@@ -147,6 +148,17 @@ def test_a_cycle_more_is_the_whole_information_again() -> None:
     whole = user_information(f.waves, all_beams, noise)
     direct = np.sum(f.weight * np.diagonal(np.linalg.inv(whole), axis1=-2, axis2=-1)[..., :3], axis=(-1, -2))
     np.testing.assert_allclose(evaluate(f, start)[0], direct, rtol=1e-10)
+
+
+def test_the_literal_algorithm_gives_the_same() -> None:
+    paths, past, noise, start, far = scene(1, 9, seed=8)
+    f = objective_after(SURFACE, paths, past, noise, far=far)
+    rule = Armijo(n_iterations=4)
+    own = Paths(*(part[0] for part in paths))
+    beam, *numbers = literal_optimise(SURFACE, own, past[0], noise[0], start[0], f.weight[0], far[0], rule)
+    ours = optimise(f, start, rule=rule)
+    np.testing.assert_allclose(ours.beam[0], beam, atol=1e-10)
+    np.testing.assert_allclose([part[0] for part in ours[3:]], numbers, rtol=1e-10)
 
 
 @pytest.mark.parametrize("weighting", ["rel", "unit", "pos"])
