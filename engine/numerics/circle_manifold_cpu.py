@@ -3,6 +3,11 @@
 The arithmetic of `engine.numerics.circle_manifold`, its oracle, in real numbers: with e = a ⊙ s, a user's v is that of
 Σ_n e_n and the three Σ_n slope_n e_n, and the Riemannian gradient is j t_n s_n with t_n = Im(g_n s_n*), so that a step
 needs t alone, and neither a sine nor a complex gradient.
+
+Measured for 4 users and 625 elements, one core: 4.3 µs an evaluation, the gradient where a step is taken included, and
+0.3 ms a search of 70 evaluations, whatever the number of earlier cycles; on arrays 5 ms; as the paper reads, with 16
+earlier cycles summed anew at every evaluation, 100 ms (`jobs.benchmarks.ris_literal_bound`). `objective_after` takes
+another 0.25 ms a trial in batches of 64, 0.5 ms alone.
 """
 
 from typing import Any

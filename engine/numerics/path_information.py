@@ -94,8 +94,15 @@ def user_sensitivity(
     array: UniformPlanarArray, paths: Paths, *, coordinate: Coordinate = "range", far: Array | None = None
 ) -> Sensitivity:
     """`sensitivity` of the users' direct paths."""
-    place = {"inverse_range_per_m": paths[0], "polar_rad": paths[1], "azimuth_rad": paths[2], "gain": paths[3]}
-    return sensitivity(array, **place, coordinate=coordinate, far=far)
+    return sensitivity(
+        array,
+        inverse_range_per_m=paths.inverse_range_per_m,
+        polar_rad=paths.polar_rad,
+        azimuth_rad=paths.azimuth_rad,
+        gain=paths.gain,
+        coordinate=coordinate,
+        far=far,
+    )
 
 
 def derivatives(waves: Sensitivity) -> Array:
@@ -208,15 +215,21 @@ def _parameters(
     """
     if variant == "gain_known":
         return users[..., :3], 0
-    if variant == "gain" or not paths.scatterer_polar_rad.shape[-1]:
+    kappa, gains = paths.scatterer_inverse_range_per_m, paths.scatterer_gain
+    n_scatterers = kappa.shape[-1]
+    if variant == "gain" or not n_scatterers:
         return users, 0
     xp = array_namespace(users, *paths)
-    kappa, polar, azimuth, gains = paths[4:]
-    place = {"inverse_range_per_m": kappa, "polar_rad": polar, "azimuth_rad": azimuth}
     # In κ whatever the users' coordinate is: their bounds do not depend on it, and a scatterer may be at κ = 0.
-    unit = sensitivity(array, **place, gain=xp.ones_like(kappa) + 0j, coordinate="inverse_range")
+    unit = sensitivity(
+        array,
+        inverse_range_per_m=kappa,
+        polar_rad=paths.scatterer_polar_rad,
+        azimuth_rad=paths.scatterer_azimuth_rad,
+        gain=xp.ones_like(kappa) + 0j,
+        coordinate="inverse_range",
+    )
     seen = _seen(unit, beams)[..., None, :, :, :]  # (..., 1, K, C, 4)
-    n_scatterers = kappa.shape[-1]
     leading = (*xp.broadcast_arrays(users[..., 0, 0], seen[..., 0, 0, 0])[0].shape, users.shape[-2])
 
     def spread(columns: Array) -> Array:
