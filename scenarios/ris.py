@@ -129,7 +129,7 @@ class RisLocalization(RisScene):
             paths = self.paths(drawn, xp)
             channels = cascade.from_users(paths)
             phasors = xp.cos(drawn.surface_phase_rad) + 1j * xp.sin(drawn.surface_phase_rad)
-            truth = Paths(*(part[:, None] for part in paths))
+            truth = Paths(*(part[:, None, ...] for part in paths))
             results, outcomes = [], []
             for run in runs:
                 outcome = run(channels, to_base, phasors, drawn.noise, noise_variance)
@@ -182,7 +182,7 @@ def _errors(xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, cov
 
     kappa, polar, azimuth = (recorded([estimate[i] for estimate in outcome.estimates]) for i in range(3))
     range_m = recorded([scene.estimated_range_m(xp, estimate) for estimate in outcome.estimates])
-    true_range, true_polar, true_azimuth = (part[:, None, None] for part in drawn[:3])
+    true_range, true_polar, true_azimuth = (part[:, None, None, :] for part in drawn[:3])
     error_m, error_polar, error_azimuth = range_m - true_range, polar - true_polar, azimuth - true_azimuth
     variances = [covariance[..., i, i] for i in range(3)]
     errors = (kappa - 1 / true_range, error_polar, error_azimuth)

@@ -79,13 +79,13 @@ def prepare_cycles(
 
     def run(channels: Array, to_base: Array, phasors: Array, noise: Array, noise_variance: Array) -> Outcome:
         size = channels.shape[0]
-        random_beams = phasors[:, :n_cycles] * to_base
+        random_beams = phasors[:, :n_cycles, :] * to_base
         if method.phases == "random":
             variance = xp.broadcast_to(noise_variance, (size, len(first)))
             estimates, _ = _follow(
                 localizer, problem, method, recorded, n_cycles, channels, random_beams, noise, variance
             )
-            return Outcome(estimates, random_beams[:, None])
+            return Outcome(estimates, random_beams[:, None, ...])
         levels: dict[int, tuple[list[PathEstimates], Array]] = {}
         for count in dict.fromkeys(first):
             # Noise levels that leave the random phases together go on as trials of their own, side by side.
@@ -101,7 +101,10 @@ def prepare_cycles(
             ]
             beams = xp.reshape(beams, (size, len(here), *beams.shape[1:]))
             for i, level in enumerate(here):
-                levels[level] = [PathEstimates(*(part[:, i] for part in estimate)) for estimate in apart], beams[:, i]
+                levels[level] = (
+                    [PathEstimates(*(part[:, i, ...] for part in estimate)) for estimate in apart],
+                    beams[:, i, ...],
+                )
         joined = [
             PathEstimates(*(xp.stack(parts, axis=1) for parts in zip(*same, strict=True)))
             for same in zip(*(levels[level][0] for level in range(len(first))), strict=True)
@@ -130,21 +133,23 @@ def _follow(
 
     def transmit(beams: Array, start: int) -> None:
         stop = start + beams.shape[1]
-        observer.observe(Cycles(beams, (beams @ toward)[:, None] + scale * noise[:, None, start:stop], noise_variance))
+        observer.observe(
+            Cycles(beams, (beams @ toward)[:, None, ...] + scale * noise[:, None, start:stop, :], noise_variance)
+        )
 
     estimates, done, estimate = [], 0, None
     for stop in sorted({*(count for count in recorded if count < n_random), n_random}):
-        transmit(random_beams[:, done:stop], done)
+        transmit(random_beams[:, done:stop, :], done)
         done = stop
         estimate = observer.estimate()
         if stop in recorded:
             estimates.append(estimate)
-    sent = random_beams[:, :n_random]
+    sent = random_beams[:, :n_random, :]
     for cycle in range(n_random, recorded[-1]):
-        start = random_beams[:, cycle]
+        start = random_beams[:, cycle, :]
         beam = _next_beam(problem, method, estimate, sent, noise_variance, start)
-        transmit(beam[:, None], cycle)
-        sent = xp.concat([sent, beam[:, None]], axis=1)
+        transmit(beam[:, None, :], cycle)
+        sent = xp.concat([sent, beam[:, None, :]], axis=1)
         estimate = observer.estimate()
         if cycle + 1 in recorded:
             estimates.append(estimate)
@@ -155,7 +160,7 @@ def _next_beam(
     problem: PathProblem, method: Method, estimate: Any, sent: Array, noise_variance: Array, start: Array
 ) -> Array:
     """Algorithm 2 from a random start: the beam (G, N) that lowers the bounds at the estimated places most."""
-    paths = Paths(*(part[:, 0] for part in estimate[:8]))
+    paths = Paths(*(part[:, 0, ...] for part in estimate[:8]))
     departure = departure_from_plane_rad(problem.surface, *paths[:3])
     f = objective_after(
         problem.surface,
@@ -172,4 +177,4 @@ def _next_beam(
 def _repeated(xp: Any, array: Array, copies: int) -> Array:
     """(B, …) → (B·copies, …), the copies of one trial side by side."""
     shape = (array.shape[0], copies, *array.shape[1:])
-    return xp.reshape(xp.broadcast_to(array[:, None], shape), (shape[0] * copies, *shape[2:]))
+    return xp.reshape(xp.broadcast_to(array[:, None, ...], shape), (shape[0] * copies, *shape[2:]))

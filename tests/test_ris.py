@@ -2,6 +2,8 @@
 
 import cmath
 import math
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -170,6 +172,26 @@ def test_noise_levels_and_methods_do_not_touch_each_other() -> None:
     alone = both.replace(snr_db=20.0, methods=both.methods[1:]).prepare(np)(drawn)
     for name in together:
         assert np.array_equal(together[name][1][:, 1:, 1:], alone[name][1], equal_nan=True), name
+
+
+@pytest.mark.parametrize("name", ["array_api_strict", *(["cupy"] if find_spec("cupy") else [])])
+def test_another_array_namespace_agrees(name: str) -> None:
+    xp = import_module(name)
+    if name == "cupy" and not xp.is_available():
+        pytest.skip("no CUDA GPU")
+    estimator = OnGrid(angle_step_rad=0.06)
+    scene = _scene(
+        methods=(
+            Method(estimator=estimator, random_cycles=6, name="optimised"),
+            Method(estimator=estimator, phases="random", name="random"),
+        )
+    )
+    drawn = scene.draw(Streams(0, 0), 3)
+    ours, other = scene.prepare(np)(drawn), scene.prepare(xp)(drawn)
+    for variable in ours:
+        values = other[variable][1]
+        host = xp.asnumpy(values) if name == "cupy" else np.asarray(values)
+        np.testing.assert_allclose(host, ours[variable][1], rtol=1e-9, atol=1e-9, err_msg=variable)
 
 
 def test_chunks_change_no_bit_and_a_trial_is_replayed(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class RisCascade:
         x, y, z = self.base_station_m
         range_m = (x * x + y * y + z * z) ** 0.5
         places = np.array([1 / range_m]), np.array([np.arccos(z / range_m)]), np.array([np.arctan2(y, x)])
-        return wave(self.surface, *(xp.asarray(part) for part in places))[0]
+        return wave(self.surface, *(xp.asarray(part) for part in places))[0, :]
 
     def from_users(self, paths: Paths) -> Array:
         """h_l at each element, complex (..., L, N): direct and scattered paths at its own frequency, Eq. (2)."""
