@@ -53,6 +53,25 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     return xarray.open_zarr(_CheckedStore(LocalStore(Path(path), read_only=True)), consolidated=True)
 
 
+def task_seconds(path: str | os.PathLike[str]) -> xarray.DataArray:
+    """Seconds that a realization took at each point, along the sweep's axes: measured, so not the same in another run.
+
+    Reads every receipt. A point without one is NaN.
+    """
+    store = Store(path, mode="r")
+    sweep = store.sweep
+    seconds, counts = np.zeros(sweep.shape), np.zeros(sweep.shape)
+    for receipt in store.receipts():
+        seconds[receipt.point] += receipt.seconds
+        counts[receipt.point] += receipt.stop - receipt.start
+    with np.errstate(invalid="ignore"):
+        each = seconds / counts
+    attributes = {"units": "s", "long_name": "time of a realization on one core"}
+    return xarray.DataArray(
+        each, {name: list(values) for name, values in sweep.axes.items()}, list(sweep.axes), "seconds", attributes
+    )
+
+
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a store holds."""
     return Store(path, mode="r").require_current()

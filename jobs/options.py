@@ -17,3 +17,4 @@ Address = Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", hel
 SharedStorage = Annotated[bool, typer.Option("--shared-storage", help="Every node mounts the store's path.")]
 BackendOption = Annotated[str, typer.Option("--backend", metavar="cpu|gpu", help="Where arrays live.")]
 MaxFailures = Annotated[int, typer.Option(metavar="N", min=0, help="Tasks that may fail before the run stops.")]
+Full = Annotated[bool, typer.Option("--full", help="The budget for a cluster: grows what a laptop's run stored.")]

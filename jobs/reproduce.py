@@ -2,6 +2,7 @@
 
 nearfield reproduce leakage:fig1
 nearfield reproduce leakage:fig1 --set leakage=spherical --realizations 4000
+nearfield reproduce ris:fig4 --full --address auto
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 
 import engine
 from jobs import named, options
-from jobs.plot import draw_results, presented, require_matplotlib
+from jobs.plot import draw_results, presented, require_matplotlib, with_times
 from jobs.progress import watch
 from jobs.tables import print_report, print_tables
 
@@ -21,6 +22,7 @@ def command(
     name: Annotated[str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", show_default=False)],
     store: Annotated[Path | None, typer.Option(metavar="PATH", help="Where to keep it; results/NAME.zarr.")] = None,
     realizations: options.Realizations = None,
+    full: options.Full = False,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
     seed: options.Seed = None,
@@ -33,6 +35,7 @@ def command(
     """Run a named sweep, or resume it; print its table; draw its figure as PNG and SVG."""
     require_matplotlib()
     base = named.find(name)
+    realizations = named.budget(base, realizations, full)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed)
     path = store or named.default_store(base, sweep)
     watch(
@@ -44,7 +47,7 @@ def command(
         shared_storage=shared_storage,
         backend_name=backend,
     )
-    results = engine.open_results(path).load()
+    results = with_times(engine.open_results(path).load(), path)
     own = presented(results)
     if own and own.report:
         print_report(own.report(results))

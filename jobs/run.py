@@ -23,6 +23,7 @@ def command(
     store: Annotated[Path, typer.Option(metavar="PATH", help="Where the results are or will be.")],
     name: Annotated[str | None, typer.Argument(metavar="[NAME|MODULE:ATTRIBUTE]")] = None,
     realizations: options.Realizations = None,
+    full: options.Full = False,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
     seed: options.Seed = None,
@@ -42,6 +43,7 @@ def command(
     base = named.find(name) if name else engine.load_sweep(store)
     if not name and (axis or set_ or seed is not None or chunk is not None):
         raise InputError("--axis, --set, --seed and --chunk describe a new sweep: give its NAME, or leave them out")
+    realizations = named.budget(base, realizations, full)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk)
     if dry_run:
         estimate(sweep, store, backend)

@@ -303,6 +303,7 @@ fig4 = _sweep(
     ),
     {},
     realizations=24,
+    full=2048,
     block=4,
     chunk=4,
 )
@@ -321,6 +322,7 @@ fig5 = _sweep(
     ),
     {},
     realizations=64,
+    full=2048,
     block=8,
 )
 
@@ -331,6 +333,7 @@ fig6 = _sweep(
     RisLocalization(snr_db=5.0, methods=(*_on_grid("random"), NOMP)),
     {"range_max_m": (6.0, 8.0, 10.0, 14.0, 20.0)},
     realizations=64,
+    full=2048,
     block=8,
 )
 
@@ -344,6 +347,7 @@ fig7 = _sweep(
     _TIMED.replace(methods=(Method(estimator=OnGrid(), random_cycles=6, name="on-grid method"),)),
     {"model": _MODELS, "n_cycles": (6, 8, 10, 14, 20)},
     realizations=16,
+    full=2048,
     block=16,
 )
 
@@ -367,6 +371,7 @@ fig8 = _sweep(
     ),
     {"angle_step_rad": _SPACINGS},
     realizations=32,
+    full=2048,
     block=8,
 )
 
@@ -383,6 +388,7 @@ fig9 = _sweep(
     _TIMED,
     {"model": _MODELS, "angle_step_rad": _SPACINGS},
     realizations=8,
+    full=2048,
     block=8,
 )
 
@@ -410,6 +416,7 @@ fig10 = _sweep(
     ),
     {"elements_per_side": _SIZES},
     realizations=32,
+    full=2048,
     block=8,
 )
 
@@ -426,5 +433,6 @@ fig11 = _sweep(
     _NEAR.replace(methods=(Method(estimator=OnGrid(), name="on-grid method"),)),
     {"model": _MODELS, "elements_per_side": _SIZES},
     realizations=8,
+    full=2048,
     block=8,
 )
