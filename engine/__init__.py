@@ -72,11 +72,11 @@ def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     return results.load_sweep(path)
 
 
-def summarize(variable: "xarray.DataArray") -> "xarray.Dataset":
-    """Mean, standard error and count over the realizations of a stored variable. See `engine.summary.summarize`."""
+def summarize(variable: "xarray.DataArray", **options: Any) -> "xarray.Dataset":
+    """Mean, RMSE, median, quantiles, outlier rate …, each with its interval. See `engine.summary.summarize`."""
     from engine import summary
 
-    return summary.summarize(variable)
+    return summary.summarize(variable, **options)
 
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> "xarray.Dataset":
