@@ -39,7 +39,8 @@ def test_summaries_are_numpys_and_leave_out_what_is_not_finite() -> None:
         here = values[np.isfinite(values[:, study]), study]
         for name, expected in {
             "count": len(here), "excluded": 60 - len(here), "mean": here.mean(),
-            "standard_error": scipy.stats.sem(here), "mse": (here**2).mean(), "rmse": math.sqrt((here**2).mean()), "standard_deviation": here.std(ddof=1),
+            "standard_error": scipy.stats.sem(here), "mse": (here**2).mean(),
+            "rmse": math.sqrt((here**2).mean()), "standard_deviation": here.std(ddof=1),
             "median": np.median(here), "outlier_rate": (here > 1.5).mean(),
         }.items():  # fmt: skip
             assert float(found[name][study]) == pytest.approx(expected, rel=1e-12), name
