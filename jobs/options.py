@@ -17,3 +17,8 @@ Address = Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", hel
 SharedStorage = Annotated[bool, typer.Option("--shared-storage", help="Every node mounts the store's path.")]
 BackendOption = Annotated[str, typer.Option("--backend", metavar="cpu|gpu", help="Where arrays live.")]
 MaxFailures = Annotated[int, typer.Option(metavar="N", min=0, help="Tasks that may fail before the run stops.")]
+Targets = Annotated[
+    list[str],
+    typer.Option("--target", metavar="METRIC:rel=R", help="Stop a point at this precision; several must all hold."),
+]
+MaxSeconds = Annotated[float | None, typer.Option(metavar="S", help="Stop after this time, keeping what is stored.")]
