@@ -4,7 +4,7 @@
     from scenarios import leakage
 
     results = engine.run(leakage.fig1, "fig1.zarr")
-    results.bcrlb_range_m2.mean("realization")
+    engine.summarize(results.bcrlb_range_m2)
 
 Importing this package loads no ray, zarr, xarray, scipy, torch or matplotlib: what needs them loads them when called.
 """
@@ -17,6 +17,7 @@ from engine.errors import InputError, NearfieldError, StoreError, TaskError, Wor
 from engine.scenario import Scenario
 from engine.streams import Streams
 from engine.sweep import Sweep
+from engine.targets import Target
 
 if TYPE_CHECKING:
     import xarray
@@ -30,6 +31,7 @@ __all__ = [
     "StoreError",
     "Streams",
     "Sweep",
+    "Target",
     "TaskError",
     "WorkerError",
     "iterate",
@@ -72,11 +74,11 @@ def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     return results.load_sweep(path)
 
 
-def summarize(variable: "xarray.DataArray") -> "xarray.Dataset":
-    """Mean, standard error and count over the realizations of a stored variable. See `engine.summary.summarize`."""
+def summarize(variable: "xarray.DataArray", **options: Any) -> "xarray.Dataset":
+    """Mean, RMSE, median, quantiles, outlier rate …, each with its interval. See `engine.summary.summarize`."""
     from engine import summary
 
-    return summary.summarize(variable)
+    return summary.summarize(variable, **options)
 
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> "xarray.Dataset":

@@ -1,12 +1,13 @@
 """Workers as Ray actors, and the driver's loop. The only file that imports ray."""
 
 import logging
+import math
 import os
 import pickle
 import socket
 import sys
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from ray.exceptions import RayActorError
 
 from engine.errors import InputError, NearfieldError, StoreError, WorkerError
 from engine.execute import Failure, TaskRunner
+from engine.plan import Plan
 from engine.receipts import Receipt
 from engine.store import Store
 from engine.sweep import Task
@@ -51,14 +53,14 @@ class _Worker:
 
 def run(
     store: Store,
-    tasks: list[Task],
+    plan: Plan,
     backend_name: str,
     *,
     workers: int | None = None,
     address: str | None = None,
     shared_storage: bool = False,
 ) -> Iterator[Receipt | Failure]:
-    """Fan the tasks out over actors; yield receipts and failures as they come.
+    """Fan the plan's tasks out over actors; yield receipts and failures as they come, until it is finished.
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.
     """
@@ -73,10 +75,10 @@ def run(
         available = int(ray.cluster_resources().get(resource, 0))
         if not available:
             raise InputError(f"the cluster has no {resource}: start a node that has one, or choose another backend")
-        count = min(workers or available, len(tasks))
+        count = min(workers or available, plan.n_tasks_left)
         if count > available:
             raise InputError(f"workers: given {count}, needed at most {available}, the cluster's {resource}s")
-        loop = _Loop(store, backend_name, tasks, count)
+        loop = _Loop(store, backend_name, plan, count)
         try:
             yield from loop.results()
         finally:
@@ -84,14 +86,15 @@ def run(
 
 
 class _Loop:
-    """Keeps every actor busy with two tasks and replaces the ones that die."""
+    """Keeps every actor busy with two tasks, as long as the plan has some, and replaces the ones that die."""
 
-    def __init__(self, store: Store, backend_name: str, tasks: list[Task], count: int) -> None:
+    def __init__(self, store: Store, backend_name: str, plan: Plan, count: int) -> None:
         resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(_Worker)
         sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
         self._arguments = (sys.path, sweep, str(store.path.absolute()), backend_name)
-        self._waiting = deque((task, 1) for task in tasks)
+        self._plan = plan
+        self._lost: deque[tuple[Task, int]] = deque()
         self._running: dict[Any, tuple[Any, Task, int]] = {}
         self._actors = [self._start() for _ in range(count)]
 
@@ -99,16 +102,15 @@ class _Loop:
         return self._actor_class.remote(*self._arguments)
 
     def results(self) -> Iterator[Receipt | Failure]:
-        for _ in range(_IN_FLIGHT):
-            for actor in self._actors:
-                self._submit(actor)
         heard = False
-        while self._running:
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None if heard else _QUIET_SECONDS)
-            if not ready:
+        self._submit()
+        while self._running and not self._plan.is_finished:
+            patience = math.inf if heard else _QUIET_SECONDS
+            timeout = max(0.0, min(patience, self._plan.seconds_left))
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None if math.isinf(timeout) else timeout)
+            if not ready and not self._plan.is_finished:
                 _log.warning("still no result: %s", _free())
-                continue
-            heard = True
+            heard = heard or bool(ready)
             for reference in ready:
                 actor, task, attempt = self._running.pop(reference)
                 try:
@@ -116,13 +118,21 @@ class _Loop:
                 except RayActorError as error:
                     self._replace(actor, task, attempt, error)
                 else:
-                    self._submit(actor)
+                    self._plan.add(result)
+                    self._submit()
                     yield result
 
-    def _submit(self, actor: Any) -> None:
-        if self._waiting:
-            task, attempt = self._waiting.popleft()
-            self._running[actor.run.remote(task, attempt)] = actor, task, attempt
+    def _submit(self) -> None:
+        """Give every actor two tasks; one that found none is asked again with the next result."""
+        in_hand = Counter(id(actor) for actor, _, _ in self._running.values())
+        for depth in range(_IN_FLIGHT):
+            for actor in self._actors:
+                if in_hand[id(actor)] <= depth:
+                    task, attempt = self._lost.popleft() if self._lost else (self._plan.take(), 1)
+                    if task is None:
+                        return
+                    self._running[actor.run.remote(task, attempt)] = actor, task, attempt
+                    in_hand[id(actor)] += 1
 
     def _replace(self, dead: Any, task: Task, attempt: int, error: Exception) -> None:
         """Redo what a lost actor had in hand, at once, on a new actor."""
@@ -138,11 +148,10 @@ class _Loop:
                 f"a worker died {attempt} times on {names}: {reason[:300]}; what is stored is kept. Out of memory? "
                 f"Try fewer workers or a smaller chunk"
             )
-        self._waiting.extendleft((t, tried + 1) for t, tried in reversed(lost))
+        self._lost.extendleft((t, tried + 1) for t, tried in reversed(lost))
         replacement = self._start()
         self._actors = [replacement if actor is dead else actor for actor in self._actors]
-        for _ in range(_IN_FLIGHT):
-            self._submit(replacement)
+        self._submit()
 
     def stop(self) -> None:
         for actor in self._actors:

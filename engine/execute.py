@@ -1,24 +1,28 @@
 """Running a sweep: the serial runner, which is the oracle of all others, and the loop they share."""
 
+import math
 import os
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from engine import stopping
 from engine.backend import Backend, backend
 from engine.errors import InputError, NearfieldError, TaskError
 from engine.moments import Moments
+from engine.plan import Plan
 from engine.receipts import Receipt
 from engine.scenario import Scenario, Simulate, Variables
 from engine.store import Store, create_or_open
 from engine.streams import Streams
 from engine.sweep import Sweep, Task
+from engine.targets import Target
 
 _PREPARED_POINTS = 4
 
@@ -107,13 +111,19 @@ class TaskRunner:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. `receipt` is the latest one; None in the first report and after a failure."""
+    """How far a run is. `receipt` is the latest one; None in the first report and after a failure.
+
+    With targets, `realizations_left` and `seconds_left` are predicted from the variances found so far; `points_open`
+    are the points that have not yet met theirs, or else their budget.
+    """
 
     sweep: Sweep
     tasks_done: int
     realizations_done: int
     seconds: float
     seconds_left: float | None
+    realizations_left: int
+    points_open: int
     failures: tuple[Failure, ...]
     receipt: Receipt | None
     _stored: Mapping[tuple[tuple[int, ...], int], Receipt] = field(repr=False)
@@ -136,12 +146,14 @@ class Progress:
         return result
 
 
-def serial(store: Store, tasks: list[Task], backend_name: str) -> Iterator[Receipt | Failure]:
-    """Every task in this process, in order."""
+def serial(store: Store, plan: Plan, backend_name: str) -> Iterator[Receipt | Failure]:
+    """The plan's tasks in this process, one after the other."""
     with threadpool_limits(1):
         run = TaskRunner(store.sweep, store.path, backend_name)
-        for task in tasks:
-            yield run(task)
+        while not plan.is_finished and (task := plan.take()):
+            result = run(task)
+            plan.add(result)
+            yield result
 
 
 def iterate(
@@ -154,6 +166,8 @@ def iterate(
     shared_storage: bool = False,
     backend_name: str = "cpu",
     max_failures: int = 0,
+    targets: Iterable[Target | str] = (),
+    max_seconds: float | None = None,
 ) -> Iterator[Progress]:
     """Create or resume the store at `path` and compute what it lacks, yielding a report after each task.
 
@@ -162,48 +176,73 @@ def iterate(
     address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it.
     shared_storage: `path` is seen by every node of the cluster. backend_name: 'cpu' or 'gpu'.
     max_failures: tasks that may raise before the run stops; they are listed in the reports.
+    targets: precisions at which a point may stop before its budget of realizations, as `engine.Target` or its text
+    'rmse_range_m:rel=0.05'; all must hold (see `engine.plan`). max_seconds: of this run, after which it stops with what
+    is stored. Why each point stopped is kept in the store. A later run without them goes on to the budget.
     Raises TaskError when a scenario raised, StoreError for a store that cannot be used.
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers: given {workers}, needed at least 1")
     if run_serially and (workers is not None or address is not None):
         raise InputError("a serial run has no workers and no address: leave out either 'serial' or these")
-    on = backend(backend_name)
-    with threadpool_limits(1):
-        store = create_or_open(path, sweep, Evaluator(sweep, on).block, on)
+    wanted = tuple(Target.parse(target) for target in ([targets] if isinstance(targets, str) else targets))
+    if max_seconds is not None and not 0 < max_seconds < math.inf:
+        raise InputError(f"max_seconds: given {max_seconds!r}, needed a positive number")
+    store = _opened(path, sweep, backend(backend_name), wanted)
     done = store.receipts()
-    tally = _Tally(store.sweep, done)
-    pending = store.pending(done)
+    plan = Plan(store.sweep, done, stopping.aims_in(store, wanted), max_seconds)
+    tally = _Tally(store.sweep, done, plan)
+    is_limited = bool(wanted) or max_seconds is not None
+    stopping.write(store.path, stopping.record_of(plan, wanted, max_seconds) if is_limited else None)
+    open_points = plan.n_open
     yield tally.report(None)
-    if not pending:
+    if plan.is_finished:
         return
     if run_serially:
-        results = serial(store, pending, backend_name)
+        results = serial(store, plan, backend_name)
     else:
         from engine import cluster
 
         results = cluster.run(
-            store, pending, backend_name, workers=workers, address=address, shared_storage=shared_storage
+            store, plan, backend_name, workers=workers, address=address, shared_storage=shared_storage
         )
     try:
         for result in results:
             tally.add(result)
+            if is_limited and plan.n_open < open_points:
+                open_points = plan.n_open
+                stopping.write(store.path, stopping.record_of(plan, wanted, max_seconds))
             yield tally.report(result)
             if len(tally.failures) > max_failures:
                 break
     finally:
         results.close()  # type: ignore[attr-defined]
+    if is_limited:
+        stopping.write(store.path, stopping.record_of(plan, wanted, max_seconds))
     if tally.failures:
         first = tally.failures[0]
         more = f" ({len(tally.failures)} tasks failed in all)" if len(tally.failures) > 1 else ""
         raise TaskError(first.message + more, first.details)
 
 
+def _opened(path: str | os.PathLike[str], sweep: Sweep, on: Backend, targets: tuple[Target, ...]) -> Store:
+    """The store, made where there is none, once the targets are known to name something in it."""
+    evaluator = Evaluator(sweep, on)
+
+    def block(point: tuple[int, ...]) -> Variables:
+        variables = evaluator.block(point)
+        stopping.resolved(targets, sweep, stopping.layouts_of(variables))
+        return variables
+
+    with threadpool_limits(1):
+        return create_or_open(path, sweep, block, on)
+
+
 class _Tally:
     """Adds up receipts and failures."""
 
-    def __init__(self, sweep: Sweep, stored: list[Receipt]) -> None:
-        self.sweep = sweep
+    def __init__(self, sweep: Sweep, stored: list[Receipt], plan: Plan) -> None:
+        self.sweep, self._plan = sweep, plan
         self.failures: list[Failure] = []
         self._stored = {(receipt.point, receipt.start): receipt for receipt in stored}
         self._tasks_done = sum(map(self._is_whole, stored))
@@ -228,7 +267,7 @@ class _Tally:
 
     def report(self, latest: Receipt | Failure | None) -> Progress:
         now = time.monotonic()
-        left = self.sweep.n_points * self.sweep.realizations - self._realizations
+        left = self._plan.realizations_left
         seconds_left = None
         if self._first is not None and self._realizations > self._first[1]:
             seconds_left = left * (now - self._first[0]) / (self._realizations - self._first[1])
@@ -238,6 +277,8 @@ class _Tally:
             realizations_done=self._realizations,
             seconds=now - self._started,
             seconds_left=seconds_left,
+            realizations_left=left,
+            points_open=self._plan.n_open,
             failures=tuple(self.failures),
             receipt=latest if isinstance(latest, Receipt) else None,
             _stored=self._stored,

@@ -6,6 +6,7 @@ whatever the store holds. It carries a checksum of every variable, so that a rep
 
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,12 @@ def checksum(values: np.ndarray) -> str:
 
 def moments(arrays: dict[str, np.ndarray]) -> dict[str, list[Any]]:
     """Moments of the real variables that are small enough to travel in a receipt."""
-    return {
-        name: Moments.of(values).to_json()
-        for name, values in arrays.items()
-        if values.dtype.kind in "fiu" and 3 * values[0].size <= _LARGEST_MOMENTS
-    }
+    return {name: Moments.of(values).to_json() for name, values in arrays.items() if has_moments(values)}
+
+
+def has_moments(values: np.ndarray) -> bool:
+    """Whether a variable's moments travel in receipts. values: (realization, ...)."""
+    return values.dtype.kind in "fiu" and 3 * math.prod(values.shape[1:]) <= _LARGEST_MOMENTS
 
 
 def path_of(store: Path, task: Task, chunk: int) -> Path:
@@ -70,9 +72,14 @@ def path_of(store: Path, task: Task, chunk: int) -> Path:
 
 def write(path: Path, receipt: Receipt) -> None:
     """Store a receipt in one step: it is there whole or not at all."""
+    write_text(path, receipt.model_dump_json())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step, once its bytes have reached the disk."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with open(partial, "w") as file:
-        file.write(receipt.model_dump_json())
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

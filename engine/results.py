@@ -1,7 +1,9 @@
 """Reading a store: as xarray, as one recomputed realization, as a verdict on its integrity."""
 
+import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, WrapperStore
 
-from engine import receipts
+from engine import receipts, stopping
 from engine.backend import backend
 from engine.errors import InputError, StoreError
 from engine.execute import Evaluator
@@ -25,9 +27,18 @@ from engine.sweep import Sweep
 
 
 class _CheckedStore(WrapperStore[LocalStore]):
-    """Names the chunk that fails its checksum, which the codec's own error does not."""
+    """Names the chunk that fails its checksum, which the codec's own error does not; shows no chunk of `hidden`."""
+
+    def __init__(self, store: LocalStore, hidden: "_Hidden | None" = None) -> None:
+        super().__init__(store)
+        self._hidden = hidden
+
+    def _with_store(self, store: LocalStore) -> "_CheckedStore":
+        return _CheckedStore(store, self._hidden)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        if self._hidden and self._hidden.holds(key):
+            return None
         value = await self._store.get(key, prototype, byte_range)
         if value is not None and byte_range is None and "/c/" in key and not _intact(value.to_bytes()):
             raise StoreError(
@@ -35,6 +46,23 @@ class _CheckedStore(WrapperStore[LocalStore]):
                 f"--repair' on the store, then the same run again"
             )
         return value
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """What workers computed beyond the prefixes that met their targets: stored, but no part of the result."""
+
+    names: frozenset[str]
+    prefixes: Mapping[tuple[int, ...], int]
+    n_axes: int
+    chunk: int
+
+    def holds(self, key: str) -> bool:
+        name, found, indices = key.partition("/c/")
+        if not found or name not in self.names:
+            return False
+        *point, number = map(int, indices.split("/")[: self.n_axes + 1])
+        return number * self.chunk >= self.prefixes.get(tuple(point), math.inf)
 
 
 def _intact(data: bytes) -> bool:
@@ -45,12 +73,36 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     """A store's results, read lazily.
 
     Dimensions are the sweep's axes, `realization`, and the scenario's own (`noise_dbm` …), with coordinates and units;
-    `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from.
+    `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from. After a run with
+    targets or a limit of seconds, the coordinates `stop_reason` and `stop_realizations` say why and where each point
+    stopped; realizations beyond a met target, which workers had in hand, are not shown, so that the results are the
+    same for any number of workers (a run without targets uses them).
     Raises StoreError, also later when a damaged chunk is read.
     """
-    if not Store(path, mode="r").is_consolidated():
+    store = Store(path, mode="r")
+    if not store.is_consolidated():
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
-    return xarray.open_zarr(_CheckedStore(LocalStore(Path(path), read_only=True)), consolidated=True)
+    axes = {name: len(values) for name, values in json.loads(store.attributes["axes"]).items()}
+    record, hidden = stopping.read(store.path, tuple(axes.values())), None
+    if record:
+        names = frozenset((*store.variable_names(), COMPLETE))
+        hidden = _Hidden(names, record.hidden_from(), len(axes), store.attributes["chunk"])
+    results = xarray.open_zarr(_CheckedStore(LocalStore(Path(path), read_only=True), hidden), consolidated=True)
+    return results.assign_coords(_stops(record, axes)) if record else results
+
+
+def _stops(record: stopping.Record, axes: dict[str, int]) -> dict[str, xarray.DataArray]:
+    """Reason, empty where a point is open, and realizations, over the sweep's axes."""
+    reasons = np.full(tuple(axes.values()), "", dtype="U8")
+    counts = np.zeros(reasons.shape, int)
+    for stop in record.stops:
+        reasons[stop.point], counts[stop.point] = stop.reason, stop.realizations
+    return {
+        stopping.REASON: xarray.DataArray(reasons, dims=list(axes), attrs={"long_name": "why the point stopped"}),
+        stopping.REALIZATIONS: xarray.DataArray(
+            counts, dims=list(axes), attrs={"long_name": "realizations at the stop", "units": "1"}
+        ),
+    }
 
 
 def task_seconds(path: str | os.PathLike[str]) -> xarray.DataArray:

@@ -30,6 +30,7 @@ from engine.backend import Backend
 from engine.errors import InputError, StoreError
 from engine.receipts import Receipt
 from engine.scenario import Variables, units
+from engine.stopping import REALIZATIONS, REASON
 from engine.sweep import Sweep, Task, scenario_from
 
 FORMAT = 1
@@ -353,7 +354,9 @@ def _create_array(
 
 
 def _check_names(sweep: Sweep, variables: Variables) -> None:
-    taken = {*sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER}
+    taken = {
+        *sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER, REASON, REALIZATIONS,
+    }  # fmt: skip
     for name, (dims, _, _) in variables.items():
         if name in taken:
             raise InputError(

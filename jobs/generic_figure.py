@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray
 
-from engine.summary import log_interval, summarize
+from engine.summary import summarize
 
 _MOST_LINES = 12
 
@@ -34,7 +34,7 @@ def means_against_first_axis(results: xarray.Dataset) -> Any:
             x = np.atleast_1d(line[x_name].values) if x_name in line.coords else np.arange(line["mean"].size)
             x = x if x.dtype.kind in "iuf" else np.array([str(value) for value in x])
             mean = np.atleast_1d(line["mean"].values)
-            low, high = log_interval(mean, np.atleast_1d(line["standard_error"].values))
+            low, high = (np.atleast_1d(line[end].values) for end in ("mean_low", "mean_high"))
             values = (
                 summary[dim].values[k] if dim in summary.coords else k for dim, k in zip(rest, indices, strict=True)
             )

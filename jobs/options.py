@@ -18,3 +18,8 @@ SharedStorage = Annotated[bool, typer.Option("--shared-storage", help="Every nod
 BackendOption = Annotated[str, typer.Option("--backend", metavar="cpu|gpu", help="Where arrays live.")]
 MaxFailures = Annotated[int, typer.Option(metavar="N", min=0, help="Tasks that may fail before the run stops.")]
 Full = Annotated[bool, typer.Option("--full", help="The budget for a cluster: grows what a laptop's run stored.")]
+Targets = Annotated[
+    list[str],
+    typer.Option("--target", metavar="METRIC:rel=R", help="Stop a point at this precision; several must all hold."),
+]
+MaxSeconds = Annotated[float | None, typer.Option(metavar="S", help="Stop after this time, keeping what is stored.")]

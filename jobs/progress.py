@@ -17,6 +17,7 @@ from rich.progress import (
 
 import engine
 from engine import Sweep
+from engine.execute import Progress as Report
 
 _LINE_SECONDS = 5.0
 
@@ -38,23 +39,33 @@ def watch(sweep: Sweep, path: Path, **options: Any) -> None:
     with Progress(*columns, console=console) as bars:
         bar = bars.add_task(sweep.name or path.name, total=None)
         for report in engine.iterate(sweep, path, **options):
-            bars.update(bar, total=report.realizations_total, completed=report.realizations_done)
+            total = report.realizations_done + report.realizations_left  # predicted, where there are targets
+            bars.update(bar, total=total, completed=report.realizations_done)
 
 
 def _lines(sweep: Sweep, path: Path, options: dict[str, Any]) -> None:
-    said = -_LINE_SECONDS
+    said, line = -_LINE_SECONDS, ""
     for report in engine.iterate(sweep, path, **options):
-        last = report.tasks_done == report.tasks_total
-        if time.monotonic() - said < _LINE_SECONDS and not last:
-            continue
-        said = time.monotonic()
-        left = "" if last or report.seconds_left is None else f", about {duration(report.seconds_left)} left"
-        print(
-            f"{report.realizations_done}/{report.realizations_total} realizations, "
-            f"{report.tasks_done}/{report.tasks_total} tasks, {duration(report.seconds)}{left}",
-            file=sys.stderr,
-            flush=True,
+        line = _line(report, bool(options.get("targets")))
+        if time.monotonic() - said >= _LINE_SECONDS:
+            said = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+            line = ""
+    if line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _line(report: Report, has_targets: bool) -> str:
+    left = f", about {duration(report.seconds_left)} left" if report.points_open and report.seconds_left else ""
+    if has_targets:
+        return (
+            f"{report.realizations_done} realizations, about {report.realizations_left} more needed, "
+            f"{report.points_open}/{report.sweep.n_points} points open, {duration(report.seconds)}{left}"
         )
+    return (
+        f"{report.realizations_done}/{report.realizations_total} realizations, "
+        f"{report.tasks_done}/{report.tasks_total} tasks, {duration(report.seconds)}{left}"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -12,9 +12,11 @@ import typer
 from rich.console import Console
 
 import engine
+from engine import Target
 from jobs import named, options
 from jobs.plot import draw_results, presented, require_matplotlib, with_times
 from jobs.progress import watch
+from jobs.stops import print_stops
 from jobs.tables import print_report, print_tables
 
 
@@ -26,6 +28,8 @@ def command(
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
     seed: options.Seed = None,
+    target: options.Targets = [],  # noqa: B006
+    max_seconds: options.MaxSeconds = None,
     workers: options.Workers = None,
     serial: options.Serial = False,
     address: options.Address = None,
@@ -37,6 +41,7 @@ def command(
     base = named.find(name)
     realizations = named.budget(base, realizations, full)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed)
+    targets = tuple(Target.parse(text) for text in target)
     path = store or named.default_store(base, sweep)
     watch(
         sweep,
@@ -46,6 +51,8 @@ def command(
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,
+        targets=targets,
+        max_seconds=max_seconds,
     )
     results = with_times(engine.open_results(path).load(), path)
     own = presented(results)
@@ -53,6 +60,7 @@ def command(
         print_report(own.report(results))
     else:
         print_tables(results, sweep.highlights)
+    print_stops(path)
     pictures = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
     draw_results(results, own, pictures)
     console = Console(soft_wrap=True, highlight=False)

@@ -2,6 +2,7 @@
 
 nearfield run leakage:fig1 --store fig1.zarr
 nearfield run leakage:fig1 --store wide.zarr --axis n_elements=50,100,200 --set n_sensors=40 --realizations 4000
+nearfield run leakage:fig3 --store fig3.zarr --realizations 100000 --target rmse_range_m:rel=0.05 --max-seconds 3600
 nearfield run --store fig1.zarr
 """
 
@@ -14,9 +15,10 @@ import typer
 from rich.console import Console
 
 import engine
-from engine import InputError, Sweep
+from engine import InputError, Sweep, Target
 from jobs import named, options
 from jobs.progress import duration, watch
+from jobs.stops import print_stops
 
 
 def command(
@@ -28,6 +30,8 @@ def command(
     set_: options.Settings = [],  # noqa: B006
     seed: options.Seed = None,
     chunk: options.Chunk = None,
+    target: options.Targets = [],  # noqa: B006
+    max_seconds: options.MaxSeconds = None,
     workers: options.Workers = None,
     serial: options.Serial = False,
     address: options.Address = None,
@@ -38,13 +42,15 @@ def command(
 ) -> None:
     """Create a store and compute a sweep into it, or continue one: the same command again resumes.
 
-    Without a NAME, the sweep is read from the store.
+    Without a NAME, the sweep is read from the store. A target is the half width of a metric's interval, as
+    peak:rel=0.05:level=0.99, rmse:squared_error_range_m2:abs=0.01 or rmse_range_m[estimator=least_squares]:rel=0.05.
     """
     base = named.find(name) if name else engine.load_sweep(store)
     if not name and (axis or set_ or seed is not None or chunk is not None):
         raise InputError("--axis, --set, --seed and --chunk describe a new sweep: give its NAME, or leave them out")
     realizations = named.budget(base, realizations, full)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk)
+    targets = tuple(Target.parse(text) for text in target)
     if dry_run:
         estimate(sweep, store, backend)
         return
@@ -56,8 +62,11 @@ def command(
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,
+        targets=targets,
+        max_seconds=max_seconds,
         max_failures=max_failures,
     )
+    print_stops(store)
     Console().print(f"Results are in {store}: engine.open_results({str(store)!r})", soft_wrap=True, highlight=False)
 
 

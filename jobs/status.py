@@ -11,6 +11,7 @@ import numpy as np
 from engine.store import Store
 from jobs.options import StoreArgument
 from jobs.progress import duration
+from jobs.stops import plan_of, print_stops
 
 
 def command(path: StoreArgument) -> None:
@@ -32,8 +33,10 @@ def command(path: StoreArgument) -> None:
         print(f"computed on  {', '.join(f'{name}: {count} tasks' for name, count in hosts.most_common(5))}")
         print(f"attempts     {sum(receipt.attempt > 1 for receipt in receipts)} tasks needed more than one")
         if pending:
-            print(f"left         about {duration(float(seconds.mean()) * len(pending))} of one core's time")
+            left = plan_of(store, receipts).realizations_left
+            print(f"left         {left} realizations, about {duration(seconds.sum() / done * left)} of one core's time")
     commit, plus, dirty = store.attributes["commit"].partition("+")
     version = json.loads(store.attributes["versions"])["nearfield"]
     print(f"created      {store.attributes['created']} by nearfield {version}, commit {commit[:12]}{plus}{dirty}")
     print(f"fingerprint  {store.attributes['fingerprint']}")
+    print_stops(path)

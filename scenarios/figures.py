@@ -5,7 +5,7 @@ from typing import Any
 
 import xarray
 
-from engine.summary import log_interval, summarize
+from engine.summary import summarize
 
 
 def bound_against_sensors(results: xarray.Dataset) -> Any:
@@ -36,10 +36,11 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
         for power in powers:
             for count in results.n_snapshots.values:
                 line = summary.sel(noise_dbm=power, n_snapshots=count)
-                low, high = log_interval(line["mean"].values, line["standard_error"].values)
                 style = styles.get(count, "-")
                 panel.plot(line.n_sensors, line["mean"], style, color=colours[power], lw=1.5, marker="o", ms=3)
-                panel.fill_between(line.n_sensors, low, high, color=colours[power], alpha=0.2, lw=0)
+                panel.fill_between(
+                    line.n_sensors, line["mean_low"], line["mean_high"], color=colours[power], alpha=0.2, lw=0
+                )
         panel.axhline(variance, color="0.45", lw=1)
         panel.set(yscale="log", xlabel="number of sensors K", ylabel=label)
         panel.grid(which="major", alpha=0.3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.summary import log_interval
+from engine.summary import summarize
 from engine.sweep import TextTable, scenario_from
 
 if TYPE_CHECKING:
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEVEL = 0.95
 _OUTLIER_SHARE = 0.1
 
 _QUANTITIES = {
     "range": ("squared_error_range_m2", "bcrlb_range_m2", "m²"),
     "angle": ("squared_error_angle_rad2", "bcrlb_angle_rad2", "rad²"),
 }
+_SUMMARIES = (
+    "mean", "mean_low", "mean_high", "median", "outlier_rate", "outlier_rate_low", "outlier_rate_high",
+)  # fmt: skip
 _LABELS = {
     "least_squares": "least squares",
     "maximum_likelihood": "maximum likelihood",
@@ -47,8 +49,8 @@ class Row(NamedTuple):
     mean_high: float
     median: float
     outlier_rate: float
-    outlier_low: float
-    outlier_high: float
+    outlier_rate_low: float
+    outlier_rate_high: float
     bound: float
     prior_variance: float
 
@@ -62,27 +64,6 @@ class Claim(NamedTuple):
     reproduced: bool
 
 
-def mean_interval(errors: np.ndarray) -> tuple[float, float, float]:
-    """Mean of squared errors and its 95 % interval, `log_interval`. errors: (n,), n > 1."""
-    mean = np.mean(errors)
-    low, high = log_interval(mean, np.std(errors, ddof=1) / np.sqrt(len(errors)))
-    return float(mean), float(low), float(high)
-
-
-def binomial_interval(events: int, trials: int) -> tuple[float, float]:
-    """The exact 95 % interval of Clopper and Pearson, Biometrika 26 (1934).
-
-    >>> [round(end, 4) for end in binomial_interval(0, 100)]
-    [0.0, 0.0362]
-    """
-    from scipy.special import betaincinv
-
-    tail = (1 - _LEVEL) / 2
-    low = float(betaincinv(events, trials - events + 1, tail)) if events else 0.0
-    high = float(betaincinv(events + 1, trials - events, 1 - tail)) if events < trials else 1.0
-    return low, high
-
-
 def summary(results: "xarray.Dataset") -> list[Row]:
     """Mean with interval, median and outlier rate of every estimator at every point.
 
@@ -93,30 +74,22 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     variances = dict(zip(_QUANTITIES, scene.variance_of_draws(), strict=True))  # type: ignore[attr-defined]
     rows = []
     for quantity, (error_name, bound_name, unit) in _QUANTITIES.items():
-        errors = results[error_name].transpose("n_sensors", "n_snapshots", "noise_dbm", "estimator", "realization")
-        bounds = results[bound_name].transpose("n_sensors", "n_snapshots", "noise_dbm", "realization").values
-        values = errors.values
-        for where in np.ndindex(values.shape[:4]):
-            here = values[where]
-            here = here[np.isfinite(here)]
-            bound = bounds[where[:3]]
-            bound = bound[np.isfinite(bound)]
-            limit = _OUTLIER_SHARE * variances[quantity]
-            events = int(np.count_nonzero(here > limit))
+        dims = ("n_sensors", "n_snapshots", "noise_dbm", "estimator")
+        errors = summarize(results[error_name], above=_OUTLIER_SHARE * variances[quantity]).transpose(*dims, ...)
+        bounds = summarize(results[bound_name])["mean"].transpose(*dims[:3]).values
+        columns = {name: errors[name].values for name in _SUMMARIES}
+        for where in np.ndindex(errors["mean"].shape):
             rows.append(
                 Row(
-                    int(results.n_sensors[where[0]]),
-                    int(results.n_snapshots[where[1]]),
-                    float(results.noise_dbm[where[2]]),
-                    str(results.estimator.values[where[3]]),
+                    int(errors.n_sensors[where[0]]),
+                    int(errors.n_snapshots[where[1]]),
+                    float(errors.noise_dbm[where[2]]),
+                    str(errors.estimator.values[where[3]]),
                     quantity,
                     unit,
-                    *mean_interval(here),
-                    float(np.median(here)),
-                    events / len(here),
-                    *binomial_interval(events, len(here)),
-                    float(np.mean(bound)),
-                    variances[quantity],
+                    **{name: float(values[where]) for name, values in columns.items()},
+                    bound=float(bounds[where[:3]]),
+                    prior_variance=variances[quantity],
                 )
             )
     return rows
@@ -194,7 +167,7 @@ def _line(row: Row) -> tuple[str, ...]:
         _label(row.estimator),
         f"{row.mean:.2g} ×÷ {factor:.2f}",
         f"{row.median:.2g}",
-        f"{100 * row.outlier_rate:.1f} % ({100 * row.outlier_low:.1f}–{100 * row.outlier_high:.1f})",
+        f"{100 * row.outlier_rate:.1f} % ({100 * row.outlier_rate_low:.1f}–{100 * row.outlier_rate_high:.1f})",
         f"{row.bound:.2g}",
         f"{row.prior_variance:.2g}",
     )
