@@ -6,6 +6,8 @@ every point compared, *contradicted* where the intervals exclude it at some poin
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 Rows = list[Any]
 """`figures_ris.Row`"""
 
@@ -143,9 +145,10 @@ def of_time(rows: Rows, results: Any) -> list[Claim]:
     """Figs. 7, 9, 11: seconds of a realization."""
     seconds = results.seconds_per_realization
     others = [dim for dim in seconds.dims if dim != "model"]
-    hardest = seconds.isel({dim: int(seconds[dim].argmax()) for dim in others})
-    if "angle_step_rad" in others:
-        hardest = seconds.isel({dim: int(seconds[dim].argmin()) for dim in others})
+    smallest_is_hardest = {"angle_step_rad"}
+    hardest = seconds.isel(
+        {dim: int((np.argmin if dim in smallest_is_hardest else np.argmax)(seconds[dim].values)) for dim in others}
+    )
     cost = {str(model): float(hardest.sel(model=model)) for model in seconds.model.values}
     claims = []
     if {"ff", "hybrid", "nf"} <= set(cost):

@@ -123,22 +123,22 @@ def _pooled(variable: xarray.DataArray, users: np.ndarray) -> xarray.DataArray:
 class RisFigure:
     """One figure of the paper: what is on its horizontal axis, and whose errors it shows.
 
-    x: a dimension or an axis of the results. panels: (field, quantity) of each column. claims: the paper's, judged
-    from the summary. timed: seconds of a realization, and the operations of the algorithm as printed, in place of
-    errors.
+    x: a dimension or an axis of the results. claims: the paper's, judged from the summary. panels: (field, quantity)
+    of each column; without any, the figure is of time: seconds of a realization, and the operations of the algorithm
+    as printed.
     """
 
     title: str
     x: str
-    panels: tuple[tuple[str, str], ...]
     claims: Callable[[list[Row], xarray.Dataset], list[Claim]]
-    timed: bool = False
+    panels: tuple[tuple[str, str], ...] = ()
 
     def report(self, results: xarray.Dataset) -> list[TextTable]:
         """What to print of a run: a table for each panel, then the paper's claims beside ours."""
-        rows = summary(results)
-        axes = [name for name in rows[0].point if len({row.point[name] for row in rows}) > 1 or name == self.x]
-        tables = []
+        rows = summary(results) if self.panels else []
+        varied = [name for name in (rows[0].point if rows else ()) if len({row.point[name] for row in rows}) > 1]
+        axes = varied if self.x in varied else [*varied, self.x]
+        tables = [] if self.panels else [_times(results)]
         for field, quantity in self.panels:
             chosen = [row for row in rows if (row.field, row.quantity) == (field, quantity)]
             tables.append(
@@ -149,14 +149,12 @@ class RisFigure:
                     [_line(row, axes) for row in chosen],
                 )
             )
-        if self.timed:
-            tables.append(_times(results))
         verdicts: list[tuple[str, ...]] = [tuple(claim) for claim in self.claims(rows, results)]
         return [*tables, TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), verdicts)]
 
     def draw(self, results: xarray.Dataset) -> "Figure":
-        """The picture: a column for each panel; or, timed, measured seconds beside counted operations."""
-        return _timed_figure(self, results) if self.timed else _error_figure(self, results)
+        """The picture: a column for each panel; or measured seconds beside counted operations."""
+        return _error_figure(self, results) if self.panels else _timed_figure(self, results)
 
 
 def _line(row: Row, axes: list[str]) -> tuple[str, ...]:

@@ -287,8 +287,8 @@ fig4 = _sweep(
     RisFigure(
         "Localization through a surface of 25 × 25 elements, 20 cycles",
         "snr_db",
-        (("far", "angle"), ("near", "angle"), ("near", "range")),
         claims_ris.against_snr,
+        (("far", "angle"), ("near", "angle"), ("near", "range")),
     ),
     "ris:fig4",
     "errors against the signal-to-noise ratio (Fig. 4): three dictionaries, AML, ANM, and ours off the grid",
@@ -310,7 +310,7 @@ fig4 = _sweep(
 
 fig5 = _sweep(
     RisFigure(
-        "Errors cycle by cycle, 10 dB", "cycle", (("far", "angle"), ("near", "angle")), claims_ris.against_cycles
+        "Errors cycle by cycle, 10 dB", "cycle", claims_ris.against_cycles, (("far", "angle"), ("near", "angle"))
     ),
     "ris:fig5",
     "errors after 2, 4, …, 20 cycles (Fig. 5): three dictionaries with random phases, and ours",
@@ -327,7 +327,7 @@ fig5 = _sweep(
 )
 
 fig6 = _sweep(
-    RisFigure("Errors against the longest range, 5 dB", "range_max_m", (("far", "angle"),), claims_ris.against_range),
+    RisFigure("Errors against the longest range, 5 dB", "range_max_m", claims_ris.against_range, (("far", "angle"),)),
     "ris:fig6",
     "errors against the longest range (Fig. 6): three dictionaries, and ours",
     RisLocalization(snr_db=5.0, methods=(*_on_grid("random"), NOMP)),
@@ -341,14 +341,15 @@ _TIMED = RisLocalization(snr_db=10.0, methods=(Method(estimator=OnGrid(), name="
 _MODELS = ("ff", "hybrid", "nf")
 
 fig7 = _sweep(
-    RisFigure("Time against the number of cycles", "n_cycles", (("near", "angle"),), claims_ris.of_time, timed=True),
+    RisFigure("Time against the number of cycles", "n_cycles", claims_ris.of_time),
     "ris:fig7",
     "time of a realization against the number of cycles (Fig. 7)",
     _TIMED.replace(methods=(Method(estimator=OnGrid(), random_cycles=6, name="on-grid method"),)),
     {"model": _MODELS, "n_cycles": (6, 8, 10, 14, 20)},
     realizations=16,
-    full=2048,
-    block=16,
+    full=64,
+    block=8,
+    chunk=8,
 )
 
 _SPACINGS = (0.08, 0.06, 0.04, 0.03, 0.02, 0.015)
@@ -357,8 +358,8 @@ fig8 = _sweep(
     RisFigure(
         "Errors against the spacing of the dictionary, 10 dB",
         "angle_step_rad",
-        (("near", "angle"), ("far", "angle")),
         claims_ris.against_spacing,
+        (("near", "angle"), ("far", "angle")),
     ),
     "ris:fig8",
     "errors against the dictionary's angle spacing (Fig. 8), with random and with optimised phases",
@@ -376,20 +377,15 @@ fig8 = _sweep(
 )
 
 fig9 = _sweep(
-    RisFigure(
-        "Time against the spacing of the dictionary",
-        "angle_step_rad",
-        (("near", "angle"),),
-        claims_ris.of_time,
-        timed=True,
-    ),
+    RisFigure("Time against the spacing of the dictionary", "angle_step_rad", claims_ris.of_time),
     "ris:fig9",
     "time of a realization against the dictionary's angle spacing (Fig. 9)",
     _TIMED,
     {"model": _MODELS, "angle_step_rad": _SPACINGS},
-    realizations=8,
-    full=2048,
+    realizations=16,
+    full=64,
     block=8,
+    chunk=8,
 )
 
 _NEAR = RisLocalization(
@@ -402,8 +398,8 @@ fig10 = _sweep(
     RisFigure(
         "Range errors against the size of the surface, noise as at 10 dB with 625 elements",
         "elements_per_side",
-        (("near", "range"), ("near", "angle")),
         claims_ris.against_size,
+        (("near", "range"), ("near", "angle")),
     ),
     "ris:fig10",
     "range errors against the size of the surface (Fig. 10): on the grid, and ours",
@@ -421,18 +417,13 @@ fig10 = _sweep(
 )
 
 fig11 = _sweep(
-    RisFigure(
-        "Time against the size of the surface",
-        "elements_per_side",
-        (("near", "range"),),
-        claims_ris.of_time,
-        timed=True,
-    ),
+    RisFigure("Time against the size of the surface", "elements_per_side", claims_ris.of_time),
     "ris:fig11",
     "time of a realization against the size of the surface (Fig. 11)",
     _NEAR.replace(methods=(Method(estimator=OnGrid(), name="on-grid method"),)),
     {"model": _MODELS, "elements_per_side": _SIZES},
-    realizations=8,
-    full=2048,
+    realizations=16,
+    full=64,
     block=8,
+    chunk=8,
 )
