@@ -159,7 +159,10 @@ class RisFigure:
 
 def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
     def with_factor(value: float, high: float) -> str:
-        return f"{value:.2g} ×÷ {high / value:.2f}" if value else f"{value:.2g}"
+        if not np.isfinite(value):
+            return "–"
+        factor = high / value if value else np.inf
+        return f"{value:.2g} ×÷ {factor:.2f}" if factor < 100 else f"{value:.2g}"
 
     return (
         *(
@@ -171,13 +174,14 @@ def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
         with_factor(row.rmse, row.rmse_high),
         f"{row.median:.2g}",
         f"{100 * row.lost:.1f} % ({100 * row.lost_low:.1f}–{100 * row.lost_high:.1f})",
-        f"{row.bound:.2g}",
+        f"{row.bound:.2g}" if np.isfinite(row.bound) else "none",
     )
 
 
 def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
     """Rows: RMSE of the users found, with the bound; RMSE of all; share of users lost."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = [row for row in summary(results) if (row.field, row.quantity) in figure.panels]
     lines = _lines(rows, figure.x)
@@ -188,7 +192,7 @@ def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
         unit = _QUANTITIES[quantity][2]
         for i, key in enumerate(lines):
             mine = sorted((row for row in here if _key(row, figure.x) == key), key=lambda row: row.point[figure.x])
-            _curves(axes[:, column], mine, figure.x, i, lines[key])
+            _curves(axes[:, column], mine, figure.x, i - (len(lines) - 1) / 2, i, lines[key])
         axes[0, column].set_title(f"{quantity}, {FIELD_NAMES[field]}", fontsize=11, color=_INK)
         axes[0, column].set_ylabel(f"RMSE of users found ({unit})")
         axes[1, column].set_ylabel(f"RMSE of all ({unit})")
@@ -197,6 +201,7 @@ def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
         for panel in axes[:2, column]:
             panel.set_yscale("log")
         axes[2, column].set_ylim(bottom=-1)
+        axes[2, column].xaxis.set_major_locator(MaxNLocator(integer=figure.x != "angle_step_rad"))
         for panel in axes[:, column]:
             _plain(panel)
             if figure.x == "angle_step_rad":
@@ -204,9 +209,9 @@ def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
     handles, labels = axes[0, 0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9.5)
     drawn.suptitle(
-        f"{figure.title}      {results.sizes['realization']} realizations a point · lost: direction wrong by more than "
-        f"{LOST_RAD:g} rad · dotted: joint CRB for the phases used",
-        fontsize=10.5, color=_INK, wrap=True,
+        f"{figure.title}, {results.sizes['realization']} realizations a point\n"
+        f"lost: direction wrong by more than {LOST_RAD:g} rad · dotted: joint CRB for the phases used",
+        fontsize=10.5, color=_INK,
     )  # fmt: skip
     return drawn
 
@@ -228,14 +233,24 @@ def _text(name: str, value: Any) -> str:
     return {"model": "{} model", "snr_db": "{} dB"}.get(name, "{}").format(value)
 
 
-def _curves(panels: Any, rows: list[Row], x: str, number: int, label: str) -> None:
+def _curves(panels: Any, rows: list[Row], x: str, shift: float, number: int, label: str) -> None:
+    """One curve in each panel, shifted a little so that intervals do not hide each other.
+
+    Where most users are lost, the few that are found say nothing.
+    """
     colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-    places = [row.point[x] for row in rows]
+    places = np.array([float(row.point[x]) for row in rows])
+    if x == "angle_step_rad":
+        places = places * (1 + 0.008 * shift)
+    elif len(places) > 1:
+        places = places + 0.004 * shift * (places[-1] - places[0])
     style = {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.4, "elinewidth": 0.9, "capsize": 2.0}
     for panel, name, scale in zip(panels, ("found", "rmse", "lost"), (1, 1, 100), strict=True):
         middle, low, high = (
             scale * np.array([getattr(row, f"{name}{end}") for row in rows]) for end in ("", "_low", "_high")
         )
+        if name == "found":
+            middle = np.where([row.lost > 0.5 for row in rows], np.nan, middle)
         reach = np.maximum([middle - low, high - middle], 0)
         panel.errorbar(places, middle, yerr=np.where(np.isfinite(reach), reach, 0), label=label, **style)
     panels[0].plot(places, [row.bound for row in rows], color=colour, linewidth=1.2, linestyle=(0, (1, 1.5)))
