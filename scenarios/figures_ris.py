@@ -28,6 +28,7 @@ _QUANTITIES = {
     "angle": ("squared_error_angle_rad2", "bound_angle_rad2", "rad"),
     "range": ("squared_error_range_m2", "bound_range_m2", "m"),
 }
+_MODELS = {"hybrid": "hybrid model", "nf": "near-field model", "ff": "far-field model"}
 _AXES = {
     "snr_db": "mean signal-to-noise ratio of a cycle (dB)",
     "cycle": "cycles",
@@ -230,7 +231,8 @@ def _lines(rows: list[Row], x: str) -> dict[tuple[Any, ...], str]:
 
 
 def _text(name: str, value: Any) -> str:
-    return {"model": "{} model", "snr_db": "{} dB"}.get(name, "{}").format(value)
+    value = _MODELS.get(value, value) if name in ("method", "model") else value
+    return f"{value} dB" if name == "snr_db" else str(value)
 
 
 def _curves(panels: Any, rows: list[Row], x: str, shift: float, number: int, label: str) -> None:
@@ -253,7 +255,13 @@ def _curves(panels: Any, rows: list[Row], x: str, shift: float, number: int, lab
             middle = np.where([row.lost > 0.5 for row in rows], np.nan, middle)
         reach = np.maximum([middle - low, high - middle], 0)
         panel.errorbar(places, middle, yerr=np.where(np.isfinite(reach), reach, 0), label=label, **style)
-    panels[0].plot(places, [row.bound for row in rows], color=colour, linewidth=1.2, linestyle=(0, (1, 1.5)))
+    panels[0].plot(
+        [row.point[x] for row in rows],
+        [row.bound for row in rows],
+        color=colour,
+        linewidth=1.2,
+        linestyle=(0, (1, 1.5)),
+    )
 
 
 def _plain(panel: "Axes") -> None:
