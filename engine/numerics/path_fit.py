@@ -38,11 +38,6 @@ class PathFit(NamedTuple):
     """tried, (T,)"""
 
 
-def degrees_of_freedom(n_users: int, n_scatterers: int, n_cycles: int) -> int:
-    """Real ones left: 2CL samples less a gain for each user and path and three coordinates of each path."""
-    return 2 * n_cycles * n_users - 2 * n_users * (1 + n_scatterers) - 3 * (n_users + n_scatterers)
-
-
 def fit_paths(
     array: UniformPlanarArray,
     beams: Array,
@@ -100,38 +95,46 @@ def _fit_arrays(
     gain, energy, gradient, normal = _linearised(array, own_beams, samples, places)
     damping = xp.full((n_trials,), FIRST_DAMPING, dtype=energy.dtype)
     trial = xp.arange(n_trials)
-    state = _State(
-        trial, own_beams, samples, places, gain, energy, gradient, normal, damping, xp.zeros_like(trial)
-    )
-    finished: list[_State] = []
+    state = _State(trial, own_beams, samples, places, gain, energy, gradient, normal, damping, xp.zeros_like(trial))
+    finished: list[tuple[Array, PathFit]] = []
     while state.trial.shape[0]:
         step, decrease = _damped_step(state, bounds)
         total = xp.sum(state.energy, axis=-1)
         # ~(a > b), not a <= b: a trial that is not a number ends here.
         done = ~(decrease > tolerance * total) | (state.steps >= most_steps) | (state.damping > HIGHEST_DAMPING)
-        finished.append(_State(*(part[done] for part in state)))
+        parts = (state.places, state.gain, state.energy, state.steps)
+        finished.append((state.trial[done], PathFit(*(part[done] for part in parts))))
         state, step = _State(*(part[~done] for part in state)), step[~done]
         if state.trial.shape[0]:
             state = _tried(array, state, step, bounds)
-    order = xp.argsort(xp.concat([state.trial for state in finished]))
-    fields = ([getattr(state, name) for state in finished] for name in PathFit._fields)
-    return PathFit(*(xp.take(xp.concat(parts), order, axis=0) for parts in fields))
+    order = xp.argsort(xp.concat([trial for trial, _ in finished]))
+    together = (xp.concat(parts, axis=0) for parts in zip(*(fit for _, fit in finished), strict=True))
+    return PathFit(*(xp.take(part, order, axis=0) for part in together))
 
 
 def _tried(array: UniformPlanarArray, state: _State, step: Array, bounds: Array) -> _State:
     """After one step each, taken where it helps."""
     xp = array_namespace(step)
     places = xp.clip(state.places + xp.reshape(step, state.places.shape), bounds[0, :], bounds[1, :])
-    found = (places, *_linearised(array, state.beams, state.samples, places))
-    better = xp.sum(found[2], axis=-1) < xp.sum(state.energy, axis=-1)
-    known = (state.places, state.gain, state.energy, state.gradient, state.normal)
-    kept = [
-        xp.where(xp.reshape(better, (-1,) + (1,) * (old.ndim - 1)), new, old)
-        for new, old in zip(found, known, strict=True)
-    ]
+    found = _linearised(array, state.beams, state.samples, places)
+    better = xp.sum(found[1], axis=-1) < xp.sum(state.energy, axis=-1)
+
+    def kept(new: Array, old: Array) -> Array:
+        return xp.where(xp.reshape(better, (-1,) + (1,) * (old.ndim - 1)), new, old)
+
+    gain, energy, gradient, normal = (
+        kept(*pair) for pair in zip(found, (state.gain, state.energy, state.gradient, state.normal), strict=True)
+    )
     lower = xp.clip(state.damping * EASIER, LOWEST_DAMPING, None)
-    damping = xp.where(better, lower, state.damping * HARDER)
-    return _State(state.trial, state.beams, state.samples, *kept, damping, state.steps + 1)
+    return state._replace(
+        places=kept(places, state.places),
+        gain=gain,
+        energy=energy,
+        gradient=gradient,
+        normal=normal,
+        damping=xp.where(better, lower, state.damping * HARDER),
+        steps=state.steps + 1,
+    )
 
 
 def _linearised(

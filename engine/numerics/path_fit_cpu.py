@@ -101,7 +101,8 @@ def _project_plain(
     """The best gains of L users and K scatterers at given places, what they leave, and its energy, of all users.
 
     responses (L + K, 4, C), samples (L, C); basis (K, C): of the scatterers' responses, triangle (K + 1, K): theirs,
-    and a user's, in it; own (L, C): what each user's own path adds to the basis; residual (L, C); gain (L, 1 + K); energy (L,).
+    and a user's, in it; own (L, C): what each user's own path adds to the basis; residual (L, C); gain (L, 1 + K);
+    energy (L,).
     """
     n_users, n_scatterers, n_cycles = samples.shape[0], basis.shape[0], samples.shape[1]
     for k in range(n_scatterers):
@@ -282,7 +283,8 @@ def _fit_plain(
             while decrease < 0.0 and damping <= highest_damping:
                 decrease = _damped_step(place, bounds, gradient, normal, damping, free, matrix, step)
                 damping = damping * harder if decrease < 0.0 else damping
-            if damping > highest_damping or decrease <= tolerance * current or steps[t] >= most_steps:
+            # not (a > b), and not a <= b: what is not a number ends here.
+            if damping > highest_damping or not decrease > tolerance * current or steps[t] >= most_steps:
                 break
             for a in range(n_unknowns):
                 trial_place[a // 3, a % 3] = min(max(place[a] + step[a], bounds[0, a % 3]), bounds[1, a % 3])

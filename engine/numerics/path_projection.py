@@ -47,7 +47,8 @@ def project(received: Array, samples: Array) -> Projection:
     """
     xp = array_namespace(received, samples)
     n_users = samples.shape[1]
-    vectors, rows = [], []
+    vectors: list[Array] = []
+    rows: list[list[Array]] = []
     for k in range(n_users, received.shape[1]):
         unit, norm, parts = _orthogonalised(received[:, k : k + 1, :], vectors)
         vectors.append(unit)

@@ -2,68 +2,70 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from engine.estimators.paths.estimator import Localizer, Observer
-from engine.estimators.paths.newtonised import NewtonisedPursuit, joined
+from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
+from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.estimators.paths.pursuit import Paths, Pursuit, Trials, trials_of
-
-Array = Any
-
-LOST = 4.0
-"""Misfit above which the paths are looked for anew."""
+from engine.estimators.paths.reconsider import objection, reconsidered
 
 
 class ClosedLoop(NewtonisedPursuit):
-    """Tracks: NOMP at its first estimate, later the joint fit from its last one, of all cycles so far.
+    """Tracks: NOMP at its first estimate, then the joint fit of all cycles so far from where the last one ended.
 
-    The grid is asked again only where the paths found do not explain the samples (`LOST`), and what it gives is kept
-    only if it explains them better. Greedy searches of the grid at each cycle lose users, as beams that are steep at a
-    user magnify its distance from the grid.
+    Beams that are optimal at a user are steep there and magnify its distance from a grid, so that greedy searches of
+    the grid at each cycle lose users. Here the grid is asked again only where the paths do not explain the samples.
     """
 
+    enough: float = Field(0.0, description="misfit below which no further scatterer is looked for")
+    lost: float = Field(3.0, description="misfit above which the grid is asked again")
+
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
-        return _Prepared(Pursuit(problem, self.grid(problem), xp))
+        return _Prepared(self.pursuit(problem, xp), self.lost)
 
 
 class _Prepared:
-    def __init__(self, pursuit: Pursuit) -> None:
-        self.pursuit = pursuit
+    def __init__(self, pursuit: JointPursuit, lost: float) -> None:
+        self.pursuit, self.lost = pursuit, lost
 
     def begin(self) -> Observer:
-        return _Observer(self.pursuit)
+        return _Observer(self.pursuit, self.lost)
 
 
 class _Observer:
-    def __init__(self, pursuit: Pursuit) -> None:
-        self.pursuit = pursuit
+    def __init__(self, pursuit: JointPursuit, lost: float) -> None:
+        self.pursuit, self.lost = pursuit, lost
         self.cycles: Cycles | None = None
         self.paths: Paths | None = None
 
     def observe(self, cycles: Cycles) -> None:
-        self.cycles = cycles if self.cycles is None else joined(self.cycles, cycles, self.pursuit.xp)
+        self.cycles = joined(self.cycles, cycles, self.pursuit.xp)
 
     def estimate(self) -> PathEstimates:
-        assert self.cycles is not None, "observe comes first"
-        trials = trials_of(self.cycles, self.pursuit.xp)
-        pursuit, xp = self.pursuit, self.pursuit.xp
+        if self.cycles is None:
+            raise ValueError("no cycles: observe some before the first estimate")
+        pursuit = self.pursuit
+        trials = trials_of(self.cycles, pursuit.xp)
         if self.paths is None:
-            rows = pursuit.dictionary.rows(trials.beams)
-            paths = pursuit.reconsidered(trials, rows, pursuit.acquired(trials, rows))
+            rows = pursuit.rows(trials.beams)
+            self.paths = reconsidered(pursuit, trials, rows, pursuit.acquired(trials, rows))
         else:
-            paths = pursuit.refined(trials, self.paths)
-            (index,) = xp.nonzero(pursuit.misfit(trials, paths) > LOST)
-            if index.shape[0]:
-                paths.put(index, self._recovered(trials.take(index), paths.take(index)))
-        self.paths = paths
-        return pursuit.estimates(trials, paths, self.cycles.noise_variance.shape)
+            self.paths = self._tracked(trials, self.paths)
+        return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape)
 
-    def _recovered(self, trials: Trials, paths: Paths) -> Paths:
+    def _tracked(self, trials: Trials, paths: Paths) -> Paths:
         pursuit, xp = self.pursuit, self.pursuit.xp
-        group, place = xp.unique_inverse(trials.group)
-        trials = trials._replace(beams=trials.beams[group], group=place)
-        rows = pursuit.dictionary.rows(trials.beams)
-        paths = pursuit.extended(trials, rows, paths)
-        anew = pursuit.acquired(trials, rows)
-        (better,) = xp.nonzero(pursuit.misfit(trials, anew) < pursuit.misfit(trials, paths))
-        paths.put(better, anew.take(better))
-        return pursuit.reconsidered(trials, rows, paths)
+        paths = pursuit.refined(trials, paths)
+        (index,) = xp.nonzero(pursuit.misfit(trials, paths) > self.lost)
+        if not index.shape[0]:
+            return paths
+        some = trials.take(index)
+        groups, group = xp.unique_inverse(some.group)
+        some = some._replace(beams=some.beams[groups], group=group)
+        rows = pursuit.rows(some.beams)
+        found = pursuit.extended(some, rows, paths.take(index))
+        anew = pursuit.acquired(some, rows)
+        (better,) = xp.nonzero(objection(pursuit, some, anew) < objection(pursuit, some, found))
+        found = reconsidered(pursuit, some, rows, found.replaced(better, anew.take(better)))
+        return paths.replaced(index, found)

@@ -1,32 +1,32 @@
-"""Continuous estimates of all paths, from all cycles so far, begun anew from the grid at each estimate."""
+"""Continuous estimates of all paths, begun anew from the grid at each estimate."""
 
 from typing import Any
 
 from pydantic import Field
 
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
+from engine.estimators.paths.joint_pursuit import JointPursuit, Rows, joined, trials_of
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.estimators.paths.pursuit import Pursuit, trials_of
 from engine.numerics.candidates import CandidateGrid, field_grid, level_grid
-
-Array = Any
-
-COARSE_LEVELS_PER_M = (0.0, 0.2, 0.5, 1.0, 1.8)
 
 
 class NewtonisedPursuit(PathEstimator):
-    """NOMP: users and scatterers from a coarse grid, fitted jointly; see `engine.estimators.paths.pursuit`.
+    """NOMP: users and scatterers from a coarse grid, fitted jointly; see `engine.estimators.paths.joint_pursuit`.
 
-    The fit leaves the grid, so it need only be fine enough to start on the right peak.
+    The fit leaves the grid, which need only be fine enough to start on the right peak.
     """
 
     inverse_range_per_m: tuple[float, ...] | None = Field(
-        COARSE_LEVELS_PER_M, min_length=1, description="levels of 1/range of the grid; none: the problem's dictionary"
+        (0.0, 0.2, 0.5, 1.0, 1.8), min_length=1, description="levels of 1/range on the grid; null: the problem's grid"
     )
-    angle_step_rad: float = Field(0.035, gt=0, le=0.5, description="spacing of the levels' directions")
+    angle_step_rad: float = Field(0.035, gt=0, le=0.5, description="cells of both angles, with the levels")
+    enough: float = Field(3.0, description="misfit below which no further scatterer is looked for")
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
-        return _Prepared(Pursuit(problem, self.grid(problem), xp))
+        return _Prepared(self.pursuit(problem, xp))
+
+    def pursuit(self, problem: PathProblem, xp: Any) -> JointPursuit:
+        return JointPursuit(problem, self.grid(problem), xp, enough=self.enough)
 
     def grid(self, problem: PathProblem) -> CandidateGrid:
         """Where the search starts."""
@@ -42,7 +42,7 @@ class NewtonisedPursuit(PathEstimator):
 
 
 class _Prepared:
-    def __init__(self, pursuit: Pursuit) -> None:
+    def __init__(self, pursuit: JointPursuit) -> None:
         self.pursuit = pursuit
 
     def begin(self) -> Observer:
@@ -50,26 +50,20 @@ class _Prepared:
 
 
 class _Observer:
-    def __init__(self, pursuit: Pursuit) -> None:
+    def __init__(self, pursuit: JointPursuit) -> None:
         self.pursuit = pursuit
         self.cycles: Cycles | None = None
-        self.rows: Array = None
+        self.rows: Rows | None = None
 
     def observe(self, cycles: Cycles) -> None:
-        rows = self.pursuit.dictionary.rows(cycles.beams)
-        if self.cycles is not None:
-            rows = self.pursuit.xp.concat([self.rows, rows], axis=1)
-            cycles = joined(self.cycles, cycles, self.pursuit.xp)
-        self.cycles, self.rows = cycles, rows
+        xp, rows = self.pursuit.xp, self.pursuit.rows(cycles.beams)
+        if self.rows is not None:
+            rows = Rows(xp.concat([self.rows.value, rows.value], axis=1), self.rows.energy + rows.energy)
+        self.cycles, self.rows = joined(self.cycles, cycles, xp), rows
 
     def estimate(self) -> PathEstimates:
-        assert self.cycles is not None, "observe comes first"
+        if self.cycles is None or self.rows is None:
+            raise ValueError("no cycles: observe some before the first estimate")
         trials = trials_of(self.cycles, self.pursuit.xp)
         paths = self.pursuit.acquired(trials, self.rows)
         return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape)
-
-
-def joined(first: Cycles, further: Cycles, xp: Any) -> Cycles:
-    """Cycles of the same trials, one after the other."""
-    beams = xp.concat([first.beams, further.beams], axis=1)
-    return Cycles(beams, xp.concat([first.samples, further.samples], axis=2), first.noise_variance)
