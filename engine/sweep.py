@@ -66,7 +66,7 @@ class Sweep:
     chunk: realizations stored together, a multiple of `block`; chosen from the budget if None. It changes no number.
     name, about, highlights, figure, report: how a named sweep presents itself; `highlights` are the variables worth a
     table of means (all if empty), `figure` takes the results and returns a matplotlib figure, `report` takes them and
-    returns tables of its own instead.
+    returns tables of its own instead. full: the budget that a cluster would take, where `realizations` is a laptop's.
     """
 
     scenario: Scenario
@@ -80,6 +80,7 @@ class Sweep:
     highlights: tuple[str, ...] = field(default=(), compare=False, repr=False)
     figure: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     report: Callable[..., list[TextTable]] | None = field(default=None, compare=False, repr=False)
+    full: int | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.scenario, Scenario):

@@ -108,6 +108,17 @@ def _applied(sweep: Sweep, axes: Mapping[str, list[Any]], settings: Mapping[str,
     return sweep.replace(scenario=scenario, axes=new_axes)
 
 
+def budget(sweep: Sweep, realizations: int | None, full: bool) -> int | None:
+    """Realizations as asked for; the sweep's fuller budget with `full`."""
+    if not full:
+        return realizations
+    if realizations is not None:
+        raise InputError("--full and --realizations both set the budget: leave one out")
+    if sweep.full is None:
+        raise InputError(f"{sweep.name or 'this sweep'} has one budget: leave --full out, or give --realizations")
+    return sweep.full
+
+
 def _split(text: str, option: str) -> tuple[str, list[str]]:
     name, equals, values = text.partition("=")
     parts = [part.strip() for part in values.split(",")]

@@ -31,3 +31,4 @@ Targets = Annotated[
     typer.Option("--target", metavar="METRIC:rel=R", help="Stop a point at this precision; several must all hold."),
 ]
 MaxSeconds = Annotated[float | None, typer.Option(metavar="S", help="Stop after this time, keeping what is stored.")]
+Full = Annotated[bool, typer.Option("--full", help="The budget for a cluster: grows what a laptop's run stored.")]

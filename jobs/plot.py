@@ -13,6 +13,7 @@ import xarray
 
 import engine
 from engine import InputError, Sweep
+from engine.results import task_seconds
 from jobs import generic_figure, named
 from jobs.options import StoreArgument
 
@@ -22,9 +23,14 @@ def command(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file.")],
 ) -> None:
     """The figure that belongs to the store's sweep, or one line per series for a sweep of your own."""
-    results = engine.open_results(path)
+    results = with_times(engine.open_results(path), path)
     draw_results(results, presented(results), [output])
     print(f"drawn: {output}")
+
+
+def with_times(results: xarray.Dataset, path: str) -> xarray.Dataset:
+    """The results with what their realizations took, as `seconds_per_realization`: some figures are of time."""
+    return results.assign_coords(seconds_per_realization=task_seconds(path))
 
 
 def presented(results: xarray.Dataset) -> Sweep | None:

@@ -23,7 +23,7 @@ from engine.store import Store
 from engine.summary import summarize
 from engine.sweep import TextTable
 from jobs import generic_figure, named
-from jobs.plot import presented
+from jobs.plot import presented, with_times
 from jobs.progress import duration
 from jobs.stops import stop_table
 from jobs.tables import pivots, tabulated
@@ -133,7 +133,7 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
     has_stopped = record is not None and sum(stop.reason != "seconds" for stop in record.stops) == n_points
     stored, of = sum(done.values()), "of at most" if has_stopped else "of"
     base = named.at_hand(str(attributes["name"]))
-    results = engine.open_results(path)
+    results = with_times(engine.open_results(path), path)
     if not receipts:
         notes.append("Nothing is stored yet: figures and tables appear with the first finished task.")
     elif finished < n_tasks:

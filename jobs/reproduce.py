@@ -2,6 +2,7 @@
 
 nearfield reproduce leakage:fig1
 nearfield reproduce leakage:fig1 --set leakage=spherical --realizations 4000
+nearfield reproduce ris:fig4 --full --address auto
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ import engine
 from engine import Target
 from engine.storage import storage_at
 from jobs import named, options
-from jobs.plot import draw_results, presented, require_matplotlib
+from jobs.plot import draw_results, presented, require_matplotlib, with_times
 from jobs.progress import watch
 from jobs.stops import print_stops
 from jobs.tables import print_report, print_tables
@@ -24,6 +25,7 @@ def command(
     name: Annotated[str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", show_default=False)],
     store: Annotated[str | None, typer.Option(metavar="PATH|URL", help="Where to keep it; results/NAME.zarr.")] = None,
     realizations: options.Realizations = None,
+    full: options.Full = False,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
     settings: options.SettingsFile = None,
@@ -39,6 +41,7 @@ def command(
     """Run a named sweep, or resume it; print its table; draw its figure as PNG and SVG."""
     require_matplotlib()
     base = named.find(name)
+    realizations = named.budget(base, realizations, full)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, file=settings)
     targets = tuple(Target.parse(text) for text in target)
     path = store or named.default_store(base, sweep)
@@ -53,7 +56,7 @@ def command(
         targets=targets,
         max_seconds=max_seconds,
     )
-    results = engine.open_results(path).load()
+    results = with_times(engine.open_results(path).load(), path)
     own = presented(results)
     if own and own.report:
         print_report(own.report(results))

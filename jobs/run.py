@@ -26,6 +26,7 @@ def command(
     ],
     name: Annotated[str | None, typer.Argument(metavar="[NAME|MODULE:ATTRIBUTE]")] = None,
     realizations: options.Realizations = None,
+    full: options.Full = False,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
     settings: options.SettingsFile = None,
@@ -53,6 +54,7 @@ def command(
         raise InputError(
             "--axis, --set, --settings, --seed and --chunk describe a new sweep: give its NAME, or leave them out"
         )
+    realizations = named.budget(base, realizations, full)
     sweep = named.changed(
         base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk, file=settings
     )

@@ -1,14 +1,14 @@
 """What an estimator is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Self
+from collections.abc import Callable
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from engine.estimators.described import description, reader
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
-from engine.imports import class_named
 from engine.numerics.leakage import LeakageModel
 
 
@@ -40,19 +40,5 @@ def _in_words(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
-def description(estimator: Estimator) -> dict[str, Any]:
-    """An estimator as plain JSON types: its class as `module:name` and its fields."""
-    kind = type(estimator)
-    return {"class": f"{kind.__module__}:{kind.__qualname__}", **estimator.model_dump(mode="json")}
-
-
-def from_description(given: Any) -> Any:
-    """The estimator that `description` describes; anything else is handed on."""
-    if not isinstance(given, Mapping) or "class" not in given:
-        return given
-    kind = class_named(str(given["class"]), Estimator, "estimator")
-    return kind.model_validate({key: value for key, value in given.items() if key != "class"})
-
-
-AnyEstimator = Annotated[Estimator, BeforeValidator(from_description), PlainSerializer(description)]
+AnyEstimator = Annotated[Estimator, BeforeValidator(reader(Estimator)), PlainSerializer(description)]
 """A field that holds an estimator of any class, as an object; stored with its class's import path."""

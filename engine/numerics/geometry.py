@@ -50,7 +50,7 @@ class UniformPlanarArray:
 
     >>> surface = UniformPlanarArray(n_y=25, n_z=25, spacing_m=0.005, wavelength_m=SPEED_OF_LIGHT_M_PER_S / 28e9)
     >>> round(surface.rayleigh_range_m, 3)
-    5.379
+    5.38
     """
 
     n_y: int

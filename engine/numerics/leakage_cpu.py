@@ -13,47 +13,16 @@ from engine.numerics.compiled import compiled
 from engine.numerics.fresnel import auxiliary_tables
 from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.leakage import EDGES, PATH_DIFFERENCES, LeakageModel, LeakageTable
+from engine.numerics.turns_cpu import quarters
 
 _LANES = 16
 """Sensors summed at a time. Measured for a place and sensor: 8 290 ns, 16 90 ns, 24 100 ns, 40 90 ns."""
 
 
-def _taylor(first: int, terms: int) -> tuple[float, ...]:
-    """Coefficients in h² of cos (first = 0) or of sin h/h (1) for h = πf/2, as a polynomial in f², highest first."""
-    coefficients, value = [], (np.pi / 2) ** first
-    for i in range(terms):
-        coefficients.append(value)
-        value *= -((np.pi / 2) ** 2) / ((2 * i + first + 1) * (2 * i + first + 2))
-    return tuple(coefficients[::-1])
-
-
-_COSINE, _SINE = _taylor(0, 8), _taylor(1, 8)  # |f| ≤ 1/2: below 1e-17
-
-
-def _quarters_plain(quarters: float) -> tuple[float, float]:
-    """cos and sin of so many quarters of a turn."""
-    whole = np.rint(quarters)
-    f = quarters - whole
-    h = f * f
-    c0, c1, c2, c3, c4, c5, c6, c7 = _COSINE
-    s0, s1, s2, s3, s4, s5, s6, s7 = _SINE
-    even = ((((((c0 * h + c1) * h + c2) * h + c3) * h + c4) * h + c5) * h + c6) * h + c7
-    odd = f * (((((((s0 * h + s1) * h + s2) * h + s3) * h + s4) * h + s5) * h + s6) * h + s7)
-    turn = np.int64(whole)
-    swapped = (turn & 1) == 1
-    cosine, sine = (odd if swapped else even), (even if swapped else odd)
-    cosine = -cosine if ((turn + 1) & 2) == 2 else cosine
-    sine = -sine if (turn & 2) == 2 else sine
-    return cosine, sine
-
-
-_quarters = compiled(_quarters_plain)
-
-
 def _fresnel_plain(x: float, table: Any) -> tuple[float, float, float, float]:
     """C, S, C', S' of `engine.numerics.fresnel`; table (pieces, 2, degree + 1)."""
     magnitude = abs(x)
-    cosine, sine = _quarters(magnitude * magnitude)
+    cosine, sine = quarters(magnitude * magnitude)
     place = table.shape[0] / (1.0 + magnitude)
     piece = min(np.uint64(place), np.uint64(table.shape[0] - 1))
     v = place - np.float64(piece) - 0.5
@@ -115,14 +84,14 @@ def _summed_plain(
     for i in range(delta.shape[0]):
         for p in range(delta.shape[1]):
             for n in range(n_elements):
-                c, s = _quarters(delta[i, p, n] * (4.0 / wavelength))
+                c, s = quarters(delta[i, p, n] * (4.0 / wavelength))
                 r, a = by_range[i, p, n], by_angle[i, p, n]
                 b[n, 0], b[n, 1], b[n, 2], b[n, 3], b[n, 4], b[n, 5] = c, -s, r * c, -r * s, a * c, -a * s
             for k in range(0, n_sensors, _LANES):
                 sums[:] = 0.0
                 used = min(_LANES, n_sensors - k)
                 for q in range(used):
-                    c, s = _quarters(cosine[i, k + q] * (4.0 * spacing / wavelength))
+                    c, s = quarters(cosine[i, k + q] * (4.0 * spacing / wavelength))
                     sums[6 * _LANES + q], sums[7 * _LANES + q] = c, -s
                 for n in range(n_elements - 1, -1, -1):
                     _multiply_and_add(sums, b[n])

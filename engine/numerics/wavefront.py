@@ -17,6 +17,15 @@ PHASE_THRESHOLD_RAD = 0.39269908169872414
 """π/8: a wave whose phase departs more from a plane wave's somewhere on the array is in the near field, Eq. (5)."""
 
 
+class Lag(NamedTuple):
+    """kδ, by which a wave lags at each element, and its derivatives, (..., N) each."""
+
+    value_rad: Array
+    by_inverse_range_m: Array
+    by_polar: Array
+    by_azimuth: Array
+
+
 class Wavefront(NamedTuple):
     """A wave at each element and its derivatives, complex (..., N) each."""
 
@@ -24,6 +33,13 @@ class Wavefront(NamedTuple):
     by_inverse_range_m: Array
     by_polar: Array
     by_azimuth: Array
+
+
+def path_difference(inverse_range_per_m: Array, t: Array, squared: Array) -> Array:
+    """δ_n = (κ|p|² − 2t)/(1 + R), R = √(1 − 2κt + κ²|p|²), in m, of κ, t = u·p and |p|² that broadcast."""
+    xp = array_namespace(inverse_range_per_m, t, squared)
+    kappa = inverse_range_per_m
+    return (kappa * squared - 2 * t) / (1 + xp.sqrt(1 - 2 * kappa * t + kappa * kappa * squared))
 
 
 def _path_difference(
@@ -50,20 +66,28 @@ def wave(array: UniformPlanarArray, inverse_range_per_m: Array, polar_rad: Array
     return xp.cos(phase) - 1j * xp.sin(phase)
 
 
-def wavefront(array: UniformPlanarArray, inverse_range_per_m: Array, polar_rad: Array, azimuth_rad: Array) -> Wavefront:
-    """As `wave`, with its derivatives by κ, θ, φ (Eqs. 59 to 64 in κ; ∂/∂r = −κ² ∂/∂κ)."""
+def lag(array: UniformPlanarArray, inverse_range_per_m: Array, polar_rad: Array, azimuth_rad: Array) -> Lag:
+    """The wave's phase, negated, and its derivatives by κ, θ, φ (Eqs. 59 to 64 in κ; ∂/∂r = −κ² ∂/∂κ)."""
     xp = array_namespace(inverse_range_per_m, polar_rad, azimuth_rad)
     delta, kappa, t, squared, ratio = _path_difference(array, inverse_range_per_m, polar_rad, azimuth_rad)
     y, z = array.positions_m(xp)
     k = array.wavenumber_rad_per_m
-    value = xp.cos(k * delta) - 1j * xp.sin(k * delta)
     by_kappa = squared / (1 + ratio) - (kappa * squared - 2 * t) * (kappa * squared - t) / ((1 + ratio) ** 2 * ratio)
     sine, cosine = xp.sin(polar_rad)[..., None], xp.cos(polar_rad)[..., None]
     sine_azimuth, cosine_azimuth = xp.sin(azimuth_rad)[..., None], xp.cos(azimuth_rad)[..., None]
     t_by_polar = y * (cosine * sine_azimuth) - z * sine
     t_by_azimuth = y * (sine * cosine_azimuth)
-    slope = -1j * k * value
-    return Wavefront(value, slope * by_kappa, slope * (-t_by_polar / ratio), slope * (-t_by_azimuth / ratio))
+    by_t = -k / ratio
+    return Lag(k * delta, k * by_kappa, by_t * t_by_polar, by_t * t_by_azimuth)
+
+
+def wavefront(array: UniformPlanarArray, inverse_range_per_m: Array, polar_rad: Array, azimuth_rad: Array) -> Wavefront:
+    """As `wave`, with its derivatives by κ, θ, φ."""
+    xp = array_namespace(inverse_range_per_m, polar_rad, azimuth_rad)
+    phase, *slopes = lag(array, inverse_range_per_m, polar_rad, azimuth_rad)
+    value = xp.cos(phase) - 1j * xp.sin(phase)
+    turned = -1j * value
+    return Wavefront(value, *(turned * slope for slope in slopes))
 
 
 def departure_from_plane_rad(

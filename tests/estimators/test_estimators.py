@@ -13,7 +13,8 @@ from engine.estimators import (
     Problem,
     Workbench,
 )
-from engine.estimators.estimator import description, from_description
+from engine.estimators.described import description, reader
+from engine.estimators.estimator import Estimator
 from engine.estimators.likelihood import Likelihood
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.information import expected_information
@@ -180,10 +181,10 @@ def test_posterior_mean_where_the_grid_does_not_resolve_the_posterior() -> None:
 
 def test_estimators_are_described_and_rebuilt() -> None:
     estimator = MaximumLikelihood(leakage="as_printed", steps=3, name="three steps")
-    assert from_description(description(estimator)) == estimator
+    assert reader(Estimator)(description(estimator)) == estimator
     assert LeastSquares().name == "least_squares"
     with pytest.raises(ValueError, match="is not an estimator"):
-        from_description({"class": "engine.sweep:Sweep"})
+        reader(Estimator)({"class": "engine.sweep:Sweep"})
     with pytest.raises(ValueError, match="frozen"):
         estimator.steps = 4  # type: ignore[misc]
 

@@ -185,6 +185,14 @@ def test_a_scatterer_that_was_not_found_changes_nothing(given: Any, host: Any) -
         np.testing.assert_allclose(host(with_it), host(without), rtol=1e-12)
 
 
+def test_without_scatterers_all_but_the_papers_bound_are_the_same() -> None:
+    none = np.zeros(0)
+    alone = Paths(*PATHS[:4], none, none, none, np.zeros((2, 0)))
+    expected = path_covariance(SURFACE, PATHS, beams(), NOISE, variant="gain")
+    for variant in ("scatter_gains", "joint"):
+        np.testing.assert_array_equal(path_covariance(SURFACE, alone, beams(), NOISE, variant=variant), expected)
+
+
 def test_leading_axes_broadcast_and_trials_do_not_touch_one_another() -> None:
     random = np.random.default_rng(3)
     trials, levels, counts = 3, 2, (7, 12)

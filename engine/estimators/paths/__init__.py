@@ -1,6 +1,6 @@
 """Estimators of propagation paths seen through a reconfigurable surface: frozen descriptions, prepared once."""
 
-from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
+from engine.estimators.paths.estimator import AnyPathEstimator, Localizer, Observer, PathEstimator
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 
-__all__ = ["Cycles", "Localizer", "Observer", "PathEstimates", "PathEstimator", "PathProblem"]
+__all__ = ["AnyPathEstimator", "Cycles", "Localizer", "Observer", "PathEstimates", "PathEstimator", "PathProblem"]

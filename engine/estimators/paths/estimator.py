@@ -1,10 +1,11 @@
 """What an estimator of propagation paths is."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from engine.estimators.described import description, reader
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 
 
@@ -40,3 +41,7 @@ class PathEstimator(BaseModel, ABC):
     @abstractmethod
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
         """Builds what is costly, once in a worker, in the array namespace `xp`."""
+
+
+AnyPathEstimator = Annotated[PathEstimator, BeforeValidator(reader(PathEstimator)), PlainSerializer(description)]
+"""A field that holds such an estimator of any class, as an object; stored with its class's import path."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from engine.numerics.candidates import FieldOfView
+from engine.numerics.candidates import FieldModel, FieldOfView
 from engine.numerics.geometry import UniformPlanarArray
 
 Array = Any
@@ -15,13 +15,17 @@ class PathProblem:
 
     surface: the reconfigurable surface that everything is seen through. view: where users and scatterers may be.
     n_users, L: each has one direct path, at amplitudes of its own. n_scatterers, K: the most scatterers, common to all
-    users, that are searched for.
+    users, that are searched for. model, angle_step_rad, range_step_m: the dictionary of estimators that search a grid
+    and name none of their own, Eqs. (11) to (13).
     """
 
     surface: UniformPlanarArray
     view: FieldOfView
     n_users: int
     n_scatterers: int
+    model: FieldModel = "hybrid"
+    angle_step_rad: float = 0.02
+    range_step_m: float = 0.25
 
 
 class Cycles(NamedTuple):

@@ -1,0 +1,1 @@
+"""Channels: from places to responses, with leading batch axes. Heavy packages are imported inside."""

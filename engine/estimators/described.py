@@ -1,0 +1,26 @@
+"""Descriptions of estimators as plain JSON types, and back: a class by its import path, beside its fields."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.imports import class_named
+
+
+def description(estimator: BaseModel) -> dict[str, Any]:
+    """An estimator as plain JSON types: its class as `module:name` and its fields."""
+    kind = type(estimator)
+    return {"class": f"{kind.__module__}:{kind.__qualname__}", **estimator.model_dump(mode="json")}
+
+
+def reader(base: type[BaseModel]) -> Callable[[Any], Any]:
+    """A function that makes of a `description` the `base` that it describes, and hands on anything else."""
+
+    def read(given: Any) -> Any:
+        if not isinstance(given, Mapping) or "class" not in given:
+            return given
+        kind = class_named(str(given["class"]), base, "estimator")
+        return kind.model_validate({key: value for key, value in given.items() if key != "class"})
+
+    return read

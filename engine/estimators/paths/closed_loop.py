@@ -1,0 +1,71 @@
+"""Continuous estimates that follow a trial from cycle to cycle."""
+
+from typing import Any
+
+from pydantic import Field
+
+from engine.estimators.paths.estimator import Localizer, Observer
+from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
+from engine.estimators.paths.newtonised import NewtonisedPursuit
+from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.estimators.paths.reconsider import objection, reconsidered
+
+
+class ClosedLoop(NewtonisedPursuit):
+    """Tracks: NOMP at its first estimate, then the joint fit of all cycles so far from where the last one ended.
+
+    Beams that are optimal at a user are steep there and magnify its distance from a grid, so that greedy searches of
+    the grid at each cycle lose users. Here the grid is asked again only where the paths do not explain the samples.
+    """
+
+    enough: float = Field(0.0, description="misfit below which no further scatterer is looked for")
+    lost: float = Field(3.0, description="misfit above which the grid is asked again")
+
+    def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
+        return _Prepared(self.pursuit(problem, xp), self.lost)
+
+
+class _Prepared:
+    def __init__(self, pursuit: JointPursuit, lost: float) -> None:
+        self.pursuit, self.lost = pursuit, lost
+
+    def begin(self) -> Observer:
+        return _Observer(self.pursuit, self.lost)
+
+
+class _Observer:
+    def __init__(self, pursuit: JointPursuit, lost: float) -> None:
+        self.pursuit, self.lost = pursuit, lost
+        self.cycles: Cycles | None = None
+        self.paths: Paths | None = None
+
+    def observe(self, cycles: Cycles) -> None:
+        self.cycles = joined(self.cycles, cycles, self.pursuit.xp)
+
+    def estimate(self) -> PathEstimates:
+        if self.cycles is None:
+            raise ValueError("no cycles: observe some before the first estimate")
+        pursuit = self.pursuit
+        trials = trials_of(self.cycles, pursuit.xp)
+        if self.paths is None:
+            rows = pursuit.rows(trials.beams)
+            self.paths = reconsidered(pursuit, trials, rows, pursuit.acquired(trials, rows))
+        else:
+            self.paths = self._tracked(trials, self.paths)
+        return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape)
+
+    def _tracked(self, trials: Trials, paths: Paths) -> Paths:
+        pursuit, xp = self.pursuit, self.pursuit.xp
+        paths = pursuit.refined(trials, paths)
+        (index,) = xp.nonzero(pursuit.misfit(trials, paths) > self.lost)
+        if not index.shape[0]:
+            return paths
+        some = trials.take(index)
+        groups, group = xp.unique_inverse(some.group)
+        some = some._replace(beams=some.beams[groups], group=group)
+        rows = pursuit.rows(some.beams)
+        found = pursuit.extended(some, rows, paths.take(index))
+        anew = pursuit.acquired(some, rows)
+        (better,) = xp.nonzero(objection(pursuit, some, anew) < objection(pursuit, some, found))
+        found = reconsidered(pursuit, some, rows, found.replaced(better, anew.take(better)))
+        return paths.replaced(index, found)

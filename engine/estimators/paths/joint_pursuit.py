@@ -1,0 +1,220 @@
+"""Newtonised orthogonal matching pursuit of users and of the scatterers common to them.
+
+Users come from a grid, each as if alone. Everything found is fitted jointly before anything more is looked for: what a
+grid leaves of a strong path hides a weak one. B. Mamandipoor, D. Ramasamy, U. Madhow, "Newtonized orthogonal matching
+pursuit", IEEE Trans. Signal Process. 64, 2016; here with a direct path to each user and scatterers that all users
+share, as in Algorithm 1 of Cao et al., arXiv 2501.17868.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.numerics.candidates import CandidateGrid
+from engine.numerics.dictionary import Dictionary
+from engine.numerics.path_fit import fit_paths
+from engine.numerics.path_projection import project, responses
+from engine.numerics.pursuit import degrees_of_freedom
+
+Array = Any
+
+MOST_INVERSE_RANGE_PER_M = 4.0
+LEAST_START_PER_M = 0.02
+"""κ where a fit starts at least: at κ = 0 the bound might hold it."""
+BEYOND_VIEW_RAD = 0.05
+"""How far outside the view a fit may go: what lies at its edge is estimated on both sides of it."""
+LEAST_NEW = 0.15
+"""Of a candidate's energy: what counts at least as outside the paths already there."""
+
+
+class Trials(NamedTuple):
+    """T trials; what trial t saw came through beams[group[t]]."""
+
+    beams: Array
+    """complex (G, C, N)"""
+    group: Array
+    """(T,)"""
+    samples: Array
+    """complex (T, L, C)"""
+    noise_variance: Array
+    """(T,)"""
+
+    def take(self, index: Array) -> "Trials":
+        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index])
+
+
+class Rows(NamedTuple):
+    """What the beams of G groups receive from the M candidates."""
+
+    value: Array
+    """complex (G, C, M)"""
+    energy: Array
+    """summed over the cycles, (G, M)"""
+
+
+class Paths(NamedTuple):
+    """L users and the scatterers found so far, of T trials."""
+
+    places: Array
+    """κ, θ, φ (T, L + K, 3), users first; NaN where no scatterer was found"""
+    gain: Array
+    """complex (T, L, 1 + K), the direct path first; 0 where no scatterer was found"""
+    energy: Array
+    """‖residual‖² of each user, (T, L)"""
+    count: Array
+    """scatterers found, (T,)"""
+
+    def take(self, index: Array) -> "Paths":
+        return Paths(*(part[index] for part in self))
+
+    def replaced(self, index: Array, other: "Paths") -> "Paths":
+        """With others in the places that `index` names."""
+        return Paths(*(_put(mine, index, theirs) for mine, theirs in zip(self, other, strict=True)))
+
+
+class JointPursuit:
+    """The search over one grid and the fits, prepared for one problem.
+
+    enough: the misfit below which no further scatterer is looked for.
+    """
+
+    def __init__(self, problem: PathProblem, grid: CandidateGrid, xp: Any, *, enough: float) -> None:
+        self.problem, self.xp, self.enough = problem, xp, enough
+        self._dictionary = Dictionary(problem.surface, grid, xp)
+        places = np.stack(grid.candidates(), axis=-1)
+        polar, azimuth = places[:, 1], places[:, 2]
+        self._directions = xp.asarray(np.stack([np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1))
+        places[:, 0] = np.maximum(places[:, 0], LEAST_START_PER_M)
+        self._candidates = xp.asarray(places)
+        view, beyond = problem.view, BEYOND_VIEW_RAD
+        lowest = [0.0, view.polar_min_rad - beyond, view.azimuth_min_rad - beyond]
+        highest = [MOST_INVERSE_RANGE_PER_M, view.polar_max_rad + beyond, view.azimuth_max_rad + beyond]
+        self._bounds = xp.asarray([lowest, highest])
+
+    def rows(self, beams: Array) -> Rows:
+        """Of beams complex (G, C, N)."""
+        value = self._dictionary.rows(beams)
+        return Rows(value, self.xp.sum(_power(value), axis=1))
+
+    def acquired(self, trials: Trials, rows: Rows) -> Paths:
+        """Users from the grid, then scatterers."""
+        xp, (n_trials, n_users, _), k = self.xp, trials.samples.shape, self.problem.n_scatterers
+        users = self.candidates(self.user_scores(trials, rows))
+        places = xp.concat([users, xp.zeros((n_trials, k, 3))], axis=1)
+        gain = xp.zeros((n_trials, n_users, 1 + k), dtype=trials.samples.dtype)
+        start = Paths(places, gain, xp.zeros((n_trials, n_users)), xp.zeros(n_trials, dtype=xp.int64))
+        return self.extended(trials, rows, self.refined(trials, start))
+
+    def extended(self, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+        """Further scatterers where and as long as the misfit asks for them."""
+        xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
+        for k in range(self.problem.n_scatterers):
+            if degrees_of_freedom(n_cycles, n_users, k + 1) <= 0:
+                break
+            (index,) = xp.nonzero((paths.count == k) & (self.misfit(trials, paths) > self.enough))
+            if index.shape[0]:
+                some, mine = trials.take(index), paths.take(index)
+                place = self.candidates(self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :]))
+                paths = paths.replaced(index, self.refined(some, with_scatterer(mine, n_users + k, place)))
+        return paths
+
+    def refined(self, trials: Trials, paths: Paths) -> Paths:
+        """The joint fit, from the places of the users and of as many scatterers as are counted."""
+        xp, n_users = self.xp, self.problem.n_users
+        places, gain = xp.full_like(paths.places, np.nan), xp.zeros_like(paths.gain)
+        energy = xp.zeros_like(paths.energy)
+        for k in range(self.problem.n_scatterers + 1):
+            (index,) = xp.nonzero(paths.count == k)
+            if index.shape[0]:
+                some, start = trials.take(index), paths.places[index][:, : n_users + k, :]
+                fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self._bounds)
+                places[index, : n_users + k] = fit.places
+                gain[index, :, : 1 + k] = fit.gain
+                energy[index] = fit.energy
+        return Paths(places, gain, energy, paths.count)
+
+    def misfit(self, trials: Trials, paths: Paths) -> Array:
+        """(2‖residual‖²/σ² − ν)/√(2ν), (T,); NaN where there is no degree of freedom ν."""
+        xp, n_cycles = self.xp, trials.samples.shape[-1]
+        free = [degrees_of_freedom(n_cycles, self.problem.n_users, k) for k in range(self.problem.n_scatterers + 1)]
+        freedom = xp.asarray([float(n) if n > 0 else np.nan for n in free])[paths.count]
+        return (2 * xp.sum(paths.energy, axis=-1) / trials.noise_variance - freedom) / xp.sqrt(2 * freedom)
+
+    def estimates(self, trials: Trials, paths: Paths, shape: tuple[int, ...]) -> PathEstimates:
+        """In G groups of S copies, `shape`."""
+        n_users = self.problem.n_users
+        places = self.xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
+        gain = self.xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
+        kappa, polar, azimuth = places[..., 0], places[..., 1], places[..., 2]
+        return PathEstimates(
+            kappa[..., :n_users],
+            polar[..., :n_users],
+            azimuth[..., :n_users],
+            gain[..., 0],
+            kappa[..., n_users:],
+            polar[..., n_users:],
+            azimuth[..., n_users:],
+            gain[..., 1:],
+            self.xp.reshape(self.misfit(trials, paths), shape),
+        )
+
+    def user_scores(self, trials: Trials, rows: Rows) -> Array:
+        """|φᴴy|²/‖φ‖² of every candidate for each user, Eq. (19) normalised, (T, L, M)."""
+        value, energy = rows.value[trials.group], rows.energy[trials.group]
+        return _power(self.xp.conj(trials.samples) @ value) / energy[:, None, :]
+
+    def scatterer_scores(self, trials: Trials, rows: Rows, places: Array) -> Array:
+        """Σ_l |φᴴr_l|²/‖P⊥_l φ‖², Eq. (24) for the part of φ outside what user l has already, (T, M).
+
+        places (T, P, 3): of the users and the scatterers found.
+        """
+        xp = self.xp
+        fit = project(responses(self.problem.surface, trials.beams[trials.group], places), trials.samples)
+        value, energy = rows.value[trials.group], rows.energy[trials.group]
+        common = energy - xp.sum(_power(xp.conj(fit.basis) @ value), axis=1)
+        outside = common[:, None, :] - _power(xp.conj(fit.own) @ value)
+        outside = xp.maximum(outside, LEAST_NEW * energy[:, None, :])
+        return xp.sum(_power(xp.conj(fit.residual) @ value) / outside, axis=1)
+
+    def candidates(self, scores: Array) -> Array:
+        """κ, θ, φ of the highest score, (..., M) → (..., 3)."""
+        return self._candidates[self.xp.argmax(scores, axis=-1)]
+
+    def beyond_peak(self, scores: Array) -> Array:
+        """The scores with 0 wherever the surface cannot tell the direction from that of the highest."""
+        xp, surface = self.xp, self.problem.surface
+        peak = self._directions[xp.argmax(scores, axis=-1)]
+        distance = xp.sum((peak[..., None, :] - self._directions) ** 2, axis=-1)
+        return xp.where(distance < (surface.wavelength_m / surface.aperture_m) ** 2, xp.zeros_like(scores), scores)
+
+
+def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:
+    """One scatterer more, at `place` (T, 3), in a column of the places; not fitted."""
+    return paths._replace(places=_put(paths.places, (slice(None), column), place), count=paths.count + 1)
+
+
+def trials_of(cycles: Cycles, xp: Any) -> Trials:
+    """The copies of all groups, one after the other."""
+    n_groups, n_copies, n_cycles, n_users = cycles.samples.shape
+    samples = xp.reshape(xp.matrix_transpose(cycles.samples), (n_groups * n_copies, n_users, n_cycles))
+    group = xp.arange(n_groups * n_copies) // n_copies
+    return Trials(cycles.beams, group, samples, xp.reshape(cycles.noise_variance, (-1,)))
+
+
+def joined(first: Cycles | None, further: Cycles, xp: Any) -> Cycles:
+    """Cycles of the same trials, one after the other."""
+    if first is None:
+        return further
+    beams = xp.concat([first.beams, further.beams], axis=1)
+    return Cycles(beams, xp.concat([first.samples, further.samples], axis=2), further.noise_variance)
+
+
+def _put(array: Array, index: Any, values: Array) -> Array:
+    changed = array.copy()
+    changed[index] = values
+    return changed
+
+
+def _power(value: Array) -> Array:
+    return value.real**2 + value.imag**2

@@ -1,0 +1,316 @@
+"""The joint fit of paths on a CPU: compiled loops. Imports numba. `engine.numerics.path_fit` is its oracle.
+
+Waves are made and multiplied with the beams without arrays in between. A step of one trial with 4 users, 2 scatterers,
+625 elements and 20 cycles is 6 × 625 waves, 6 × 4 × 20 complex sums over the elements, and a system of 18 equations.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from engine.numerics.compiled import compiled
+from engine.numerics.geometry import UniformPlanarArray
+from engine.numerics.turns_cpu import quarters
+
+
+def _respond_plain(place: Any, elements: Any, wavenumber: float, beams: Any, waves: Any, out: Any) -> None:
+    """What C beams receive from one place, and its derivatives by κ, θ, φ: out (4, C).
+
+    elements (3, N): y, z and |p|²; beams (2, C, N): real and imaginary; waves (5, N) is overwritten: cos kδ, sin kδ,
+    ∂δ/∂κ, y/R, z/R.
+    """
+    kappa = place[0]
+    sine, cosine = np.sin(place[1]), np.cos(place[1])
+    sine_azimuth, cosine_azimuth = np.sin(place[2]), np.cos(place[2])
+    along_y, along_z = sine * sine_azimuth, cosine
+    to_quarters = wavenumber * (2.0 / np.pi)
+    for n in range(elements.shape[1]):
+        y, z, squared = elements[0, n], elements[1, n], elements[2, n]
+        t = y * along_y + z * along_z
+        curved = kappa * squared
+        ratio = np.sqrt(1.0 - kappa * (2.0 * t - curved))
+        half, inverse = 1.0 / (1.0 + ratio), 1.0 / ratio
+        delta = (curved - 2.0 * t) * half
+        waves[0, n], waves[1, n] = quarters(delta * to_quarters)
+        waves[2, n] = (squared - delta * (curved - t) * inverse) * half
+        waves[3, n], waves[4, n] = y * inverse, z * inverse
+    slope = -1j * wavenumber
+    for c in range(beams.shape[1]):
+        vr, vi, kr, ki, yr, yi, zr, zi = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for n in range(elements.shape[1]):
+            wr, wi, ar, ai = beams[0, c, n], beams[1, c, n], waves[0, n], waves[1, n]
+            real, imag = wr * ar + wi * ai, wi * ar - wr * ai
+            vr += real
+            vi += imag
+            kr += real * waves[2, n]
+            ki += imag * waves[2, n]
+            yr += real * waves[3, n]
+            yi += imag * waves[3, n]
+            zr += real * waves[4, n]
+            zi += imag * waves[4, n]
+        over_y, over_z = yr + 1j * yi, zr + 1j * zi
+        out[0, c] = vr + 1j * vi
+        out[1, c] = slope * (kr + 1j * ki)
+        out[2, c] = slope * (sine * over_z - cosine * sine_azimuth * over_y)
+        out[3, c] = -slope * (sine * cosine_azimuth) * over_y
+
+
+_respond = compiled(_respond_plain)
+
+
+def _inner_plain(a: Any, b: Any) -> complex:
+    """aᴴb."""
+    total = 0j
+    for c in range(a.shape[0]):
+        total += np.conj(a[c]) * b[c]
+    return total
+
+
+_inner = compiled(_inner_plain, inline="always")
+
+
+def _orthogonalise_plain(vector: Any, basis: Any, count: int, coefficients: Any) -> float:
+    """Takes the first `count` rows of an orthonormal basis out of a vector and scales it to one; its norm before that.
+
+    coefficients[:count] = basisᴴ vector. What is nearly in the basis becomes zero.
+    """
+    before = _inner(vector, vector).real
+    coefficients[:count] = 0.0
+    for _ in range(2):  # twice is enough (Kahan, Parlett)
+        for i in range(count):
+            part = _inner(basis[i], vector)
+            coefficients[i] += part
+            for c in range(vector.shape[0]):
+                vector[c] -= part * basis[i, c]
+    after = _inner(vector, vector).real
+    if after <= 1e-20 * before:
+        vector[:] = 0.0
+        return 0.0
+    norm = np.sqrt(after)
+    for c in range(vector.shape[0]):
+        vector[c] /= norm
+    return norm
+
+
+_orthogonalise = compiled(_orthogonalise_plain)
+
+
+def _project_plain(
+    responses: Any, samples: Any, basis: Any, triangle: Any, own: Any, residual: Any, gain: Any, energy: Any
+) -> float:
+    """The best gains of L users and K scatterers at given places, what they leave, and its energy, of all users.
+
+    responses (L + K, 4, C), samples (L, C); basis (K, C): of the scatterers' responses, triangle (K + 1, K): theirs,
+    and a user's, in it; own (L, C): what each user's own path adds to the basis; residual (L, C); gain (L, 1 + K);
+    energy (L,).
+    """
+    n_users, n_scatterers, n_cycles = samples.shape[0], basis.shape[0], samples.shape[1]
+    for k in range(n_scatterers):
+        basis[k] = responses[n_users + k, 0]
+        triangle[k, k] = _orthogonalise(basis[k], basis, k, triangle[k])
+    total = 0.0
+    for u in range(n_users):
+        own[u] = responses[u, 0]
+        norm = _orthogonalise(own[u], basis, n_scatterers, triangle[n_scatterers])
+        residual[u] = samples[u]
+        for k in range(n_scatterers):
+            part = _inner(basis[k], residual[u])
+            gain[u, 1 + k] = part
+            for c in range(n_cycles):
+                residual[u, c] -= part * basis[k, c]
+        part = _inner(own[u], residual[u])
+        for c in range(n_cycles):
+            residual[u, c] -= part * own[u, c]
+        gain[u, 0] = part / norm if norm > 0.0 else 0.0
+        for k in range(n_scatterers - 1, -1, -1):
+            value = gain[u, 1 + k] - triangle[n_scatterers, k] * gain[u, 0]
+            for i in range(k + 1, n_scatterers):
+                value -= triangle[i, k] * gain[u, 1 + i]
+            gain[u, 1 + k] = value / triangle[k, k] if triangle[k, k] != 0.0 else 0.0
+        energy[u] = _inner(residual[u], residual[u]).real
+        total += energy[u]
+    return total
+
+
+_project = compiled(_project_plain)
+
+
+def _normal_equations_plain(
+    responses: Any, basis: Any, own: Any, residual: Any, gain: Any, parts: Any, gradient: Any, normal: Any
+) -> None:
+    """Half the gradient of ‖residual‖² by the places, (3P,), and its Gauss–Newton matrix (3P, 3P), P = L + K.
+
+    J = −P⊥ ∂B γ̂ (Kaufman, "A variable projection method for solving separable nonlinear least squares problems", 1975).
+    parts (K + 1, 3P) is overwritten.
+    """
+    n_users, n_scatterers = own.shape[0], basis.shape[0]
+    gradient[:] = 0.0
+    normal[:, :] = 0.0
+    for k in range(n_scatterers):
+        for a in range(gradient.shape[0]):
+            parts[k, a] = _inner(basis[k], responses[a // 3, 1 + a % 3])
+    for u in range(n_users):
+        for i in range(1 + n_scatterers):
+            p = u if i == 0 else n_users + i - 1
+            for a in range(3 * p, 3 * p + 3):
+                slope = responses[p, 1 + a % 3]
+                parts[n_scatterers, a] = _inner(own[u], slope)
+                gradient[a] -= (np.conj(gain[u, i]) * _inner(slope, residual[u])).real
+                for j in range(i + 1):
+                    q = u if j == 0 else n_users + j - 1
+                    weight = np.conj(gain[u, i]) * gain[u, j]
+                    for b in range(3 * q, min(3 * q + 3, a + 1)):
+                        value = _inner(slope, responses[q, 1 + b % 3])
+                        for k in range(n_scatterers + 1):
+                            value -= np.conj(parts[k, a]) * parts[k, b]
+                        normal[a, b] += (weight * value).real
+
+
+_normal_equations = compiled(_normal_equations_plain)
+
+
+def _solve_plain(matrix: Any, vector: Any) -> bool:
+    """Cholesky: matrix, of which the lower half is given, and vector are overwritten by the factor and the solution."""
+    n = vector.shape[0]
+    for i in range(n):
+        for j in range(i + 1):
+            value = matrix[i, j]
+            for k in range(j):
+                value -= matrix[i, k] * matrix[j, k]
+            if i > j:
+                matrix[i, j] = value / matrix[j, j]
+            elif value > 0.0:
+                matrix[i, i] = np.sqrt(value)
+            else:
+                return False
+    for i in range(n):
+        for k in range(i):
+            vector[i] -= matrix[i, k] * vector[k]
+        vector[i] /= matrix[i, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            vector[i] -= matrix[k, i] * vector[k]
+        vector[i] /= matrix[i, i]
+    return True
+
+
+_solve = compiled(_solve_plain)
+
+
+def _damped_step_plain(
+    place: Any, bounds: Any, gradient: Any, normal: Any, damping: float, free: Any, matrix: Any, step: Any
+) -> float:
+    """The step −(H + λ diag H)⁻¹g of what no bound holds, and how much it should take off the energy; −1: none.
+
+    place, gradient, free, step (3P,), normal and matrix (3P, 3P); the last three are overwritten.
+    """
+    n = step.shape[0]
+    for a in range(n):
+        below, above = place[a] <= bounds[0, a % 3], place[a] >= bounds[1, a % 3]
+        free[a] = normal[a, a] > 0.0 and not (below and gradient[a] > 0.0) and not (above and gradient[a] < 0.0)
+        step[a] = -gradient[a] if free[a] else 0.0
+        for b in range(a):
+            matrix[a, b] = normal[a, b] if free[a] and free[b] else 0.0
+        matrix[a, a] = normal[a, a] * (1.0 + damping) if free[a] else 1.0
+    if not _solve(matrix, step):
+        return -1.0
+    decrease = 0.0
+    for a in range(n):
+        decrease += step[a] * (damping * normal[a, a] * step[a] - gradient[a])
+    return decrease
+
+
+_damped_step = compiled(_damped_step_plain)
+
+
+def _fit_plain(
+    beams: Any,
+    group: Any,
+    samples: Any,
+    elements: Any,
+    wavenumber: float,
+    bounds: Any,
+    settings: Any,
+    places: Any,
+    gain: Any,
+    energy: Any,
+    steps: Any,
+) -> None:
+    """Levenberg-Marquardt for each of T trials; see `engine.numerics.path_fit`.
+
+    beams (G, C, N), group (T,): each trial's beams; samples (T, L, C); elements (3, N); bounds (2, 3); settings:
+    tolerance, most steps; the damping's first, lowest and highest value, factors after a success and after a failure.
+    places (T, P, 3) comes in with the start; gain (T, L, 1 + K), energy (T, L), steps (T,).
+    """
+    tolerance, most_steps, first_damping, lowest_damping, highest_damping, easier, harder = settings
+    n_trials, n_users, n_cycles = samples.shape
+    n_paths, n_elements = places.shape[1], elements.shape[1]
+    n_scatterers, n_unknowns = n_paths - n_users, 3 * n_paths
+    split = np.empty((2, n_cycles, n_elements))
+    waves = np.empty((5, n_elements))
+    responses = np.empty((n_paths, 4, n_cycles), np.complex128)
+    basis = np.empty((n_scatterers, n_cycles), np.complex128)
+    triangle = np.empty((n_scatterers + 1, n_scatterers), np.complex128)
+    own, residual = np.empty((2, n_users, n_cycles), np.complex128)
+    parts = np.empty((n_scatterers + 1, n_unknowns), np.complex128)
+    normal, matrix = np.empty((2, n_unknowns, n_unknowns))
+    gradient, step = np.empty((2, n_unknowns))
+    free = np.empty(n_unknowns, np.bool_)
+    trial_gain, trial_energy = np.empty((n_users, n_scatterers + 1), np.complex128), np.empty(n_users)
+    trial_place = np.empty((n_paths, 3))
+    loaded = -1
+    for t in range(n_trials):
+        if group[t] != loaded:
+            loaded = group[t]
+            for c in range(n_cycles):
+                for n in range(n_elements):
+                    split[0, c, n], split[1, c, n] = beams[loaded, c, n].real, beams[loaded, c, n].imag
+        place = places[t].reshape(-1)
+        trial_place[:] = places[t]
+        damping, current, steps[t] = first_damping / easier, np.inf, 0
+        while True:
+            for p in range(n_paths):
+                _respond(trial_place[p], elements, wavenumber, split, waves, responses[p])
+            total = _project(responses, samples[t], basis, triangle, own, residual, trial_gain, trial_energy)
+            if steps[t] == 0 or total < current:
+                damping = max(damping * easier, lowest_damping)
+                current = total
+                places[t], gain[t], energy[t] = trial_place, trial_gain, trial_energy
+                _normal_equations(responses, basis, own, residual, trial_gain, parts, gradient, normal)
+            else:
+                damping *= harder
+            decrease = -1.0
+            while decrease < 0.0 and damping <= highest_damping:
+                decrease = _damped_step(place, bounds, gradient, normal, damping, free, matrix, step)
+                damping = damping * harder if decrease < 0.0 else damping
+            # not (a > b), and not a <= b: what is not a number ends here.
+            if damping > highest_damping or not decrease > tolerance * current or steps[t] >= most_steps:
+                break
+            for a in range(n_unknowns):
+                trial_place[a // 3, a % 3] = min(max(place[a] + step[a], bounds[0, a % 3]), bounds[1, a % 3])
+            steps[t] += 1
+
+
+_fit = compiled(_fit_plain)
+
+
+def fit_on_cpu(
+    array: UniformPlanarArray,
+    beams: np.ndarray,
+    group: np.ndarray,
+    samples: np.ndarray,
+    start: np.ndarray,
+    bounds: np.ndarray,
+    settings: tuple[float, ...],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Places (T, P, 3), gains (T, L, 1 + K), energies (T, L) and steps (T,); see `engine.numerics.path_fit`."""
+    n_trials, n_users, _ = samples.shape
+    y, z = array.positions_m(np)
+    elements = np.stack([y, z, y * y + z * z])
+    places = np.minimum(np.maximum(start, bounds[0]), bounds[1])
+    gain = np.empty((n_trials, n_users, 1 + start.shape[1] - n_users), dtype=complex)
+    energy, steps = np.empty((n_trials, n_users)), np.empty(n_trials, dtype=np.int64)
+    beams, samples = np.ascontiguousarray(beams), np.ascontiguousarray(samples)
+    k = array.wavenumber_rad_per_m
+    _fit(beams, group, samples, elements, k, np.ascontiguousarray(bounds), settings, places, gain, energy, steps)
+    return places, gain, energy, steps

@@ -1,0 +1,30 @@
+"""Look at one trial of localization through a surface.
+
+nearfield scene
+nearfield scene --snr 20 --seed 3 -o trial.svg
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs import options
+from jobs.plot import write_figure
+
+
+def command(
+    snr_db: Annotated[float, typer.Option("--snr", metavar="DB", help="Mean signal-to-noise ratio of a cycle.")] = 10.0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Which trial.")] = 0,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file.")] = Path(
+        "ris-scene.png"
+    ),
+    set_: options.Settings = [],  # noqa: B006  typer copies it
+) -> None:
+    """Draw users, scatterers and estimates in front of the surface, and the beams that its phases form, by cycles."""
+    from jobs.named import changed, find
+    from scenarios.ris_picture import draw_trial
+
+    sweep = changed(find("ris:fig4"), settings=[f"snr_db={snr_db}", *set_], axes=[])
+    write_figure(lambda: draw_trial(sweep.scenario, seed=seed), [output])
+    print(f"drawn: {output}")

@@ -1,0 +1,246 @@
+"""Family B's scene: users near and far, seen by a base station only through a reconfigurable intelligent surface.
+
+Cao, Zhang, Eldar, Zhang, "Hybrid Near-field and Far-field Localization with Holographic MIMO", arXiv 2501.17868.
+Equation numbers are that paper's.
+"""
+
+import math
+from abc import ABC
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from engine import Scenario, Streams
+from engine.channels.ris_cascade import RisCascade
+from engine.numerics.candidates import FieldOfView
+from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
+from engine.numerics.path_information import Paths
+from engine.numerics.wavefront import near_field_range_m
+from engine.scenario import Variables
+
+_FIELDS_OF_VIEW = {
+    "lab": (math.pi / 3, 2 * math.pi / 3, -math.pi / 6, math.pi / 6),
+    "wide": (math.pi / 6, 5 * math.pi / 6, -math.pi / 3, math.pi / 3),
+}
+"""Polar angle and azimuth, from and to."""
+
+
+class Draws(NamedTuple):
+    """One block; B realizations, L users, K scatterers, C cycles, N elements."""
+
+    user_range_m: np.ndarray
+    """(B, L), as the two below"""
+    user_polar_rad: np.ndarray
+    user_azimuth_rad: np.ndarray
+    user_phase_rad: np.ndarray
+    """phase of the direct path's gain, (B, L)"""
+    scatterer_range_m: np.ndarray
+    """(B, K), as the two below"""
+    scatterer_polar_rad: np.ndarray
+    scatterer_azimuth_rad: np.ndarray
+    scatterer_phase_rad: np.ndarray
+    """phase of the scattered paths' gains, (B, L, K)"""
+    surface_phase_rad: np.ndarray
+    """ψ of every element: what a random cycle uses, and where a phase optimisation starts, (B, C, N)"""
+    noise: np.ndarray
+    """CN(0, 1), complex (B, C, L)"""
+
+
+class RisScene(Scenario, ABC):
+    """Users and scatterers in front of the surface: what every scenario of this family draws.
+
+    Users of even index are in the near field and those of odd index in the far field (`users`), scatterers likewise;
+    the near field ends where a plane wave is wrong by π/8 somewhere on the surface, which depends on the direction.
+    Waves are spherical at every range (`waves`). All noise levels share a realization's geometry, its random phases
+    and, scaled, its noise; a realization with fewer cycles has the first ones of one with more.
+    """
+
+    elements_per_side: int = Field(25, ge=2, le=200, description="elements along each side of the surface, √N")
+    carrier_hz: float = Field(28e9, gt=0, description="carrier frequency f₀")
+    spacing_m: float = Field(0.005, gt=0, description="spacing of the elements")
+    subcarrier_hz: float = Field(120e3, ge=0, description="frequency spacing Δf of the users")
+    base_station_x_m: float = Field(3.0, description="base station, in front of the surface")
+    base_station_y_m: float = Field(-4.0, description="base station, along the surface")
+    base_station_z_m: float = Field(1.0, description="base station, upwards")
+    n_users: int = Field(4, ge=1, le=64, description="number of users L")
+    users: Literal["alternate", "near", "far"] = Field("alternate", description="the field that users are in")
+    n_scatterers: int = Field(2, ge=0, le=16, description="number of scatterers K, common to the users")
+    scatterer_db: float = Field(-10.0, le=20, description="power of a scattered path relative to the direct one")
+    range_min_m: float = Field(0.5, gt=0, description="shortest range")
+    range_max_m: float = Field(10.0, gt=0, description="longest range")
+    near_range_max_m: float | None = Field(
+        None, gt=0, description="longest range of near users; the end of the near field if not set"
+    )
+    field_of_view: Literal["lab", "wide"] = Field("lab", description="±30° or, wide, ±60° in both angles")
+    waves: Literal["spherical", "as_printed"] = Field(
+        "spherical", description="waves of far users and scatterers: spherical as well, or plane as Eq. 7 has them"
+    )
+    snr_db: tuple[float, ...] = Field(
+        (-5.0, 5.0, 10.0, 20.0, 30.0), min_length=1, description="N|α|²P/σ²: mean signal-to-noise ratio of a cycle"
+    )
+    snr_elements: int | None = Field(
+        None, ge=1, description="N in the definition of the noise power; the surface's own if not set"
+    )
+    n_cycles: int = Field(20, ge=1, le=10_000, description="number of cycles C")
+
+    @field_validator("snr_db", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return value if isinstance(value, tuple | list) else (value,)
+
+    @field_validator("snr_db")
+    @classmethod
+    def _distinct_snr(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) != len(value) or any(abs(snr) > 200 for snr in value):
+            raise ValueError("needed ratios that differ, between -200 and 200 dB")
+        return value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        surface = self.surface()
+        if not self.range_min_m < self.range_max_m:
+            raise ValueError(
+                f"range_min_m = {self.range_min_m:g} and range_max_m = {self.range_max_m:g}: needed min < max"
+            )
+        if self.range_min_m < surface.fresnel_range_m:
+            raise ValueError(
+                f"range_min_m = {self.range_min_m:g} lies in the reactive near field of this surface: needed at least "
+                f"0.62 √(D³/λ) = {surface.fresnel_range_m:.3f} m"
+            )
+        nearest_end, farthest_end = self._ends_of_near_field()
+        if "far" in self.user_fields() + self.scatterer_fields() and farthest_end >= self.range_max_m:
+            raise ValueError(
+                f"the surface's near field reaches {farthest_end:.2f} m and range_max_m is {self.range_max_m:g}: no "
+                f"far field is left for far users or scatterers; needed a larger range_max_m or fewer "
+                f"elements_per_side (or users='near' and n_scatterers at most 1)"
+            )
+        near_end = min(nearest_end, self.near_range_max_m or math.inf)
+        if "near" in self.user_fields() and near_end <= self.range_min_m:
+            raise ValueError(
+                f"near users would lie between range_min_m = {self.range_min_m:g} and {near_end:.3g} m: needed a "
+                f"smaller range_min_m, more elements_per_side, or users = 'far'"
+            )
+        if (self.base_station_x_m**2 + self.base_station_y_m**2 + self.base_station_z_m**2) ** 0.5 < 1e-3:
+            raise ValueError("the base station lies in the surface's centre: needed another place")
+        return self
+
+    def surface(self) -> UniformPlanarArray:
+        n = self.elements_per_side
+        return UniformPlanarArray(n, n, self.spacing_m, SPEED_OF_LIGHT_M_PER_S / self.carrier_hz)
+
+    def cascade(self) -> RisCascade:
+        place = self.base_station_x_m, self.base_station_y_m, self.base_station_z_m
+        return RisCascade(self.surface(), place, self.subcarrier_hz)
+
+    def view(self) -> FieldOfView:
+        return FieldOfView(*_FIELDS_OF_VIEW[self.field_of_view], self.range_min_m, self.range_max_m)
+
+    def user_fields(self) -> list[str]:
+        """`near` or `far`, of each user."""
+        if self.users != "alternate":
+            return [self.users] * self.n_users
+        return ["far" if user % 2 else "near" for user in range(self.n_users)]
+
+    def scatterer_fields(self) -> list[str]:
+        """`near` or `far`, of each scatterer: by turns."""
+        return ["far" if k % 2 else "near" for k in range(self.n_scatterers)]
+
+    def noise_variance(self) -> np.ndarray:
+        """σ² at each signal-to-noise ratio, (S,): N/SNR, as |α|²P = 1."""
+        return (self.snr_elements or self.surface().n_elements) / 10 ** (np.asarray(self.snr_db) / 10)
+
+    def unknowns(self) -> int:
+        """Real unknowns of one realization: places and complex gains, L(5 + 2K) + 3K."""
+        return self.n_users * (5 + 2 * self.n_scatterers) + 3 * self.n_scatterers
+
+    def cycles_needed(self) -> int:
+        """The fewest cycles whose 2LC real observations are as many as the unknowns."""
+        return -(-self.unknowns() // (2 * self.n_users))
+
+    def coordinates(self) -> Variables:
+        return {
+            "snr_db": (
+                ("snr_db",), np.asarray(self.snr_db), {"units": "dB", "long_name": "mean signal-to-noise ratio"}),
+            "user_field": (("user",), np.array(self.user_fields()), {"long_name": "field that the user is in"}),
+        }  # fmt: skip
+
+    def _ends_of_near_field(self) -> tuple[float, float]:
+        """Shortest and longest range at which the near field ends, over a grid of directions in view."""
+        polar, azimuth = self._directions(np.linspace(0, 1, 9)[:, None], np.linspace(0, 1, 9)[None, :])
+        ends = near_field_range_m(self.surface(), *np.broadcast_arrays(polar, azimuth))
+        return float(ends.min()), float(ends.max())
+
+    def _directions(self, polar_share: np.ndarray, azimuth_share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        view = self.view()
+        return (
+            view.polar_min_rad + (view.polar_max_rad - view.polar_min_rad) * polar_share,
+            view.azimuth_min_rad + (view.azimuth_max_rad - view.azimuth_min_rad) * azimuth_share,
+        )
+
+    def draw(self, streams: Streams, size: int) -> Draws:
+        users, scatterers, cycles = self.n_users, self.n_scatterers, self.n_cycles
+
+        def shares(name: str, count: int) -> np.ndarray:
+            # One user after the other for all realizations, so that fewer of them are the first ones.
+            return np.ascontiguousarray(streams(name).random((count, size)).T)
+
+        def places(name: str, fields: list[str], near_max_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            count = len(fields)
+            polar, azimuth = self._directions(shares(f"{name}_polar", count), shares(f"{name}_azimuth", count))
+            ends = near_field_range_m(self.surface(), polar, azimuth) if count else polar
+            near = np.array([field == "near" for field in fields], dtype=bool)
+            low = np.where(near, self.range_min_m, ends)
+            high = np.where(near, np.minimum(ends, near_max_m), self.range_max_m)
+            return low + (high - low) * shares(f"{name}_range", count), polar, azimuth
+
+        turn = 2 * math.pi
+        phases = streams("surface_phase").random((cycles, size, self.surface().n_elements))
+        noise = [streams(f"noise_{part}").standard_normal((cycles, size, users)) for part in ("real", "imaginary")]
+        scatterer_phase = shares("scatterer_phase", users * scatterers).reshape(size, users, scatterers)
+        return Draws(
+            *places("user", self.user_fields(), self.near_range_max_m or math.inf),
+            turn * shares("user_phase", users),
+            *places("scatterer", self.scatterer_fields(), math.inf),
+            turn * scatterer_phase,
+            turn * np.ascontiguousarray(phases.swapaxes(0, 1)),
+            np.ascontiguousarray((noise[0] + 1j * noise[1]).swapaxes(0, 1)) / math.sqrt(2),
+        )
+
+    def paths(self, drawn: Draws, xp: Any) -> Paths:
+        """What the draws are to the channel: inverse ranges and complex gains."""
+        scatterer_amplitude = 10 ** (self.scatterer_db / 20)
+        return Paths(
+            self._inverse_range(drawn.user_range_m, self.user_fields(), xp),
+            drawn.user_polar_rad,
+            drawn.user_azimuth_rad,
+            _phasor(xp, drawn.user_phase_rad),
+            self._inverse_range(drawn.scatterer_range_m, self.scatterer_fields(), xp),
+            drawn.scatterer_polar_rad,
+            drawn.scatterer_azimuth_rad,
+            scatterer_amplitude * _phasor(xp, drawn.scatterer_phase_rad),
+        )
+
+    def _inverse_range(self, range_m: Any, fields: list[str], xp: Any) -> Any:
+        if self.waves == "spherical":
+            return 1 / range_m
+        return xp.asarray([float(field == "near") for field in fields]) / range_m
+
+
+def _phasor(xp: Any, phase_rad: Any) -> Any:
+    return xp.cos(phase_rad) + 1j * xp.sin(phase_rad)
+
+
+def described_geometry(drawn: Draws) -> Variables:
+    """Where users and scatterers are, as variables."""
+    per_user, per_scatterer = ("realization", "user"), ("realization", "scatterer")
+    described: Variables = {}
+    for name, dims in (("user", per_user), ("scatterer", per_scatterer)):
+        for part, unit, text in (
+            ("range_m", "m", "range"),
+            ("polar_rad", "rad", "polar angle"),
+            ("azimuth_rad", "rad", "azimuth"),
+        ):
+            values = getattr(drawn, f"{name}_{part}")
+            described[f"{name}_{part}"] = (dims, values, {"units": unit, "long_name": f"{text} of the {name}"})
+    return described

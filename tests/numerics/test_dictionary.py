@@ -1,0 +1,81 @@
+"""Rows of a dictionary against the waves themselves, element by element."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.numerics.candidates import CandidateGrid, FieldOfView, field_grid, level_grid
+from engine.numerics.dictionary import ERROR, TILE, Dictionary
+from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
+from engine.numerics.wavefront import wave
+
+LAB = FieldOfView(math.pi / 3, 2 * math.pi / 3, -math.pi / 6, math.pi / 6, 0.5, 10.0)
+WIDE = FieldOfView(math.pi / 6, 5 * math.pi / 6, -math.pi / 3, math.pi / 3, 0.5, 10.0)
+TILTED = FieldOfView(0.9, 1.3, 0.1, 0.7, 0.7, 4.0)
+
+
+def surface(n_y: int, n_z: int) -> UniformPlanarArray:
+    return UniformPlanarArray(n_y, n_z, 0.005, SPEED_OF_LIGHT_M_PER_S / 28e9)
+
+
+def beams(array: UniformPlanarArray, *shape: int) -> np.ndarray:
+    return np.exp(2j * np.pi * np.random.default_rng(5).random((*shape, array.n_elements)))
+
+
+def direct(array: UniformPlanarArray, grid: CandidateGrid, rows: np.ndarray) -> np.ndarray:
+    return rows @ wave(array, *grid.candidates()).T
+
+
+@pytest.mark.parametrize("model", ["hybrid", "nf", "ff"])
+@pytest.mark.parametrize(("n_y", "n_z", "view"), [(9, 6, WIDE), (8, 11, TILTED), (1, 7, WIDE), (2, 1, TILTED)])
+def test_rows_are_products_with_waves(n_y: int, n_z: int, view: FieldOfView, model: Any, xp: Any, host: Any) -> None:
+    array = surface(n_y, n_z)
+    grid = field_grid(array, view, model, angle_step_rad=0.12, range_step_m=0.5)
+    given = beams(array, 2, 3)
+    rows = host(Dictionary(array, grid, xp).rows(xp.asarray(given)))
+    assert rows.shape == (2, 3, grid.size)
+    np.testing.assert_allclose(rows, direct(array, grid, given), atol=20 * ERROR * math.sqrt(array.n_elements), rtol=0)
+
+
+@pytest.mark.parametrize(("n", "view", "step"), [(25, LAB, 0.06), (25, WIDE, 0.12), (33, LAB, 0.12)])
+def test_a_rows_error_is_the_bases_error(n: int, view: FieldOfView, step: float) -> None:
+    """Root mean square over beams, the worst candidate: ERROR for each of three axes, and no less by far."""
+    array = surface(n, n)
+    grid = field_grid(array, view, "hybrid", angle_step_rad=step, range_step_m=0.25)
+    given = beams(array, 48)
+    some = np.random.default_rng(1).choice(grid.size, 1500, replace=False)
+    exact = given @ wave(array, *(part[some] for part in grid.candidates())).T
+    error = np.abs(Dictionary(array, grid, np).rows(given)[:, some] - exact) / n
+    worst = float(np.sqrt((error**2).mean(axis=0)).max())
+    assert ERROR / 10 < worst < 3 * ERROR
+    coarser = Dictionary(array, grid, np, error=1e-4)
+    assert coarser.n_coefficients < 0.75 * Dictionary(array, grid, np).n_coefficients
+
+
+def test_levels_are_exact_where_all_are_kept() -> None:
+    array = surface(15, 15)
+    grid = level_grid(LAB, (0.0, 0.2, 0.5, 1.0, 1.8), angle_step_rad=0.07)
+    given = beams(array, 4)
+    np.testing.assert_allclose(
+        Dictionary(array, grid, np).rows(given), direct(array, grid, given), atol=20 * ERROR * 15, rtol=0
+    )
+
+
+def test_a_row_does_not_depend_on_the_batch() -> None:
+    array = surface(25, 25)
+    dictionary = Dictionary(array, level_grid(LAB, (0.0, 0.5, 1.8), angle_step_rad=0.07), np)
+    given = beams(array, 2 * TILE + 3)
+    rows = dictionary.rows(given)
+    for first, count in ((0, 1), (7, 1), (TILE - 1, 2), (5, TILE), (3, 2 * TILE), (2 * TILE, 3)):
+        np.testing.assert_array_equal(dictionary.rows(given[first : first + count]), rows[first : first + count])
+    np.testing.assert_array_equal(dictionary.rows(given[::-1]), rows[::-1])
+
+
+def test_sums_of_beams_may_be_taken_over_coefficients() -> None:
+    array = surface(10, 10)
+    dictionary = Dictionary(array, field_grid(array, WIDE, "hybrid", angle_step_rad=0.1, range_step_m=0.5), np)
+    given, weights = beams(array, 5), np.arange(5) - 2.5j
+    summed = dictionary.expand(weights @ dictionary.compress(given))
+    np.testing.assert_allclose(summed, weights @ dictionary.rows(given), atol=1e-11, rtol=0)
