@@ -92,7 +92,7 @@ def followed(
 
 
 def at_the_bound(estimates: PathEstimates, paths: path_information.Paths, beams: np.ndarray, snr_db: float) -> None:
-    """Users' squared errors over their bounds average 1 to 1.25², and at most 1 % are lost, both + 4 standard errors."""
+    """Squared errors over their bounds average 1 to 1.25², and at most 1 % are lost, both within 4 standard errors."""
     covariance = path_information.path_covariance(
         SURFACE, paths, beams, np.full(len(beams), variance(snr_db)), coordinate="inverse_range"
     )
@@ -176,7 +176,7 @@ def test_few_cycles() -> None:
 
 def _prepared(n: int) -> tuple[JointPursuit, Any, Rows, Paths, np.ndarray]:
     problem, cycles, truth = trials(n, (20.0,), n_cycles=16, seed=3)
-    pursuit = ClosedLoop().pursuit(problem, np)
+    pursuit = ClosedLoop().search.pursuit(problem, np)
     some = trials_of(cycles, np)
     rows = pursuit.rows(some.beams)
     return pursuit, some, rows, pursuit.acquired(some, rows), np.stack(truth.users, axis=-1)

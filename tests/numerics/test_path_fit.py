@@ -176,7 +176,7 @@ def _misfits(n_scatterers_fitted: int, noise_variance: float = 1.0) -> np.ndarra
 
 
 def test_what_is_left_is_chi_squared() -> None:
-    """Mean ν and variance 2ν (kurtosis of χ²: 12/ν), within four standard errors; a path less, or 10 % more noise, no."""
+    """Mean ν and variance 2ν (kurtosis of χ²: 12/ν), within four standard errors; not with a path or noise missing."""
     misfit = _misfits(1)
     n, freedom = len(misfit), degrees_of_freedom(12, 3, 1)
     assert abs(np.mean(misfit)) < 4 / np.sqrt(n)

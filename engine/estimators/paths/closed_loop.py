@@ -4,25 +4,25 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.estimators.paths.estimator import Localizer, Observer
+from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.estimators.paths.reconsider import objection, reconsidered
 
 
-class ClosedLoop(NewtonisedPursuit):
+class ClosedLoop(PathEstimator):
     """Tracks: NOMP at its first estimate, then the joint fit of all cycles so far from where the last one ended.
 
     Beams that are optimal at a user are steep there and magnify its distance from a grid, so that greedy searches of
     the grid at each cycle lose users. Here the grid is asked again only where the paths do not explain the samples.
     """
 
-    enough: float = Field(0.0, description="misfit below which no further scatterer is looked for")
+    search: NewtonisedPursuit = Field(NewtonisedPursuit(enough=0.0), description="how the grid is asked")
     lost: float = Field(3.0, description="misfit above which the grid is asked again")
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
-        return _Prepared(self.pursuit(problem, xp), self.lost)
+        return _Prepared(self.search.pursuit(problem, xp), self.lost)
 
 
 class _Prepared:
