@@ -83,7 +83,7 @@ def test_sums_of_beams_may_be_taken_over_coefficients() -> None:
 @pytest.mark.parametrize(("model", "error"), [("hybrid", ERROR), ("nf", 1e-12), ("ff", ERROR)])
 def test_scores_are_those_of_rows(model: Any, error: float, xp: Any, host: Any) -> None:
     """Sums of squares on the lattice, and the place where weighted sums over users are highest."""
-    array = surface(25, 4)
+    array = surface(29, 5)
     grid = field_grid(array, WIDE, model, angle_step_rad=0.23, range_step_m=0.5)
     dictionary = Dictionary(array, grid, xp, error=error)
     assert (dictionary.lattice[2] % 8, error < ERROR) == (0, dictionary.n_levels > 8)
