@@ -12,7 +12,7 @@ through 2D/λ oscillations per unit of u. So a row is computed in two steps, eac
 Both are linear: a sum over beams may be taken over coefficients, and expanded once. Laboratory view, 625 elements,
 multiplications per row: 34.9 million complex ones directly; 0.7 million complex and 2.5 million real ones here.
 
-Scores are computed on the lattice of polar angles, levels and azimuths (P, R, Q), of which the candidates are a part.
+Scores are computed on a lattice of polar angles, levels and azimuths (P, R, Q), of which the candidates are a part.
 
 Numbers do not depend on the batch: the product with the waves runs in tiles of TILE beams, filled up with zeros, and
 everything else on one row at a time, so that a row's rounding is its own.
@@ -33,6 +33,8 @@ Array = Any
 
 TILE = 16
 """Beams that are multiplied with the basis at a time."""
+VECTOR = 8
+"""Azimuths of the lattice are filled up to a multiple of this, which a CPU handles at once."""
 ERROR = 1e-7
 """Root mean square error of a basis over the elements at the worst place, which is a row's error over √N."""
 
@@ -51,18 +53,27 @@ class Dictionary:
         allowed = grid.allowed[:, :, used]
         levels_per_m = grid.inverse_range_per_m[used]
         basis = _Basis(array, grid, levels_per_m, error)
+        self.n_levels = basis.n_levels
         self.n_coefficients = basis.n_y * basis.n_z * basis.n_levels
-        self.lattice = (allowed.shape[0], allowed.shape[2], allowed.shape[1])
-        self.allowed = xp.asarray(np.moveaxis(allowed, 2, 1))
+        lattice = _filled_up(np.moveaxis(allowed, 2, 1), VECTOR, axis=2)
+        self.lattice = lattice.shape
+        self.allowed = xp.asarray(lattice)
         self._places = tuple(xp.asarray(part) for part in (levels_per_m, grid.polar_rad, grid.azimuth_rad))
         self._index = None if allowed.all() else xp.asarray(np.flatnonzero(allowed))
         self._quadrants = [xp.asarray(block) for block in basis.waves()]
         self._sizes = (basis.parts_z, basis.parts_y, basis.n_levels)
-        self._polar, self._azimuth, self._levels = (
-            xp.asarray(part) for part in (basis.polar(), basis.azimuth(), np.ascontiguousarray(basis.levels.T))
+        azimuth_lines = _filled_up(np.moveaxis(basis.azimuth(), 2, 1), VECTOR, axis=2)
+        self._polar, self._azimuth, self._azimuth_lines, self._levels, self._turned_levels = (
+            xp.asarray(np.ascontiguousarray(part))
+            for part in (
+                basis.polar(),
+                basis.azimuth(),
+                azimuth_lines,
+                basis.levels,
+                basis.levels.T * np.exp(-1j * basis.phase_rad),
+            )
         )
-        self._turned_levels = xp.asarray(basis.levels.T * np.exp(-1j * basis.phase_rad))
-        self._azimuth_lines = xp.asarray(np.ascontiguousarray(np.moveaxis(basis.azimuth(), 2, 1)))
+        self._level_lines = _filled_up(basis.levels.T, VECTOR, axis=0)
 
     def compress(self, beams: Array) -> Array:
         """Coefficients of the rows of `beams`, complex (..., N) → (..., B)."""
@@ -128,7 +139,7 @@ class Dictionary:
         from engine.numerics.dictionary_cpu import accumulate
 
         total = np.zeros(self.lattice)
-        accumulate(parts, self._azimuth_lines, self._levels, total)
+        accumulate(parts, self._azimuth_lines, self._level_lines, total)
         return total
 
     def strongest(self, coefficients: Array, weight: Array) -> Array:
@@ -143,13 +154,13 @@ class Dictionary:
 
         best = np.zeros(n, dtype=np.int64)
         parts = parts.reshape(n, n_users, *parts.shape[1:])
-        strongest(parts, self._azimuth_lines, self._levels, weight, best)
+        strongest(parts, self._azimuth_lines, self._level_lines, weight, best)
         return best
 
     def _squares(self, parts: Array) -> Array:
         """|row|², (n, 2, P, I, J) → (n, P, R, Q)."""
         xp = self.xp
-        parts = xp.matrix_transpose(self._levels) @ (xp.matrix_transpose(parts) @ self._azimuth_lines)
+        parts = self._levels @ (xp.matrix_transpose(parts) @ self._azimuth_lines)
         return parts[:, 0, ...] ** 2 + parts[:, 1, ...] ** 2
 
     def places(self, index: Array) -> tuple[Array, Array, Array]:
@@ -162,6 +173,12 @@ class Dictionary:
             xp.reshape(xp.take(values, part), index.shape) for values, part in zip(self._places, parts, strict=True)
         )
         return kappa, polar, azimuth
+
+
+def _filled_up(values: np.ndarray, multiple: int, axis: int) -> np.ndarray:
+    """With zeros behind, to a whole multiple."""
+    missing = [(0, -n % multiple if i == axis else 0) for i, n in enumerate(values.shape)]
+    return np.ascontiguousarray(np.pad(values, missing))
 
 
 def _folded(xp: Any, beams: Array, axis: int, odd: int) -> Array:

@@ -56,6 +56,18 @@ class Received:
         usable = allowed & (power > 0)
         return xp.where(usable, 1 / xp.where(usable, power, xp.ones_like(power)), xp.zeros_like(power))
 
+    def correlations(self, group: int, signals: Array) -> Array:
+        """Coefficients of (φ_m^H r)* for the signals r, complex (S, C, L) → (S, L, B)."""
+        xp = self.dictionary.xp
+        n_copies, n_cycles, n_users = signals.shape
+        conjugate = xp.reshape(xp.matrix_transpose(xp.conj(signals)), (n_copies * n_users, n_cycles))
+        return xp.reshape(conjugate @ self.coefficients[group, ...], (n_copies, n_users, -1))
+
+    def waves(self, index: Array) -> Array:
+        """φ of places on the lattice, exactly: integer (G, S, J) → complex (G, S, C, J)."""
+        waves = wave(self.dictionary.array, *self.dictionary.places(index))
+        return self.beams[:, None, :, :] @ self.dictionary.xp.matrix_transpose(waves)
+
 
 def _appended(rows: Array, new: Array, n: int) -> Array:
     """`new` behind the first n of `rows`, in a buffer that doubles when full: appending costs what is appended."""
@@ -114,15 +126,12 @@ class Algorithm1:
         weights = [received.weight(g, self.normalize) for g in range(samples.shape[0])]
         users, waves, gains = self._users(received, weights, samples)
         if self.n_scatterers == 0:
-            empty = xp.empty((*samples.shape[:2], 0), dtype=users.dtype)
-            no_gains = xp.empty((*gains.shape, 0), dtype=gains.dtype)
-            residual = _energy(samples - waves * gains[..., None, :])
-            return Pursued(users, gains, empty, no_gains, xp.astype(empty, xp.bool), residual)
+            return without_scatterers(users, gains, energy(samples - waves * gains[..., None, :]), 0)
         alone = samples - waves * gains[..., None, :]  # Eq. (22)
         scatterers, found, atoms, scatterer_gains = self._scatterers(received, weights, samples, alone, noise_variance)
         cleaned = samples - atoms @ scatterer_gains  # Eq. (28)
         users, waves, gains = self._users(received, weights, cleaned)  # Eqs. (29), (30)
-        residual = _energy(cleaned - waves * gains[..., None, :])
+        residual = energy(cleaned - waves * gains[..., None, :])
         scatterer_gains = xp.matrix_transpose(scatterer_gains)
         return Pursued(users, gains, scatterers, scatterer_gains, found, residual)
 
@@ -132,14 +141,12 @@ class Algorithm1:
         n_groups, n_copies, _, n_users = samples.shape
         best = []
         for g in range(n_groups):
-            correlations = self._correlations(received, g, samples[g, ...])
+            correlations = received.correlations(g, samples[g, ...])
             correlations = xp.reshape(correlations, (n_copies * n_users, 1, -1))
             best.append(self.dictionary.strongest(correlations, weights[g]))
         index = xp.reshape(xp.stack(best), (n_groups, n_copies, n_users))
-        waves = self._received_from(received, index)
-        energy = xp.sum(_squared(waves), axis=-2)
-        gain = xp.sum(xp.conj(waves) * samples, axis=-2) / xp.where(energy > 0, energy, xp.ones_like(energy))
-        return index, waves, gain
+        waves = received.waves(index)
+        return index, waves, single_gain(waves, samples)
 
     def _scatterers(
         self, received: Received, weights: list[Array], samples: Array, alone: Array, noise_variance: Array
@@ -154,12 +161,12 @@ class Algorithm1:
             going = going & ~self._finished(residual, samples, noise_variance, k)
             best = []
             for g in range(n_groups):
-                correlations = self._correlations(received, g, residual[g, ...])
+                correlations = received.correlations(g, residual[g, ...])
                 best.append(self.dictionary.strongest(correlations, weights[g]))  # Eq. (24)
             index = xp.stack(best)
             chosen.append(index)
             found.append(going)
-            atom = self._received_from(received, index[..., None])
+            atom = received.waves(index[..., None])
             atoms.append(xp.where(going[..., None, None], atom, xp.zeros_like(atom)))
             chosen_atoms = xp.concat(atoms, axis=-1)
             gains = xp.linalg.pinv(chosen_atoms) @ alone  # Eq. (25); a column of zeros has no gain
@@ -168,25 +175,12 @@ class Algorithm1:
 
     def _finished(self, residual: Array, samples: Array, noise_variance: Array, n_found: int) -> Array:
         """Whether nothing but noise is left, (G, S)."""
-        left = _energy(residual)
-        finished = left < self.residual_fraction * _energy(samples)
+        left = energy(residual)
+        finished = left < self.residual_fraction * energy(samples)
         freedom = degrees_of_freedom(samples.shape[2], samples.shape[3], n_found)
         if self.noise_sigmas is None or freedom <= 0:
             return finished
         return finished | (2 * left < noise_variance * (freedom + self.noise_sigmas * (2 * freedom) ** 0.5))
-
-    def _correlations(self, received: Received, group: int, signals: Array) -> Array:
-        """Coefficients of (φ_m^H r)* for each user's r: signals (S, C, L) → (S, L, B)."""
-        xp = array_namespace(signals)
-        n_copies, n_cycles, n_users = signals.shape
-        conjugate = xp.reshape(xp.matrix_transpose(xp.conj(signals)), (n_copies * n_users, n_cycles))
-        return xp.reshape(conjugate @ received.coefficients[group, ...], (n_copies, n_users, -1))
-
-    def _received_from(self, received: Received, index: Array) -> Array:
-        """φ of chosen candidates, exactly: index (G, S, J) → (G, S, C, J)."""
-        xp = array_namespace(index)
-        waves = wave(self.dictionary.array, *self.dictionary.places(index))
-        return received.beams[:, None, :, :] @ xp.matrix_transpose(waves)
 
 
 def degrees_of_freedom(n_cycles: int, n_users: int, n_scatterers: int) -> int:
@@ -194,11 +188,26 @@ def degrees_of_freedom(n_cycles: int, n_users: int, n_scatterers: int) -> int:
     return 2 * n_cycles * n_users - 5 * n_users - n_scatterers * (3 + 2 * n_users)
 
 
+def without_scatterers(users: Array, gains: Array, residual: Array, n_scatterers: int) -> Pursued:
+    """Users alone, and none found of `n_scatterers`."""
+    xp = array_namespace(users)
+    none = xp.zeros((*users.shape[:2], n_scatterers), dtype=users.dtype)
+    no_gains = xp.zeros((*gains.shape, n_scatterers), dtype=gains.dtype)
+    return Pursued(users, gains, none, no_gains, xp.astype(none, xp.bool), residual)
+
+
+def single_gain(waves: Array, samples: Array) -> Array:
+    """γ̂ = φ^H y/‖φ‖², Eq. (21): complex (G, S, C, L) both → (G, S, L)."""
+    xp = array_namespace(samples)
+    norm = xp.sum(_squared(waves), axis=-2)
+    return xp.sum(xp.conj(waves) * samples, axis=-2) / xp.where(norm > 0, norm, xp.ones_like(norm))
+
+
 def _squared(values: Array) -> Array:
     xp = array_namespace(values)
     return xp.real(values) ** 2 + xp.imag(values) ** 2
 
 
-def _energy(residual: Array) -> Array:
+def energy(residual: Array) -> Array:
     """Σ |r|² over cycles and users, (G, S, C, L) → (G, S)."""
     return array_namespace(residual).sum(_squared(residual), axis=(-2, -1))

@@ -1,6 +1,6 @@
 """The on-grid method of Cao et al. (arXiv 2501.17868), Algorithm 1: places on a grid, spherical and plane waves."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ from engine.estimators.paths.estimator import PathEstimator
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.numerics.candidates import FieldModel, field_grid
 from engine.numerics.dictionary import Dictionary
-from engine.numerics.pursuit import Algorithm1, Received, degrees_of_freedom
+from engine.numerics.pursuit import Algorithm1, Pursued, Received, degrees_of_freedom
 
 Array = Any
 
@@ -28,7 +28,7 @@ class OnGrid(PathEstimator):
     residual_fraction: float = Field(0.0, ge=0, lt=1, description="nor where it is this share of the samples, ε")
     normalize: bool = Field(True, description="divide correlations by the norm of what the beams receive")
 
-    def prepare(self, problem: PathProblem, xp: Any) -> "OnGridLocalizer":
+    def prepare(self, problem: PathProblem, xp: Any) -> "GridLocalizer":
         grid = field_grid(
             problem.surface,
             problem.view,
@@ -43,21 +43,31 @@ class OnGrid(PathEstimator):
             residual_fraction=self.residual_fraction,
             normalize=self.normalize,
         )
-        return OnGridLocalizer(algorithm)
+        return GridLocalizer(algorithm)
 
 
-class OnGridLocalizer:
-    def __init__(self, algorithm: Algorithm1) -> None:
+class GridAlgorithm(Protocol):
+    """Finds places on a dictionary's lattice."""
+
+    dictionary: Dictionary
+
+    def __call__(self, received: Received, samples: Array, noise_variance: Array) -> Pursued: ...
+
+
+class GridLocalizer:
+    """Of any algorithm on a grid."""
+
+    def __init__(self, algorithm: GridAlgorithm) -> None:
         self._algorithm = algorithm
 
-    def begin(self) -> "OnGridObserver":
-        return OnGridObserver(self._algorithm)
+    def begin(self) -> "GridObserver":
+        return GridObserver(self._algorithm)
 
 
-class OnGridObserver:
+class GridObserver:
     """Keeps the rows of all cycles; a new cycle costs its own rows."""
 
-    def __init__(self, algorithm: Algorithm1) -> None:
+    def __init__(self, algorithm: GridAlgorithm) -> None:
         self._algorithm = algorithm
         self._received = Received(algorithm.dictionary)
         self._samples: list[Array] = []
