@@ -114,7 +114,7 @@ def test_nomp_at_the_bound(snr_db: float) -> None:
     scene = Scene.drawn(40, snr_db, 20, 1)
     at_the_bound(*followed(NewtonisedPursuit(), scene, snr_db, 20), snr_db)
     with pytest.raises(AssertionError):
-        at_the_bound(*followed(OnGrid(), scene.first(10), snr_db, 20), snr_db)
+        at_the_bound(*followed(OnGrid(angle_step_rad=0.035, range_step_m=1.0), scene.first(10), snr_db, 20), snr_db)
 
 
 @pytest.mark.slow
