@@ -53,6 +53,7 @@ class Dictionary:
         allowed = grid.allowed[:, :, used]
         levels_per_m = grid.inverse_range_per_m[used]
         basis = _Basis(array, grid, levels_per_m, error)
+        self.n_levels = basis.n_levels
         self.n_coefficients = basis.n_y * basis.n_z * basis.n_levels
         lattice = _filled_up(np.moveaxis(allowed, 2, 1), VECTOR, axis=2)
         self.lattice = lattice.shape

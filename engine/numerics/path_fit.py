@@ -9,7 +9,6 @@ Damping, steps and stop are each trial's own: a trial's result does not depend o
 for bit. There it is compiled (`engine.numerics.path_fit_cpu`); elsewhere it is the arrays below, its oracle.
 """
 
-import importlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,9 +56,9 @@ def fit_paths(
     xp = array_namespace(beams, group, samples, start, bounds)
     if is_numpy_namespace(xp):
         settings = (tolerance, most_steps, FIRST_DAMPING, LOWEST_DAMPING, HIGHEST_DAMPING, EASIER, HARDER)
-        # Not imported above: numba takes 0.4 s, and GPUs need none.
-        on_cpu = importlib.import_module("engine.numerics.path_fit_cpu").fit_on_cpu
-        return PathFit(*on_cpu(array, beams, group, samples, start, bounds, settings))
+        from engine.numerics.path_fit_cpu import fit_on_cpu  # numba takes a while to import, and a GPU needs none
+
+        return PathFit(*fit_on_cpu(array, beams, group, samples, start, bounds, settings))
     return _fit_arrays(array, beams, group, samples, start, bounds, tolerance, most_steps)
 
 

@@ -4,25 +4,30 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.estimators.paths.estimator import Localizer, Observer
+from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.estimators.paths.reconsider import objection, reconsidered
 
 
-class ClosedLoop(NewtonisedPursuit):
+class ClosedLoop(PathEstimator):
     """Tracks: NOMP at its first estimate, then the joint fit of all cycles so far from where the last one ended.
 
     Beams that are optimal at a user are steep there and magnify its distance from a grid, so that greedy searches of
     the grid at each cycle lose users. Here the grid is asked again only where the paths do not explain the samples.
+
+    Measured over 400 trials of 4 users and 2 scatterers each, 20 cycles, optimised after the first so many:
+    10 dB after 13: 2 of 1600 users lost, RMSE per angle 1.03 (near) and 0.97 (far users) times the joint bound's;
+    20 dB after 11: 0 lost, 1.07, 0.97; after 12: 0 lost, 0.90, 1.02; 30 dB after 12: 0 lost, 0.99, 1.10. A trial takes
+    20 ms for its first estimate and 5 to 11 ms for the 7 to 9 others, most of it where something is in doubt.
     """
 
-    enough: float = Field(0.0, description="misfit below which no further scatterer is looked for")
+    search: NewtonisedPursuit = Field(NewtonisedPursuit(enough=0.0), description="how the grid is asked")
     lost: float = Field(3.0, description="misfit above which the grid is asked again")
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
-        return _Prepared(self.pursuit(problem, xp), self.lost)
+        return _Prepared(self.search.pursuit(problem, xp), self.lost)
 
 
 class _Prepared:

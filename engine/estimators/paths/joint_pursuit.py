@@ -83,8 +83,6 @@ class JointPursuit:
         self.problem, self.xp, self.enough = problem, xp, enough
         self._dictionary = Dictionary(problem.surface, grid, xp)
         places = np.stack(grid.candidates(), axis=-1)
-        polar, azimuth = places[:, 1], places[:, 2]
-        self._directions = xp.asarray(np.stack([np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1))
         places[:, 0] = np.maximum(places[:, 0], LEAST_START_PER_M)
         self._candidates = xp.asarray(places)
         view, beyond = problem.view, BEYOND_VIEW_RAD
@@ -183,10 +181,18 @@ class JointPursuit:
 
     def beyond_peak(self, scores: Array) -> Array:
         """The scores with 0 wherever the surface cannot tell the direction from that of the highest."""
-        xp, surface = self.xp, self.problem.surface
-        peak = self._directions[xp.argmax(scores, axis=-1)]
-        distance = xp.sum((peak[..., None, :] - self._directions) ** 2, axis=-1)
-        return xp.where(distance < (surface.wavelength_m / surface.aperture_m) ** 2, xp.zeros_like(scores), scores)
+        near = self.unresolved(self.candidates(scores)[..., None, :], self._candidates)
+        return self.xp.where(near, self.xp.zeros_like(scores), scores)
+
+    def unresolved(self, places: Array, others: Array) -> Array:
+        """Whether direction cosines are within λ/D of each other; κ, θ, φ (..., 3) each."""
+        surface = self.problem.surface
+        (y, z), (other_y, other_z) = self._along_surface(places), self._along_surface(others)
+        return (y - other_y) ** 2 + (z - other_z) ** 2 < (surface.wavelength_m / surface.aperture_m) ** 2
+
+    def _along_surface(self, places: Array) -> tuple[Array, Array]:
+        polar, azimuth = places[..., 1], places[..., 2]
+        return self.xp.sin(polar) * self.xp.sin(azimuth), self.xp.cos(polar)
 
 
 def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:

@@ -21,7 +21,7 @@ WEAKER = 1.0
 """What counts, in units of the misfit, against each user whose direct path is weaker than a scattered one."""
 ROUNDS = 2
 PEAKS = 3
-"""Tried for a scatterer, the highest included, and for a user, the highest not."""
+"""Tried for a scatterer, and for a user beside the one where it is."""
 MOST_PEAKS_OF_USERS = 8
 
 Proposal = Callable[[Trials, Paths, Array], Paths]
@@ -39,7 +39,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
             for rank in range(PEAKS):
                 paths = _improved(pursuit, trials, rows, paths, partial(_sought_again, pursuit, rows, k, rank))
         if not again and _in_doubt(pursuit, trials, paths).shape[0]:
-            users, places = _other_peaks(pursuit, trials, rows)
+            users, places = _other_peaks(pursuit, trials, rows, paths)
             for i in range(users.shape[1]):
                 moved = partial(_moved, pursuit, users[:, i], places[:, i, :])
                 paths = _improved(pursuit, trials, rows, paths, moved)
@@ -104,21 +104,23 @@ def _sought_again(
     return paths
 
 
-def _other_peaks(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Array, Array]:
-    """Users and places of the peaks that come nearest to their user's highest: (T, H) and (T, H, 3), nearest first."""
-    xp = pursuit.xp
+def _other_peaks(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> tuple[Array, Array]:
+    """Users and peaks of their scores where they are not, (T, H) and (T, H, 3), first what is nearest the highest."""
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
     scores = pursuit.user_scores(trials, rows)
     highest = xp.max(scores, axis=-1)
     ratios, places = [], []
-    for _ in range(PEAKS):
+    for _ in range(PEAKS + 1):
+        place = pursuit.candidates(scores)
+        here = pursuit.unresolved(place, paths.places[:, :n_users, :])
+        ratios.append(xp.where(here, xp.zeros_like(highest), xp.max(scores, axis=-1) / highest))
+        places.append(place)
         scores = pursuit.beyond_peak(scores)
-        ratios.append(xp.max(scores, axis=-1) / highest)
-        places.append(pursuit.candidates(scores))
     n_trials = highest.shape[0]
     ratio = xp.reshape(xp.stack(ratios, axis=-1), (n_trials, -1))
     order = xp.argsort(-ratio, axis=-1)[:, :MOST_PEAKS_OF_USERS]
     place = xp.reshape(xp.stack(places, axis=-2), (n_trials, -1, 3))
-    return order // PEAKS, place[xp.arange(n_trials)[:, None], order]
+    return order // (PEAKS + 1), place[xp.arange(n_trials)[:, None], order]
 
 
 def _moved(pursuit: JointPursuit, users: Array, places: Array, trials: Trials, paths: Paths, index: Array) -> Paths:
