@@ -6,7 +6,7 @@ import pickle
 import socket
 import sys
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,11 +38,14 @@ class _Worker:
         self._arguments = sweep, path, backend_name
         self._run: TaskRunner | None = None
 
+    def ready(self) -> None:
+        """Answers once the actor runs."""
+
     def run(self, task: Task, attempt: int) -> Receipt | Failure:
         if self._run is None:
             try:
                 sweep, path, backend_name = self._arguments
-                self._run = TaskRunner(pickle.loads(sweep), Path(path), backend_name)
+                self._run = TaskRunner(pickle.loads(sweep), path, backend_name)
             except Exception as error:
                 message = str(error) if isinstance(error, NearfieldError) else f"{type(error).__name__}: {error}"
                 return Failure(task, f"a worker could not start: {message}", traceback.format_exc())
@@ -62,12 +65,14 @@ def run(
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.
     """
+    if store.path.startswith("memory://"):
+        raise InputError(f"{store.path} lies in the memory of one process: run serially, or choose another path")
     with _connected(address, workers):
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        if len(nodes) > 1 and not shared_storage:
+        if len(nodes) > 1 and store.storage.is_local and not shared_storage:
             raise StoreError(
                 f"{store.path} is a local path and {len(nodes)} nodes are alive: name a path that every node mounts "
-                f"and say so with --shared-storage"
+                f"and say so with --shared-storage, or object storage such as s3://bucket/prefix"
             )
         resource = "GPU" if backend_name == "gpu" else "CPU"
         available = int(ray.cluster_resources().get(resource, 0))
@@ -84,32 +89,41 @@ def run(
 
 
 class _Loop:
-    """Keeps every actor busy with two tasks and replaces the ones that die."""
+    """Keeps every actor busy with two tasks and replaces the ones that die.
+
+    An actor gets tasks once it runs: where a node was lost, its replacement may wait for room that never comes, and
+    the others do its work.
+    """
 
     def __init__(self, store: Store, backend_name: str, tasks: list[Task], count: int) -> None:
         resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(_Worker)
         sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
-        self._arguments = (sys.path, sweep, str(store.path.absolute()), backend_name)
+        self._arguments = (sys.path, sweep, store.storage.absolute, backend_name)
         self._waiting = deque((task, 1) for task in tasks)
         self._running: dict[Any, tuple[Any, Task, int]] = {}
+        self._starting: dict[Any, Any] = {}
+        self._failed_starts = 0
         self._actors = [self._start() for _ in range(count)]
 
     def _start(self) -> Any:
-        return self._actor_class.remote(*self._arguments)
+        actor = self._actor_class.remote(*self._arguments)
+        self._starting[actor.ready.remote()] = actor
+        return actor
 
     def results(self) -> Iterator[Receipt | Failure]:
-        for _ in range(_IN_FLIGHT):
-            for actor in self._actors:
-                self._submit(actor)
         heard = False
-        while self._running:
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None if heard else _QUIET_SECONDS)
+        while self._running or self._waiting:
+            timeout = None if heard and self._running else _QUIET_SECONDS
+            ready, _ = ray.wait([*self._running, *self._starting], num_returns=1, timeout=timeout)
             if not ready:
                 _log.warning("still no result: %s", _free())
                 continue
-            heard = True
             for reference in ready:
+                if reference in self._starting:
+                    self._started(reference)
+                    continue
+                heard = True
                 actor, task, attempt = self._running.pop(reference)
                 try:
                     result = ray.get(reference)
@@ -119,13 +133,35 @@ class _Loop:
                     self._submit(actor)
                     yield result
 
+    def _started(self, reference: Any) -> None:
+        actor = self._starting.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError as error:
+            self._failed_starts += 1
+            if self._failed_starts >= _MAX_ATTEMPTS:
+                reason = " ".join(str(error).split())[:300]
+                raise WorkerError(f"workers died {self._failed_starts} times while they started: {reason}") from None
+            replacement = self._start()
+            self._actors = [replacement if other is actor else other for other in self._actors]
+        self._feed()
+
+    def _feed(self) -> None:
+        """Give tasks to every running actor that has fewer than two."""
+        starting = {id(actor) for actor in self._starting.values()}
+        busy = Counter(id(actor) for actor, _, _ in self._running.values())
+        for number in range(_IN_FLIGHT):
+            for actor in self._actors:
+                if id(actor) not in starting and busy[id(actor)] <= number:
+                    self._submit(actor)
+
     def _submit(self, actor: Any) -> None:
         if self._waiting:
             task, attempt = self._waiting.popleft()
             self._running[actor.run.remote(task, attempt)] = actor, task, attempt
 
     def _replace(self, dead: Any, task: Task, attempt: int, error: Exception) -> None:
-        """Redo what a lost actor had in hand, at once, on a new actor."""
+        """Redo what a lost actor had in hand, at once, on whichever actor has room; start a new one."""
         lost = [(task, attempt)]
         for reference, (actor, other, tried) in list(self._running.items()):
             if actor is dead:
@@ -141,8 +177,7 @@ class _Loop:
         self._waiting.extendleft((t, tried + 1) for t, tried in reversed(lost))
         replacement = self._start()
         self._actors = [replacement if actor is dead else actor for actor in self._actors]
-        for _ in range(_IN_FLIGHT):
-            self._submit(replacement)
+        self._feed()
 
     def stop(self) -> None:
         for actor in self._actors:
@@ -176,7 +211,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         options["address"] = address
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a node that starts too slowly is a plain Exception
         raise _unreachable(address or "this machine", " ".join(str(error).split())[:300]) from None
     try:
         yield

@@ -16,6 +16,7 @@ from engine.errors import InputError, NearfieldError, TaskError
 from engine.moments import Moments
 from engine.receipts import Receipt
 from engine.scenario import Scenario, Simulate, Variables
+from engine.storage import Storage
 from engine.store import Store, create_or_open
 from engine.streams import Streams
 from engine.sweep import Sweep, Task
@@ -77,7 +78,7 @@ class Failure:
 class TaskRunner:
     """What a worker does: compute a task, store it, hand back the receipt. Held by every worker process."""
 
-    def __init__(self, sweep: Sweep, path: Path, backend_name: str) -> None:
+    def __init__(self, sweep: Sweep, path: str | os.PathLike[str] | Storage, backend_name: str) -> None:
         threadpool_limits(1)
         on = backend(backend_name)
         self.evaluator, self.store = Evaluator(sweep, on), Store(path)
@@ -90,7 +91,7 @@ class TaskRunner:
             seconds = time.perf_counter() - started
             return self.store.write(task, variables, seconds=seconds, backend=self.evaluator.backend, attempt=attempt)
         except NearfieldError as error:
-            return Failure(task, str(error), traceback.format_exc())
+            return Failure(task, str(error), "")  # written for the user: a traceback adds nothing
         except Exception as error:
             return Failure(task, self._described(task, error), traceback.format_exc())
 
@@ -139,7 +140,7 @@ class Progress:
 def serial(store: Store, tasks: list[Task], backend_name: str) -> Iterator[Receipt | Failure]:
     """Every task in this process, in order."""
     with threadpool_limits(1):
-        run = TaskRunner(store.sweep, store.path, backend_name)
+        run = TaskRunner(store.sweep, store.storage, backend_name)
         for task in tasks:
             yield run(task)
 
@@ -157,10 +158,13 @@ def iterate(
 ) -> Iterator[Progress]:
     """Create or resume the store at `path` and compute what it lacks, yielding a report after each task.
 
+    path: a folder, or a URL that fsspec knows, such as s3://bucket/prefix. One driver at a time holds the store's lock.
+
     Stopping early, by closing the generator or by Ctrl-C, keeps every stored task; so does a crash.
     workers: Ray actors, one core each; all cores if None. run_serially: in this process, without Ray.
     address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it.
-    shared_storage: `path` is seen by every node of the cluster. backend_name: 'cpu' or 'gpu'.
+    shared_storage: the folder `path` is seen by every node of the cluster, as a URL of object storage always is.
+    backend_name: 'cpu' or 'gpu'.
     max_failures: tasks that may raise before the run stops; they are listed in the reports.
     Raises TaskError when a scenario raised, StoreError for a store that cannot be used.
     """
@@ -171,28 +175,32 @@ def iterate(
     on = backend(backend_name)
     with threadpool_limits(1):
         store = create_or_open(path, sweep, Evaluator(sweep, on).block, on)
-    done = store.receipts()
-    tally = _Tally(store.sweep, done)
-    pending = store.pending(done)
-    yield tally.report(None)
-    if not pending:
-        return
-    if run_serially:
-        results = serial(store, pending, backend_name)
-    else:
-        from engine import cluster
-
-        results = cluster.run(
-            store, pending, backend_name, workers=workers, address=address, shared_storage=shared_storage
-        )
     try:
-        for result in results:
-            tally.add(result)
-            yield tally.report(result)
-            if len(tally.failures) > max_failures:
-                break
+        done = store.receipts()
+        tally = _Tally(store.sweep, done)
+        pending = store.pending(done)
+        yield tally.report(None)
+        if not pending:
+            return
+        if run_serially:
+            results = serial(store, pending, backend_name)
+        else:
+            from engine import cluster
+
+            results = cluster.run(
+                store, pending, backend_name, workers=workers, address=address, shared_storage=shared_storage
+            )
+        try:
+            for result in results:
+                tally.add(result)
+                yield tally.report(result)
+                store.require_held()
+                if len(tally.failures) > max_failures:
+                    break
+        finally:
+            results.close()  # type: ignore[attr-defined]
     finally:
-        results.close()  # type: ignore[attr-defined]
+        store.release()
     if tally.failures:
         first = tally.failures[0]
         more = f" ({len(tally.failures)} tasks failed in all)" if len(tally.failures) > 1 else ""

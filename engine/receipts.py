@@ -6,19 +6,21 @@ whatever the store holds. It carries a checksum of every variable, so that a rep
 
 import hashlib
 import json
-import os
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.errors import StoreError
 from engine.moments import Moments
-from engine.sweep import Task
+from engine.storage import Storage
+from engine.sweep import Grid, Task
 
 FOLDER = "receipts"
 _LARGEST_MOMENTS = 256  # numbers; a receipt stays within a few KB
+
+
+_Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]  # printed on terminals: no control characters
 
 
 class Receipt(BaseModel):
@@ -32,11 +34,11 @@ class Receipt(BaseModel):
     checksums: dict[str, str]
     moments: dict[str, list[Any]]
     seconds: float
-    finished: str
-    host: str
-    device: str
-    backend: str
-    platform: str
+    finished: _Text
+    host: _Text
+    device: _Text
+    backend: _Text
+    platform: _Text
     attempt: int
 
     @property
@@ -48,7 +50,9 @@ class Receipt(BaseModel):
 
 
 def checksum(values: np.ndarray) -> str:
-    """A hash of an array's bytes, little-endian and in C order."""
+    """A hash of an array's bytes, little-endian and in C order; of text, as JSON."""
+    if values.dtype.kind in "UT":
+        return hashlib.blake2b(json.dumps(values.tolist()).encode(), digest_size=16).hexdigest()
     ordered = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     return hashlib.blake2b(ordered.tobytes(), digest_size=16).hexdigest()
 
@@ -62,31 +66,54 @@ def moments(arrays: dict[str, np.ndarray]) -> dict[str, list[Any]]:
     }
 
 
-def path_of(store: Path, task: Task, chunk: int) -> Path:
+def key_of(task: Task, chunk: int) -> str:
     """Where the receipt of a task lies: by point and number of the chunk, so that a repeated task replaces it."""
     point = "-".join(str(i) for i in task.point) or "all"
-    return store / FOLDER / f"{point}.{task.start // chunk}.json"
+    return f"{FOLDER}/{point}.{task.start // chunk}.json"
 
 
-def write(path: Path, receipt: Receipt) -> None:
-    """Store a receipt in one step: it is there whole or not at all."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with open(partial, "w") as file:
-        file.write(receipt.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def read(path: Path) -> Receipt:
+def keys(storage: Storage) -> list[str]:
+    """Where every receipt of a store lies."""
     try:
-        return Receipt.model_validate(json.loads(path.read_text()))
-    except (ValueError, ValidationError):
-        raise StoreError(
-            f"the receipt {path} is damaged: run 'nearfield verify --repair' on the store, then the same run again"
-        ) from None
+        return [key for key in storage.objects(FOLDER) if key.endswith(".json")]
+    except FileNotFoundError:
+        return []
 
 
-def read_all(store: Path) -> list[Receipt]:
+def parsed(data: bytes, key: str, grid: Grid) -> Receipt:
+    """The receipt that lies at `key`. Raises StoreError for one that is damaged, or that belongs elsewhere."""
+    try:
+        receipt = Receipt.model_validate(json.loads(data))
+    except (ValueError, RecursionError, OverflowError):
+        raise StoreError("is damaged") from None
+    point, start, stop = receipt.task
+    if key != key_of(receipt.task, grid.chunk):
+        raise StoreError("has not the name of the task that it is for")
+    if (
+        len(point) != len(grid.shape)
+        or not all(0 <= i < length for i, length in zip(point, grid.shape, strict=True))
+        or start % grid.chunk
+        or not 0 <= start < stop <= min(start + grid.chunk, grid.realizations)
+    ):
+        raise StoreError("is for a task outside the store's axes and budget")
+    return receipt
+
+
+def read(storage: Storage, key: str, grid: Grid) -> Receipt:
+    return _named(storage, key, storage.read(key), grid)
+
+
+def read_all(storage: Storage, grid: Grid) -> list[Receipt]:
     """Every receipt of a store, by name; a store holds one per task, a few KB each."""
-    return [read(path) for path in sorted((store / FOLDER).glob("*.json"))]
+    found = keys(storage)
+    return [_named(storage, key, data, grid) for key, data in zip(found, storage.read_many(found), strict=True)]
+
+
+def _named(storage: Storage, key: str, data: bytes, grid: Grid) -> Receipt:
+    try:
+        return parsed(data, key, grid)
+    except StoreError as error:
+        raise StoreError(
+            f"the receipt {key} of {storage.location} {error}: run 'nearfield verify --repair' on the store, then the "
+            f"same run again"
+        ) from None

@@ -1,44 +1,20 @@
-"""Reading a store: as xarray, as one recomputed realization, as a verdict on its integrity."""
+"""Reading a store: as xarray, and as one recomputed realization."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import xarray
 from threadpoolctl import threadpool_limits
-from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import LocalStore, WrapperStore
 
-from engine import receipts
 from engine.backend import backend
 from engine.errors import InputError, StoreError
 from engine.execute import Evaluator
-from engine.receipts import Receipt
+from engine.metadata import COMPLETE
 from engine.scenario import Variable, suggestion
-from engine.store import COMPLETE, Store, chunk_key
+from engine.storage import reported
+from engine.store import Store
 from engine.sweep import Sweep
-
-
-class _CheckedStore(WrapperStore[LocalStore]):
-    """Names the chunk that fails its checksum, which the codec's own error does not."""
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        value = await self._store.get(key, prototype, byte_range)
-        if value is not None and byte_range is None and "/c/" in key and not _intact(value.to_bytes()):
-            raise StoreError(
-                f"chunk {key} of {self._store.root} is damaged: its checksum does not match; run 'nearfield verify "
-                f"--repair' on the store, then the same run again"
-            )
-        return value
-
-
-def _intact(data: bytes) -> bool:
-    return len(data) > 4 and google_crc32c.value(data[:-4]) == int.from_bytes(data[-4:], "little")
 
 
 def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
@@ -48,9 +24,16 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from.
     Raises StoreError, also later when a damaged chunk is read.
     """
-    if not Store(path, mode="r").is_consolidated():
+    store = Store(path, mode="r")
+    with reported(f"cannot open the store {path}"):
+        consolidated = store.is_consolidated()
+    if not consolidated:
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
-    return xarray.open_zarr(_CheckedStore(LocalStore(Path(path), read_only=True)), consolidated=True)
+    try:
+        with reported(f"cannot open the store {path}"):
+            return xarray.open_zarr(store.zarr, consolidated=True, zarr_format=3)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{path} is damaged: {' '.join(str(error).split())[:300]}") from None
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
@@ -137,46 +120,3 @@ def _compared(store: Store, at: tuple[int, ...], index: int, values: dict[str, n
     stored = {name: np.asarray(store.group[name][where]) for name in values}  # type: ignore[index]
     equal = all(stored[name].tobytes() == np.ascontiguousarray(values[name]).tobytes() for name in values)
     return "equal" if equal else "differs"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A stored chunk that cannot be trusted."""
-
-    chunk: str
-    what: str
-    receipt: Path
-
-
-def verify(path: str | os.PathLike[str]) -> Iterator[Receipt | Problem]:
-    """Read every stored chunk of every variable against its receipt: yields each receipt, after its problems."""
-    store = Store(path, mode="r")
-    for file in sorted((store.path / receipts.FOLDER).glob("*.json")):
-        try:
-            receipt = receipts.read(file)
-        except StoreError:
-            yield Problem(str(file.relative_to(store.path)), "the receipt is damaged", file)
-            continue
-        for name in store.variable_names():
-            what = _fault(store, receipt, name)
-            if what:
-                array = store.group[name]
-                yield Problem(chunk_key(array, receipt.task, store.sweep.chunk_size), what, file)  # type: ignore[arg-type]
-        yield receipt
-
-
-def _fault(store: Store, receipt: Receipt, name: str) -> str:
-    """What is wrong with a receipt's chunk of a variable; empty if nothing is."""
-    region = (*receipt.point, slice(receipt.start, receipt.stop))
-    try:
-        values = np.asarray(store.group[name][region])  # type: ignore[index]
-    except (ValueError, RuntimeError, OSError) as error:
-        return f"cannot be read: {error}"
-    if receipts.checksum(values) != receipt.checksums.get(name):
-        return "does not hold what its receipt says"
-    return ""
-
-
-def forget(problem: Problem) -> None:
-    """Withdraw the receipt of a damaged chunk, so that the next run computes it again."""
-    problem.receipt.unlink(missing_ok=True)

@@ -4,58 +4,66 @@
     PATH/<variable>/          (axes…, realization, own dimensions…), one chunk per task, crc32c on each chunk
     PATH/complete/            which realizations are stored
     PATH/receipts/*.json      one per stored task
+    PATH/lock.*.json          who drives it, while somebody does
 
-The driver alone writes metadata. A worker writes exactly the chunks that its task owns, so no two processes ever
-write one object. Arrays have the length of the budget; growing the budget changes metadata only.
+PATH is a folder or the URL of object storage. One driver at a time, which holds the lock, writes metadata. A worker
+writes exactly the chunks that its task owns, so no two processes ever write one object. Arrays have the length of the
+budget; growing the budget changes metadata only.
 """
 
 import functools
 import json
 import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 from zarr.errors import ZarrUserWarning
+from zarr.storage import MemoryStore
 
-from engine import provenance, receipts
+from engine import metadata, provenance, receipts
 from engine.backend import Backend
 from engine.errors import InputError, StoreError
+from engine.guarded import GuardedStore
+from engine.lock import Lock
+from engine.metadata import COMPLETE, FORMAT
 from engine.receipts import Receipt
 from engine.scenario import Variables, units
-from engine.sweep import Sweep, Task, scenario_from
+from engine.storage import ROOT, Storage, reported, storage_at
+from engine.sweep import Grid, Sweep, Task, scenario_from
 
-FORMAT = 1
-COMPLETE = "complete"
-_LARGEST_CHUNK_BYTES = 2**28
 _MANY_OBJECTS, _SMALL_CHUNK_BYTES = 100_000, 2**16
 
 
 class Store:
-    """A result store on a file system."""
+    """A result store. `path` is how the user named it, in messages; `storage` holds its objects."""
 
-    def __init__(self, path: str | os.PathLike[str], *, mode: str = "r+") -> None:
-        self.path = Path(path)
-        if not self.path.exists():
-            raise StoreError(f"no store at {self.path}: check the path, or create one with 'nearfield run'")
-        if not self.path.is_dir():
-            raise StoreError(f"{self.path} is a file, and a store is a folder: choose another path")
-        try:
-            self.group = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
-            attributes = dict(self.group.attrs)
-            if attributes.get("nearfield_format") != FORMAT:
-                raise ValueError("another format")
-        except (FileNotFoundError, ValueError):
-            raise StoreError(f"{self.path} is not a nearfield store of format {FORMAT}: choose another path") from None
-        self.attributes: dict[str, Any] = attributes
+    def __init__(self, path: str | os.PathLike[str] | Storage, *, mode: str = "r+") -> None:
+        self.storage = storage_at(path)
+        self.path = self.storage.location
+        self.lock: Lock | None = None
+        with reported(f"cannot open the store {self.path}"):
+            if self.storage.is_empty():
+                raise StoreError(f"no store at {self.path}: check the path, or create one with 'nearfield run'")
+            try:
+                self.zarr = GuardedStore(self.storage.zarr(read_only=mode == "r"), self.storage)
+                self.group = zarr.open_group(self.zarr, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
+            except (FileNotFoundError, ValueError):
+                raise StoreError(_no_store(self.storage)) from None
+        self.attributes: dict[str, Any] = dict(self.group.attrs)
         self._arrays: dict[str, zarr.Array] = {}
+
+    @property
+    def grid(self) -> Grid:
+        """Points, realizations and chunk, which need no scenario."""
+        return metadata.grid_of(self.attributes)
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        return metadata.axes_of(self.attributes)
 
     @functools.cached_property
     def sweep(self) -> Sweep:
@@ -82,28 +90,15 @@ class Store:
             )
         return self.sweep
 
-    @classmethod
-    def create(cls, path: str | os.PathLike[str], sweep: Sweep, variables: Variables, backend: Backend) -> "Store":
-        """Write a store's metadata and coordinates, and no result. `variables`: one simulated block, on the host.
+    def release(self) -> None:
+        """Let the next driver in."""
+        if self.lock is not None:
+            self.lock.release()
 
-        The store appears at `path` in one rename, whole.
-        """
-        target = Path(path)
-        _check_names(sweep, variables)
-        _check_sizes(sweep, variables)
-        with _reported(f"cannot create the store {target}"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-            try:
-                draft.chmod(0o755)
-                _write_template(draft, sweep, variables, backend)
-                draft.rename(target)
-            except BaseException:
-                shutil.rmtree(draft, ignore_errors=True)
-                raise
-        store = cls(target)
-        store.adopt(sweep)
-        return store
+    def require_held(self) -> None:
+        """Raises StoreError once another driver has taken the store over."""
+        if self.lock is not None:
+            self.lock.require_held()
 
     def require_same(self, sweep: Sweep) -> None:
         """Refuse another sweep than the one stored, naming the fields that differ."""
@@ -124,10 +119,11 @@ class Store:
         """Raise the budget. Metadata only: no worker may be running. Finishes what a killed driver began."""
         if realizations <= self.sweep.realizations and self.is_consolidated():
             return
+        _require_countable(realizations)
         realizations = max(realizations, self.sweep.realizations)
         grown = self.sweep.replace(realizations=realizations)
         position = len(self.sweep.axes)
-        with _reported(f"cannot grow the store {self.path}"):
+        with reported(f"cannot grow the store {self.path}"):
             for name in (*self.variable_names(), COMPLETE):
                 array = self._array(name)
                 array.resize((*array.shape[:position], realizations, *array.shape[position + 1 :]))
@@ -135,14 +131,14 @@ class Store:
             numbers.resize((realizations,))
             numbers[:] = np.arange(realizations)
             self.group.attrs["realizations"] = realizations
-            _consolidate(self.path)
+            _consolidate(self.zarr)
         self.attributes["realizations"] = realizations
         self._arrays.clear()
         self.sweep = grown
 
     def is_consolidated(self) -> bool:
         """False where a driver was killed while it grew the store."""
-        return "consolidated_metadata" in json.loads((self.path / "zarr.json").read_text())
+        return "consolidated_metadata" in metadata.parsed(self.storage.read(ROOT), self.path)
 
     def chunk_of(self, task: Task) -> tuple[Any, ...]:
         """The region of a variable that a task owns; refuses one that is not exactly a chunk."""
@@ -163,16 +159,20 @@ class Store:
             moments=receipts.moments(arrays), seconds=seconds, finished=provenance.now(), host=provenance.host(),
             device=backend.device, backend=backend.name, platform=provenance.platform_name(), attempt=attempt,
         )  # fmt: skip
-        path = receipts.path_of(self.path, task, self.sweep.chunk_size)
-        if path.exists():
-            self._require_repeatable(receipts.read(path), receipt, arrays)
-        with _reported(f"cannot write to the store {self.path}"):
+        key = receipts.key_of(task, self.sweep.chunk_size)
+        with reported(f"cannot write to the store {self.path}"):
+            if not self.storage.exists(ROOT):
+                raise StoreError(
+                    f"the store {self.path} is gone, removed while it was written: the same run makes it anew"
+                )
+            if self.storage.exists(key):
+                self._require_repeatable(receipts.read(self.storage, key, self.grid), receipt, arrays)
             for name, values in arrays.items():
                 self._array(name)[region] = values.reshape(leading + values.shape)
             self._array(COMPLETE)[region] = True
-            for name in (*arrays, COMPLETE):
-                _to_disk(self.path / chunk_key(self._array(name), task, self.sweep.chunk_size))
-            receipts.write(path, receipt)
+            names = (*arrays, COMPLETE)
+            self.storage.flush([chunk_key(self._array(name), task, self.sweep.chunk_size) for name in names])
+            self.storage.write(key, receipt.model_dump_json().encode())
         return receipt
 
     def _array(self, name: str) -> zarr.Array:
@@ -215,12 +215,13 @@ class Store:
                 )
 
     def receipts(self) -> list[Receipt]:
-        return receipts.read_all(self.path)
+        with reported(f"cannot read the store {self.path}"):
+            return receipts.read_all(self.storage, self.grid)
 
     def pending(self, done: list[Receipt] | None = None) -> list[Task]:
         """The tasks that no receipt covers."""
         stops = {(r.point, r.start): r.stop for r in (self.receipts() if done is None else done)}
-        return [task for task in self.sweep.tasks() if stops.get((task.point, task.start), 0) < task.stop]
+        return [task for task in self.grid.tasks() if stops.get((task.point, task.start), 0) < task.stop]
 
 
 def chunk_key(array: zarr.Array, task: Task, chunk: int) -> str:
@@ -230,30 +231,91 @@ def chunk_key(array: zarr.Array, task: Task, chunk: int) -> str:
     return "/".join([array.path, "c", *(str(i) for i in indices)])
 
 
-def create_or_open(path: str | os.PathLike[str], sweep: Sweep, evaluate_block: Any, backend: Backend) -> Store:
+def _no_store(storage: Storage) -> str:
+    if {receipts.FOLDER, COMPLETE} & set(storage.names()):
+        return f"{storage.location} holds what is left of a removed store: remove that too, and run the same again"
+    return f"{storage.location} is not a nearfield store of format {FORMAT}: choose another path"
+
+
+def create_or_open(
+    path: str | os.PathLike[str] | Storage,
+    sweep: Sweep,
+    evaluate_block: Callable[[tuple[int, ...]], Variables],
+    backend: Backend,
+) -> Store:
     """The store of this sweep at `path`: made if there is none, grown if the budget has grown.
 
     evaluate_block: point → one simulated block, on the host; called only where the store must be made.
+    The store is locked until its `release` is called, unless nothing of it is left to do.
     """
-    target = Path(path)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        store = Store(target)
-        store.require_same(sweep)
-        if store.attributes["backend"] != backend.name:
-            raise StoreError(
-                f"{target} was computed on the backend {store.attributes['backend']!r}, whose last bits differ from "
-                f"{backend.name!r}: continue with it, or choose another path"
-            )
-        store.adopt(sweep)
-        store.grow(sweep.realizations)
+    storage = storage_at(path)
+    lock = Lock(storage)
+    try:
+        with reported(f"cannot create the store {storage.location}"):
+            if storage.is_empty():
+                _create(storage, lock, sweep, _first_block(sweep, evaluate_block), backend)
+        store = _opened(storage, sweep, backend)
+        with reported(f"cannot open the store {storage.location}"):
+            finished = _is_finished(store, sweep)
+        if not finished:
+            if not lock.is_held:
+                lock.acquire()
+                store = _opened(storage, sweep, backend)  # the previous driver may have grown it
+            store.lock = lock
+            store.grow(sweep.realizations)
         return store
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _create(storage: Storage, lock: Lock, sweep: Sweep, variables: Variables, backend: Backend) -> None:
+    """Write a store's metadata and coordinates, and no result. `variables`: one simulated block, on the host.
+
+    A folder appears in one rename, whole, and of two drivers one opens what the other made. Object storage has no such
+    step: the lock is taken first.
+    """
+    _check_names(sweep, variables)
+    _check_sizes(sweep, variables)
+    if not storage.is_local:
+        lock.acquire()
+        if not storage.is_empty():
+            return
+    storage.establish(_template(sweep, variables, backend), receipts.FOLDER)
+
+
+def _opened(storage: Storage, sweep: Sweep, backend: Backend) -> Store:
+    """The store, known to hold this sweep."""
+    store = Store(storage)
+    store.require_same(sweep)
+    if store.attributes["backend"] != backend.name:
+        raise StoreError(
+            f"{store.path} was computed on the backend {store.attributes['backend']!r}, whose last bits differ from "
+            f"{backend.name!r}: continue with it, or choose another path"
+        )
+    store.adopt(sweep)
+    return store
+
+
+def _is_finished(store: Store, sweep: Sweep) -> bool:
+    """Nothing is left to do, so that a whole store can be read where it cannot be written."""
+    return (
+        sweep.realizations <= store.grid.realizations
+        and len(receipts.keys(store.storage)) == store.grid.n_tasks
+        and store.is_consolidated()
+        and not store.pending()
+    )
+
+
+def _first_block(sweep: Sweep, evaluate_block: Callable[[tuple[int, ...]], Variables]) -> Variables:
+    """One block of the first point; refuses an axis along which its layout changes."""
     first = (0,) * len(sweep.axes)
     variables = evaluate_block(first)
     for axis, values in enumerate(sweep.axes.values()):
         last = tuple(len(values) - 1 if i == axis else 0 for i in range(len(first)))
         if last != first:
             _require_same_layout(sweep, first, variables, last, evaluate_block(last))
-    return Store.create(target, sweep, variables, backend)
+    return variables
 
 
 def _require_same_layout(
@@ -271,10 +333,13 @@ def _require_same_layout(
             )
 
 
-def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Backend) -> None:
+def _template(sweep: Sweep, variables: Variables, backend: Backend) -> dict[str, bytes]:
+    """Every object of a store without results."""
     kind = type(sweep.scenario)
+    objects: dict[str, Any] = {}
+    store = MemoryStore(objects)
     group = zarr.create_group(
-        path,
+        store,
         zarr_format=3,
         attributes={
             "nearfield_format": FORMAT,
@@ -297,6 +362,10 @@ def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Bac
             "versions": json.dumps(provenance.versions()),
             "commit": provenance.commit(),
             "created": provenance.now(),
+            "coordinates": {
+                name: receipts.checksum(np.asarray(values))
+                for name, (_, values, _) in sweep.scenario.coordinates().items()
+            },
         },
     )
     for name, values in sweep.axes.items():
@@ -310,8 +379,8 @@ def _write_template(path: Path, sweep: Sweep, variables: Variables, backend: Bac
     for name, (dims, values, attributes) in variables.items():
         array = np.asarray(values)
         _create_array(group, sweep, name, dims, array.shape[1:], array.dtype, attributes)
-    (path / receipts.FOLDER).mkdir()
-    _consolidate(path)
+    _consolidate(store)
+    return {key: value.to_bytes() for key, value in objects.items()}
 
 
 def _description(scenario: type[Any], name: str) -> dict[str, str]:
@@ -354,30 +423,46 @@ def _create_array(
 
 def _check_names(sweep: Sweep, variables: Variables) -> None:
     taken = {*sweep.axes, *sweep.scenario.coordinates(), "realization", COMPLETE, receipts.FOLDER}
-    for name, (dims, _, _) in variables.items():
+    for name, (dims, values, _) in variables.items():
+        try:
+            metadata.safe_name(name)
+        except ValueError as error:
+            raise InputError(f"{error}: rename it") from None
         if name in taken:
             raise InputError(
                 f"variable {name!r} has the name of an axis, a coordinate or a part of the store: rename it"
             )
+        if np.asarray(values).dtype.kind not in "biufc":
+            raise InputError(f"variable {name!r} holds {np.asarray(values).dtype}, needed numbers or truth values")
         if tuple(dims[:1]) != ("realization",):
             raise InputError(f"variable {name!r} has the dimensions {dims}, needed 'realization' first")
 
 
 def _check_sizes(sweep: Sweep, variables: Variables) -> None:
     """Refuse chunks too large for a worker's memory, and very many small ones, with the numbers."""
+    _require_countable(sweep.realizations)
+    if sweep.n_tasks > metadata.MOST_TASKS:
+        raise InputError(f"{sweep.n_tasks} tasks are too many, at most {metadata.MOST_TASKS}: choose a larger chunk")
     n_objects = object_count(sweep, variables)
     sizes = {name: chunk_bytes(sweep, np.asarray(values)) for name, (_, values, _) in variables.items()}
     name, largest = max(sizes.items(), key=lambda item: item[1])
-    if largest > _LARGEST_CHUNK_BYTES:
+    if largest > metadata.LARGEST_CHUNK_BYTES:
         raise InputError(
             f"a chunk of {sweep.chunk_size} realizations of {name} holds {largest / 2**20:.0f} MiB, at most "
-            f"{_LARGEST_CHUNK_BYTES // 2**20} are stored in one object: choose a smaller chunk"
+            f"{metadata.LARGEST_CHUNK_BYTES // 2**20} are stored in one object: choose a smaller chunk"
         )
     mean_bytes = sum(sizes.values()) / len(sizes)
     if n_objects > _MANY_OBJECTS and mean_bytes < _SMALL_CHUNK_BYTES:
         raise InputError(
             f"{n_objects} objects of {mean_bytes:.0f} bytes on average are too many and too small: choose a larger "
             f"chunk than {sweep.chunk_size} realizations"
+        )
+
+
+def _require_countable(realizations: int) -> None:
+    if realizations > metadata.LONGEST_DIMENSION:
+        raise InputError(
+            f"realizations: given {realizations}, needed at most {metadata.LONGEST_DIMENSION} at each point"
         )
 
 
@@ -391,29 +476,7 @@ def chunk_bytes(sweep: Sweep, block: np.ndarray) -> int:
     return int(block[0].size) * block.dtype.itemsize * sweep.chunk_size
 
 
-def _consolidate(path: Path) -> None:
+def _consolidate(store: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZarrUserWarning)  # consolidated metadata are not yet in the v3 specification
-        zarr.consolidate_metadata(path, zarr_format=3)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until an object's bytes are on the disk; an array of nothing but fill values leaves no object."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _reported(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{what}: {error.strerror or error}; nothing stored was lost, mend it and run the same again"
-        ) from error
+        zarr.consolidate_metadata(store, zarr_format=3)

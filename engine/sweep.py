@@ -1,7 +1,6 @@
 """A sweep: a scenario, the axes along which it varies, and how many realizations to draw at each point."""
 
 import hashlib
-import importlib
 import itertools
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from engine.errors import InputError
+from engine.imports import class_named
 from engine.scenario import Scenario, one_line, require_field
 
 
@@ -22,6 +22,30 @@ class Task(NamedTuple):
     point: tuple[int, ...]
     start: int
     stop: int
+
+
+class Grid(NamedTuple):
+    """What must be computed, without what it is: the number of values along each axis, realizations, chunk."""
+
+    shape: tuple[int, ...]
+    realizations: int
+    chunk: int
+
+    @property
+    def n_points(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def n_tasks(self) -> int:
+        return self.n_points * -(-self.realizations // self.chunk)
+
+    def tasks(self) -> list[Task]:
+        """Every task, in the order of the points."""
+        return [
+            Task(point, start, min(start + self.chunk, self.realizations))
+            for point in itertools.product(*(range(length) for length in self.shape))
+            for start in range(0, self.realizations, self.chunk)
+        ]
 
 
 class TextTable(NamedTuple):
@@ -107,12 +131,16 @@ class Sweep:
         return tuple(len(values) for values in self.axes.values())
 
     @property
+    def grid(self) -> Grid:
+        return Grid(self.shape, self.realizations, self.chunk_size)
+
+    @property
     def n_points(self) -> int:
-        return math.prod(self.shape)
+        return self.grid.n_points
 
     @property
     def n_tasks(self) -> int:
-        return self.n_points * -(-self.realizations // self.chunk_size)
+        return self.grid.n_tasks
 
     @property
     def chunk_size(self) -> int:
@@ -130,11 +158,7 @@ class Sweep:
 
     def tasks(self) -> list[Task]:
         """Every task, in the order of the points."""
-        return [
-            Task(point, start, min(start + self.chunk_size, self.realizations))
-            for point in itertools.product(*(range(length) for length in self.shape))
-            for start in range(0, self.realizations, self.chunk_size)
-        ]
+        return self.grid.tasks()
 
     def replace(self, **changes: Any) -> "Sweep":
         """A copy with some of the sweep's own fields changed."""
@@ -160,18 +184,16 @@ class Sweep:
 
 
 def scenario_from(path: str, fields: Mapping[str, Any]) -> Scenario:
-    """The scenario of the class `module:name`, which must be importable, with these fields."""
+    """The scenario of the class `module:name` with these fields; `engine.imports` says which modules may be named."""
     module_name, _, class_name = path.partition(":")
     if module_name == "__main__":
         raise InputError(
             f"scenario class {class_name!r} was defined in a script: define it in a module that can be imported"
         )
     try:
-        kind = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"cannot import the scenario class {path!r}: {error}") from None
-    if not (isinstance(kind, type) and issubclass(kind, Scenario)):
-        raise InputError(f"{path!r} is not a scenario class")
+        kind = class_named(path, Scenario, "scenario")
+    except ValueError as error:
+        raise InputError(str(error)) from None
     try:
         return kind.model_validate(fields)
     except ValidationError as error:

@@ -33,7 +33,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; exit code 2 for bad input, 1 for what went wrong otherwise, 130 for Ctrl-C."""
-    sys.path.insert(0, os.getcwd())  # module:attribute names what lies beside the user
+    sys.path.append(os.getcwd())  # module:attribute names what lies beside the user; last, so that it hides nothing
     try:
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:  # what typer makes of Ctrl-C
@@ -65,5 +65,8 @@ def _note_traceback(error: TaskError) -> None:
     """Keep the worker's traceback for the scenario's author, out of everybody else's way."""
     if error.details:
         path = Path("nearfield-traceback.txt")
-        path.write_text(error.details)
+        try:
+            path.write_text(error.details)
+        except OSError:  # a full disk or a read-only folder: the one line has been said
+            return
         print(f"nearfield: the worker's traceback is in {path.absolute()}", file=sys.stderr)

@@ -2,7 +2,9 @@
 
 import importlib
 import pkgutil
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import scenarios
 from engine import InputError, Sweep
@@ -26,21 +28,36 @@ def find(name: str) -> Sweep:
     module_name, _, attribute = name.partition(":")
     if not attribute:
         raise InputError(f"no sweep named {name!r}; {suggestion(name, list(known))}, or give module:attribute")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise InputError(f"cannot import {module_name!r}: {error}") from None
-        raise InputError(
-            f"no sweep named {name!r} and no module {module_name!r}; {suggestion(name, list(known))}"
-        ) from None
-    except Exception as error:
-        raise InputError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from None
+    module = _imported(
+        module_name, f"no sweep named {name!r} and no module {module_name!r}; {suggestion(name, list(known))}"
+    )
     sweep = vars(module).get(attribute)
     if not isinstance(sweep, Sweep):
         sweeps = [f"{module_name}:{key}" for key, value in vars(module).items() if isinstance(value, Sweep)]
         raise InputError(f"{name!r} is no sweep; {suggestion(name, sweeps) if sweeps else 'the module has none'}")
     return sweep if sweep.name else sweep.replace(name=name)
+
+
+def _imported(module_name: str, missing: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise InputError(missing if error.name == module_name else f"cannot import {module_name!r}: {error}") from None
+    except Exception as error:
+        raise InputError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from None
+
+
+def import_modules(names: list[str]) -> None:
+    """Import what the user trusts, so that a store may name its classes."""
+    for name in names:
+        _imported(name, f"--import: there is no module {name!r}")
+
+
+def at_hand(name: str) -> Sweep | None:
+    """The sweep that a store names, if its module is this project's own or was imported already; imports nothing."""
+    module_name, _, attribute = name.partition(":")
+    sweep = named_sweeps().get(name) or vars(sys.modules.get(module_name, sys)).get(attribute)
+    return sweep if isinstance(sweep, Sweep) else None
 
 
 def changed(
@@ -98,9 +115,9 @@ def point(texts: list[str]) -> dict[str, str]:
     return pairs
 
 
-def default_store(base: Sweep, sweep: Sweep) -> Path:
+def default_store(base: Sweep, sweep: Sweep) -> str:
     """Where `reproduce` keeps a sweep: by its name, and by its fingerprint where fields were changed."""
     stem = base.name.replace(":", "-")
     if sweep.fingerprint() != base.fingerprint():
         stem += f"-{sweep.fingerprint()[:8]}"
-    return Path("results") / f"{stem}.zarr"
+    return str(Path("results") / f"{stem}.zarr")

@@ -1,11 +1,16 @@
 """Options that several commands share."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-StoreArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A result store.", show_default=False)]
+StoreArgument = Annotated[
+    str, typer.Argument(metavar="PATH|URL", help="A result store: a folder, or s3://bucket/prefix.", show_default=False)
+]
+Imports = Annotated[
+    list[str],
+    typer.Option("--import", metavar="MODULE", help="Import a module of yours that the store's scenario comes from."),
+]
 Settings = Annotated[list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the scenario.")]
 Axes = Annotated[list[str], typer.Option("--axis", metavar="FIELD=A,B,C", help="Sweep a field over values.")]
 Realizations = Annotated[int | None, typer.Option(metavar="N", help="Realizations per point.")]

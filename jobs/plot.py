@@ -29,11 +29,8 @@ def command(
 
 def presented(results: xarray.Dataset) -> Sweep | None:
     """The named sweep that knows how to present these results: the one they came from, if they have its axes."""
-    try:
-        sweep = named.find(results.attrs["name"])
-    except InputError:  # the study's module is not at hand: its numbers still are
-        return None
-    return sweep if list(sweep.axes) == list(json.loads(results.attrs["axes"])) else None
+    sweep = named.at_hand(results.attrs["name"])
+    return sweep if sweep and list(sweep.axes) == list(json.loads(results.attrs["axes"])) else None
 
 
 def draw_results(results: xarray.Dataset, sweep: Sweep | None, outputs: list[Path]) -> None:

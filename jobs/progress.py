@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +20,7 @@ from engine import Sweep
 _LINE_SECONDS = 5.0
 
 
-def watch(sweep: Sweep, path: Path, **options: Any) -> None:
+def watch(sweep: Sweep, path: str, **options: Any) -> None:
     """Run or resume, drawing progress on standard error. Options as `engine.iterate`."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -36,12 +35,12 @@ def watch(sweep: Sweep, path: Path, **options: Any) -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bars:
-        bar = bars.add_task(sweep.name or path.name, total=None)
+        bar = bars.add_task(sweep.name or path.rstrip("/").rpartition("/")[2], total=None)
         for report in engine.iterate(sweep, path, **options):
             bars.update(bar, total=report.realizations_total, completed=report.realizations_done)
 
 
-def _lines(sweep: Sweep, path: Path, options: dict[str, Any]) -> None:
+def _lines(sweep: Sweep, path: str, options: dict[str, Any]) -> None:
     said = -_LINE_SECONDS
     for report in engine.iterate(sweep, path, **options):
         last = report.tasks_done == report.tasks_total

@@ -8,18 +8,19 @@ from typing import Annotated
 import typer
 
 import engine
-from jobs import named
-from jobs.options import StoreArgument
+from jobs import named, options
 
 
 def command(
-    path: StoreArgument,
+    path: options.StoreArgument,
     index: Annotated[int, typer.Option(metavar="I", help="The realization.")],
     point: Annotated[
         list[str], typer.Option(metavar="FIELD=VALUE", help="The point, and values along other dimensions.")
     ] = [],  # noqa: B006  typer copies it
+    import_: options.Imports = [],  # noqa: B006
 ) -> None:
     """Every draw, intermediate and result of one realization, compared bit for bit with the store."""
+    named.import_modules(import_)
     dataset = engine.replay(path, index, **named.point(point))
     for name, variable in dataset.data_vars.items():
         unit = variable.attrs.get("units", "")

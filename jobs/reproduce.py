@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 import engine
+from engine.storage import storage_at
 from jobs import named, options
 from jobs.plot import draw_results, presented, require_matplotlib
 from jobs.progress import watch
@@ -19,7 +20,7 @@ from jobs.tables import print_report, print_tables
 
 def command(
     name: Annotated[str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", show_default=False)],
-    store: Annotated[Path | None, typer.Option(metavar="PATH", help="Where to keep it; results/NAME.zarr.")] = None,
+    store: Annotated[str | None, typer.Option(metavar="PATH|URL", help="Where to keep it; results/NAME.zarr.")] = None,
     realizations: options.Realizations = None,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
@@ -50,7 +51,8 @@ def command(
         print_report(own.report(results))
     else:
         print_tables(results, sweep.highlights)
-    pictures = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
+    beside = Path(path) if storage_at(path).is_local else Path(path.rpartition("/")[2])  # pictures are files
+    pictures = [beside.with_suffix(suffix) for suffix in (".png", ".svg")]
     draw_results(results, own, pictures)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"results  {path}    (engine.open_results({str(path)!r}))")

@@ -6,7 +6,6 @@ nearfield run --store fig1.zarr
 """
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -20,7 +19,9 @@ from jobs.progress import duration, watch
 
 
 def command(
-    store: Annotated[Path, typer.Option(metavar="PATH", help="Where the results are or will be.")],
+    store: Annotated[
+        str, typer.Option(metavar="PATH|URL", help="Where the results are or will be: a folder, or s3://bucket/prefix.")
+    ],
     name: Annotated[str | None, typer.Argument(metavar="[NAME|MODULE:ATTRIBUTE]")] = None,
     realizations: options.Realizations = None,
     axis: options.Axes = [],  # noqa: B006  typer copies it
@@ -33,12 +34,14 @@ def command(
     shared_storage: options.SharedStorage = False,
     backend: options.BackendOption = "cpu",
     max_failures: options.MaxFailures = 0,
+    import_: options.Imports = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what a run would take; time one block.")] = False,
 ) -> None:
     """Create a store and compute a sweep into it, or continue one: the same command again resumes.
 
     Without a NAME, the sweep is read from the store.
     """
+    named.import_modules(import_)
     base = named.find(name) if name else engine.load_sweep(store)
     if not name and (axis or set_ or seed is not None or chunk is not None):
         raise InputError("--axis, --set, --seed and --chunk describe a new sweep: give its NAME, or leave them out")
@@ -59,12 +62,13 @@ def command(
     Console().print(f"Results are in {store}: engine.open_results({str(store)!r})", soft_wrap=True, highlight=False)
 
 
-def estimate(sweep: Sweep, path: Path, backend_name: str) -> None:
+def estimate(sweep: Sweep, path: str, backend_name: str) -> None:
     """Print tasks, objects, bytes and an estimate of the time, from one timed block of the middle point."""
     from threadpoolctl import threadpool_limits
 
     from engine.backend import backend
     from engine.execute import Evaluator
+    from engine.storage import storage_at
     from engine.store import object_count
 
     evaluator = Evaluator(sweep, backend(backend_name))
@@ -85,7 +89,7 @@ def estimate(sweep: Sweep, path: Path, backend_name: str) -> None:
         "stored": f"{stored / 2**20:.1f} MiB in {len(variables)} variables",
         "one block": f"{seconds:.3g} s for {sweep.block} realizations at {sweep.values(middle) or 'the only point'}",
         "estimate": f"{duration(seconds * blocks)} of one core's time",
-        "store": f"{path}, {'exists' if path.exists() else 'new'}",
+        "store": f"{path}, {'new' if storage_at(path).is_empty() else 'exists'}",
     }
     for label, text in lines.items():
         print(f"{label:10} {text}")

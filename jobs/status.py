@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 
+from engine.lock import holder
 from engine.store import Store
 from jobs.options import StoreArgument
 from jobs.progress import duration
@@ -16,14 +17,14 @@ from jobs.progress import duration
 def command(path: StoreArgument) -> None:
     """What a store holds, how far it is, and what is left."""
     store = Store(path, mode="r")
-    sweep, receipts = store.sweep, store.receipts()
+    stored, grid, receipts = store.attributes, store.grid, store.receipts()
     pending = store.pending(receipts)
-    done = sum(min(r.stop, sweep.realizations) - r.start for r in receipts if r.start < sweep.realizations)
-    total = sweep.n_points * sweep.realizations
-    axes = " × ".join(f"{name}[{len(values)}]" for name, values in sweep.axes.items()) or "one point"
-    print(f"sweep        {sweep.name or store.attributes['scenario_class']}: {sweep.about}")
-    print(f"points       {axes}, {sweep.realizations} realizations each, seed {sweep.seed}")
-    print(f"finished     {done}/{total} realizations, {sweep.n_tasks - len(pending)}/{sweep.n_tasks} tasks")
+    done = sum(r.stop - r.start for r in receipts)
+    total = grid.n_points * grid.realizations
+    axes = " × ".join(f"{name}[{len(values)}]" for name, values in store.axes.items()) or "one point"
+    print(f"sweep        {stored['name'] or stored['scenario_class']}: {stored['about']}")
+    print(f"points       {axes}, {grid.realizations} realizations each, seed {stored['seed']}")
+    print(f"finished     {done}/{total} realizations, {grid.n_tasks - len(pending)}/{grid.n_tasks} tasks")
     if receipts:
         seconds = np.array([receipt.seconds for receipt in receipts])
         hosts = Counter(f"{receipt.host} ({receipt.device})" for receipt in receipts)
@@ -33,7 +34,9 @@ def command(path: StoreArgument) -> None:
         print(f"attempts     {sum(receipt.attempt > 1 for receipt in receipts)} tasks needed more than one")
         if pending:
             print(f"left         about {duration(float(seconds.mean()) * len(pending))} of one core's time")
-    commit, plus, dirty = store.attributes["commit"].partition("+")
-    version = json.loads(store.attributes["versions"])["nearfield"]
-    print(f"created      {store.attributes['created']} by nearfield {version}, commit {commit[:12]}{plus}{dirty}")
-    print(f"fingerprint  {store.attributes['fingerprint']}")
+    if driver := holder(store.storage):
+        print(f"locked by    {driver}")
+    commit, plus, dirty = stored["commit"].partition("+")
+    version = json.loads(stored["versions"])["nearfield"]
+    print(f"created      {stored['created']} by nearfield {version}, commit {commit[:12]}{plus}{dirty}")
+    print(f"fingerprint  {stored['fingerprint']}")

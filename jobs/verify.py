@@ -1,4 +1,4 @@
-"""Check every stored chunk against its receipt.
+"""Check every object of a store.
 
 nearfield verify fig1.zarr
 nearfield verify fig1.zarr --repair
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from engine.results import Problem, forget, verify
+from engine.integrity import Litter, Problem, verify
+from engine.integrity import repair as mend
 from jobs.options import StoreArgument
 
 
@@ -19,18 +20,22 @@ def command(
         typer.Option("--repair", help="Withdraw damaged chunks, so that the next run computes them again."),
     ] = False,
 ) -> None:
-    """Read all chunks and receipts; exit code 1 if any is damaged."""
-    checked, problems = 0, []
+    """Read all chunks, receipts and coordinates; exit code 1 if any is damaged, or if something else lies there."""
+    checked = 0
+    problems: list[Problem] = []
+    litter: list[Litter] = []
     for item in verify(path):
         if isinstance(item, Problem):
             problems.append(item)
             print(f"damaged: {item.chunk}: {item.what}")
+        elif isinstance(item, Litter):
+            litter.append(item)
         else:
             checked += 1
-    print(f"{checked} receipts checked, {len(problems)} damaged chunks")
-    if problems and repair:
-        for problem in problems:
-            forget(problem)
-        print(f"withdrawn; continue with: nearfield run --store {path}")
+    partial = f", {len(litter)} partial files of killed writers" if litter else ""
+    print(f"{checked} receipts checked, {len(problems)} damaged objects{partial}")
+    if repair and (problems or litter):
+        left = mend(path, [*problems, *litter])
+        print(f"withdrawn; continue with: nearfield run --store {path}" if len(left) < len(problems) else "cleaned")
     if problems:
         raise typer.Exit(1)

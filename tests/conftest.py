@@ -1,6 +1,7 @@
-"""Shared fixtures: one Ray for all tests that need one, started when the first does."""
+"""Shared fixtures: one Ray and one S3 server for all tests that need one, started when the first does."""
 
 import os
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -12,9 +13,29 @@ def _private_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     old = dict(os.environ)
     os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "MPLBACKEND": "agg"}
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
+    # Set before any Ray starts, whose workers inherit it; and no test can reach another object storage than ours.
+    os.environ |= {
+        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "AKIATESTING", "AWS_SECRET_ACCESS_KEY": "not-for-the-log",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
+    }  # fmt: skip
     yield
     os.environ.clear()
     os.environ.update(old)
+
+
+@pytest.fixture(scope="session")
+def s3(_private_settings: None) -> Iterator[str]:
+    """URL of a bucket on an S3 server on loopback: moto's simulation, in memory, over real HTTP."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2]), verbose=False)
+    server.start()
+    s3fs.S3FileSystem().mkdir("bucket")
+    yield "s3://bucket"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,7 @@ def test_run_resume_status_verify_replay_plot(
     assert "120/120 realizations, 15/15 tasks" in text
     assert "offset[3], 40 realizations each, seed 0" in text
     assert nearfield("verify", "s.zarr", monkeypatch=monkeypatch) == 0
-    assert capsys.readouterr().out == "15 receipts checked, 0 damaged chunks\n"
+    assert capsys.readouterr().out == "15 receipts checked, 0 damaged objects\n"
     assert nearfield("replay", "s.zarr", "--index", "7", "--point", "offset=1", monkeypatch=monkeypatch) == 0
     text = capsys.readouterr().out
     assert text.endswith("equal bit for bit\n")

@@ -1,6 +1,5 @@
 """What an estimator is."""
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self
@@ -9,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
+from engine.imports import class_named
 from engine.numerics.leakage import LeakageModel
 
 
@@ -50,13 +50,7 @@ def from_description(given: Any) -> Any:
     """The estimator that `description` describes; anything else is handed on."""
     if not isinstance(given, Mapping) or "class" not in given:
         return given
-    module_name, _, class_name = str(given["class"]).partition(":")
-    try:
-        kind = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"cannot import the estimator {given['class']!r}: {error}") from None
-    if not (isinstance(kind, type) and issubclass(kind, Estimator)):
-        raise ValueError(f"{given['class']!r} is not an estimator")
+    kind = class_named(str(given["class"]), Estimator, "estimator")
     return kind.model_validate({key: value for key, value in given.items() if key != "class"})
 
 

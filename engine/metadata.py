@@ -1,0 +1,207 @@
+"""What a store's metadata may say. Anything else is refused before it is used: stores travel, and not all are honest.
+
+Arrays hold numbers, truth values or text, in chunks of a bounded size, behind no other codec than those that this
+package writes: no objects, no pickles, no compressed bombs. No name leads out of the store.
+"""
+
+import json
+import math
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import StoreError
+from engine.scenario import one_line
+from engine.sweep import Grid
+
+FORMAT = 1
+COMPLETE = "complete"
+LARGEST_CHUNK_BYTES = 2**28
+LONGEST_DIMENSION = 2**25  # a coordinate of so many numbers fills one chunk
+MOST_TASKS = 2**20
+_CODECS = ({"bytes", "crc32c"}, {"vlen-utf8", "crc32c"})
+_MOST_DIMENSIONS = 32
+
+
+def _plain_text(text: str) -> str:
+    """What is printed on a terminal carries no control characters, which could rewrite it."""
+    if not all(character.isprintable() or character in "\n\t" for character in text):
+        raise ValueError("needed text without control characters")
+    return text
+
+
+def safe_name(name: str) -> str:
+    """A name that is one folder of a store; raises ValueError otherwise."""
+    if not name or len(name) > 200 or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+        raise ValueError(f"{name[:200]!r} cannot be the name of a variable or a dimension")
+    return name
+
+
+Text = Annotated[str, AfterValidator(_plain_text)]
+Name = Annotated[str, AfterValidator(safe_name)]
+
+
+class _Attributes(BaseModel):
+    """What the engine relies on; other attributes may stand beside it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    nearfield_format: Literal[1]
+    name: Text
+    about: Text
+    scenario_class: Text
+    scenario: str
+    code_version: int
+    axes: str
+    realizations: Annotated[int, Field(ge=1, le=LONGEST_DIMENSION)]
+    seed: Annotated[int, Field(ge=0)]
+    block: Annotated[int, Field(ge=1)]
+    chunk: Annotated[int, Field(ge=1)]
+    variables: list[Name]
+    highlights: list[str]
+    fingerprint: Text
+    backend: Text
+    device: Text
+    versions: str
+    commit: Text
+    created: Text
+
+
+def parsed(data: bytes, what: str) -> Any:
+    """JSON, or StoreError."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise StoreError(f"{what} is damaged: it is no JSON that a store holds") from None
+
+
+def axes_of(attributes: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Axis → values."""
+    return {name: tuple(values) for name, values in json.loads(attributes["axes"]).items()}
+
+
+def grid_of(attributes: dict[str, Any]) -> Grid:
+    """Points, realizations and chunk of a store, without its scenario."""
+    shape = tuple(len(values) for values in axes_of(attributes).values())
+    return Grid(shape, attributes["realizations"], attributes["chunk"])
+
+
+def check_attributes(attributes: dict[str, Any], where: str) -> None:
+    """Refuse attributes that the engine cannot rely on, or that ask for absurdly much."""
+    try:
+        _Attributes.model_validate(attributes)
+        axes = json.loads(attributes["axes"])
+        versions = json.loads(attributes["versions"])
+        if not isinstance(axes, dict) or not isinstance(versions, dict) or "nearfield" not in versions:
+            raise ValueError("axes and versions: needed tables")
+        _plain_text(str(versions["nearfield"]))
+        for name, values in axes.items():
+            safe_name(name)
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"axis {name}: needed one or more values")
+            if not all(isinstance(value, bool | int | float | str) for value in values):
+                raise ValueError(f"axis {name}: needed numbers or names")
+            _plain_text("".join(map(str, values)))
+        if grid_of(attributes).n_tasks > MOST_TASKS:
+            raise ValueError(f"it asks for {grid_of(attributes).n_tasks} tasks, at most {MOST_TASKS} are run")
+    except ValidationError as error:
+        raise StoreError(f"{where} has attributes that no store has: {one_line(error)[:300]}") from None
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{where} has attributes that no store has: {str(error)[:300]}") from None
+
+
+class _Array(BaseModel):
+    """An array's metadata, as far as reading it could do harm."""
+
+    model_config = ConfigDict(strict=True)
+
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=LONGEST_DIMENSION)]], Field(max_length=_MOST_DIMENSIONS)]
+    data_type: Literal[
+        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
+        "float64", "complex64", "complex128", "string",
+    ]  # fmt: skip
+    chunk_grid: dict[str, Any]
+    chunk_key_encoding: dict[str, Any]
+    codecs: list[dict[str, Any]]
+    dimension_names: list[Name | None] | None = None
+    storage_transformers: list[Any] = []
+
+
+class ArrayLayout(NamedTuple):
+    """Shape of an array and of its chunks, and the names of its dimensions."""
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dimensions: tuple[str | None, ...]
+
+
+def check_array(document: Any, where: str) -> ArrayLayout:
+    """Refuse an array whose chunks are absurd or decoded by anything but plain bytes with a checksum."""
+    try:
+        array = _Array.model_validate({key: document.get(key) for key in _Array.model_fields if key in document})
+    except ValidationError as error:
+        raise StoreError(f"{where} is no array of a store: {one_line(error)[:300]}") from None
+    except AttributeError:
+        raise StoreError(f"{where} is no array of a store: needed a table") from None
+    codecs = {str(codec.get("name")) for codec in array.codecs}
+    chunks = array.chunk_grid.get("configuration", {})
+    chunks = chunks.get("chunk_shape") if isinstance(chunks, dict) else None
+    separator = array.chunk_key_encoding.get("configuration", {"separator": "/"})
+    if codecs not in _CODECS or len(array.codecs) != 2 or array.storage_transformers:
+        raise StoreError(f"{where} is stored with {', '.join(sorted(codecs))[:200]}: needed bytes and crc32c alone")
+    if array.chunk_key_encoding.get("name") != "default" or separator != {"separator": "/"}:
+        raise StoreError(f"{where} names its chunks in another way than a store does")
+    if (
+        array.chunk_grid.get("name") != "regular"
+        or not isinstance(chunks, list)
+        or len(chunks) != len(array.shape)
+        or not all(type(length) is int and length >= 1 for length in chunks)
+    ):
+        raise StoreError(f"{where} has no regular chunks")
+    itemsize = 16 if array.data_type == "string" else np.dtype(array.data_type).itemsize
+    if math.prod(chunks) * itemsize > LARGEST_CHUNK_BYTES:
+        raise StoreError(
+            f"{where} has chunks of {math.prod(chunks) * itemsize / 2**20:.3g} MiB, at most "
+            f"{LARGEST_CHUNK_BYTES // 2**20} are read"
+        )
+    names = array.dimension_names or [None] * len(array.shape)
+    return ArrayLayout(tuple(array.shape), tuple(chunks), tuple(names))
+
+
+def check_group(document: Any, where: str) -> None:
+    """Refuse the root of a store with damaged attributes, or with consolidated arrays that are not those it names."""
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    if not isinstance(attributes, dict) or attributes.get("nearfield_format") != FORMAT:
+        raise StoreError(f"{where} is not a nearfield store of format {FORMAT}: choose another path")
+    check_attributes(attributes, where)
+    consolidated = document.get("consolidated_metadata") or {"metadata": {}}
+    arrays = consolidated.get("metadata") if isinstance(consolidated, dict) else None
+    if not isinstance(arrays, dict):
+        raise StoreError(f"{where}: its consolidated metadata are damaged")
+    for name, array in arrays.items():
+        if not isinstance(array, dict) or array.get("node_type") != "array" or name != name.strip("/. "):
+            raise StoreError(f"{where}: {name[:200]!r} is no array of a store")
+        _check_place(name, check_array(array, f"{where}: {name[:200]}"), attributes, where)
+
+
+def _check_place(name: str, array: ArrayLayout, attributes: dict[str, Any], where: str) -> None:
+    """A variable has one chunk per task, a coordinate one in all: so what is read at once is bounded."""
+    grid = grid_of(attributes)
+    if name == "realization":
+        fits = array.shape == (grid.realizations,)
+    elif name == COMPLETE or name in attributes["variables"]:
+        n = len(grid.shape) + 1
+        fits = (
+            array.shape[:n] == (*grid.shape, grid.realizations)
+            and array.chunks[:n] == (*(1 for _ in grid.shape), grid.chunk)
+            and array.chunks[n:] == array.shape[n:]
+            and array.dimensions[:n] == (*axes_of(attributes), "realization")
+        )
+    else:
+        fits = array.chunks == array.shape
+    if not fits:
+        raise StoreError(
+            f"{where}: {name} of shape {array.shape} in chunks of {array.chunks} does not fit the store's axes and "
+            f"budget"
+        )
