@@ -12,6 +12,9 @@ through 2D/λ oscillations per unit of u. So a row is computed in two steps, eac
 Both are linear: a sum over beams may be taken over coefficients, and expanded once. Laboratory view, 625 elements,
 multiplications per row: 34.9 million complex ones directly; 0.7 million complex and 2.5 million real ones here.
 
+Measured, laboratory view, one core, cpu-ms: a row 0.25 to compress and 0.25 to add to the norms, a score of every
+candidate 0.25 (directly 8 a row). The wide view's 429 975 spherical waves, 32 trials of 20 cycles: 0.6 GB in all.
+
 Scores are computed on a lattice of polar angles, levels and azimuths (P, R, Q), of which the candidates are a part.
 
 Numbers do not depend on the batch: the product with the waves runs in tiles of TILE beams, filled up with zeros, and
@@ -25,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import legendre
 
+from engine.errors import InputError
 from engine.numerics.candidates import CandidateGrid, Candidates
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.wavefront import path_difference
@@ -210,8 +214,14 @@ class _Basis:
         squared = (y * y + z * z).max()
         # An element's phase advances with κ by k(|p|² − t²)/2: turned by half the largest, all stay near zero.
         self.phase_rad = array.wavenumber_rad_per_m * levels_per_m * squared / 4
+        nearest_m, edge_m = 1 / max(float(levels_per_m.max()), 1e-9), math.sqrt(squared)
+        if nearest_m < 1.5 * edge_m:
+            raise InputError(
+                f"range: given a candidate at {nearest_m:.3g} m from a surface that reaches {edge_m:.3g} m from its "
+                f"centre, needed at least {1.5 * edge_m:.3g} m: raise the nearest range of the view"
+            )
         # A polynomial needs as many terms as e^{jcx} has radians on [0, 1], and some; nearer waves are steeper by 1/R.
-        steepest = 1 / (1 - float(levels_per_m.max()) * math.sqrt(squared))
+        steepest = 1 / (1 - edge_m / nearest_m)
         half_width = array.spacing_m * max(array.n_y - 1, array.n_z - 1) / 2
         radians = array.wavenumber_rad_per_m * half_width * max(self.limit_y, self.limit_z) * steepest
         self.nodes, self.weights = legendre.leggauss(2 * math.ceil(radians / 2 + 10))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.errors import InputError
 from engine.numerics.candidates import CandidateGrid, FieldOfView, field_grid, level_grid
 from engine.numerics.dictionary import ERROR, TILE, Dictionary
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
@@ -103,3 +104,11 @@ def test_scores_are_those_of_rows(model: Any, error: float, xp: Any, host: Any) 
     expected = (squares.reshape(3, 2, -1).sum(axis=1) * weight[allowed][order]).argmax(axis=-1)
     for part, candidates in zip(dictionary.places(best), grid.candidates(), strict=True):
         np.testing.assert_array_equal(host(part), candidates[expected])
+
+
+def test_a_candidate_on_the_surface_is_one_clear_line() -> None:
+    view = FieldOfView(1.0, 2.0, -0.5, 0.5, 0.05, 1.0)
+    grid = field_grid(surface(25, 25), view, "nf", angle_step_rad=0.2, range_step_m=0.25)
+    with pytest.raises(InputError, match=r"0\.05 m .*needed at least 0\.127 m") as raised:
+        Dictionary(surface(25, 25), grid, np)
+    assert "\n" not in str(raised.value)

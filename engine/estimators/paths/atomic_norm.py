@@ -18,12 +18,13 @@ Array = Any
 class AtomicNorm(PathEstimator):
     """min ½‖y − W x‖² + τ‖x‖_A with τ = `penalty` σ √(C N ln 4N); for beams of random phases.
 
-    A spherical wave is several plane ones, and noise many weak ones: `n_atoms` bounds how many are sought. The gain is
-    shrunk by the norm, as is everything that it finds.
+    A spherical wave is several plane ones, and noise many weak ones: about 20 at the optimum. `n_atoms` bounds how many
+    are sought: with 8 the objective is 20 % above its minimum at 10 dB, with 24 it is 2 % and takes ten times as long,
+    and the median errors are the same. The gain is shrunk by the norm, as is everything that it finds.
     """
 
     penalty: float = Field(0.5, gt=0, description="τ over σ √(C N ln 4N), about what noise correlates with a wave")
-    n_atoms: int = Field(8, gt=0, description="most plane waves a user is made of; 24 find no better users")
+    n_atoms: int = Field(8, gt=0, description="most plane waves that a user is made of")
     tolerance: float = Field(
         1e-2, gt=0, description="stop where no wave correlates with the rest by more than this over τ"
     )
