@@ -4,6 +4,7 @@ nearfield plot fig1.zarr -o fig1.png
 """
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ def command(
     print(f"drawn: {output}")
 
 
-def with_times(results: xarray.Dataset, path: str) -> xarray.Dataset:
+def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.Dataset:
     """The results with what their realizations took, as `seconds_per_realization`: some figures are of time."""
     return results.assign_coords(seconds_per_realization=task_seconds(path))
 

@@ -22,9 +22,11 @@ def command(
     set_: options.Settings = [],  # noqa: B006  typer copies it
 ) -> None:
     """Draw users, scatterers and estimates in front of the surface, and the beams that its phases form, by cycles."""
-    from jobs.named import changed, find
+    from jobs.named import changed
+    from scenarios.ris import RisLocalization, fig4
     from scenarios.ris_picture import draw_trial
 
-    sweep = changed(find("ris:fig4"), settings=[f"snr_db={snr_db}", *set_], axes=[])
-    write_figure(lambda: draw_trial(sweep.scenario, seed=seed), [output])
+    scene = changed(fig4, settings=[f"snr_db={snr_db}", *set_], axes=[]).scenario
+    assert isinstance(scene, RisLocalization)
+    write_figure(lambda: draw_trial(scene, seed=seed), [output])
     print(f"drawn: {output}")

@@ -28,6 +28,7 @@ _QUANTITIES = {
     "angle": ("squared_error_angle_rad2", "bound_angle_rad2", "rad"),
     "range": ("squared_error_range_m2", "bound_range_m2", "m"),
 }
+_ENDS = ("", "_low", "_high")
 _MODELS = {"hybrid": "hybrid model", "nf": "near-field model", "ff": "far-field model"}
 _AXES = {
     "snr_db": "mean signal-to-noise ratio of a cycle (dB)",
@@ -51,7 +52,7 @@ class Row(NamedTuple):
     field: str
     quantity: str
     unit: str
-    count: int
+    users: int
     rmse: float
     rmse_low: float
     rmse_high: float
@@ -84,30 +85,33 @@ def summary(results: xarray.Dataset) -> list[Row]:
             whole = summarize(_pooled(error, here), squared=True)
             found = summarize(_pooled(error.where(~lost), here), squared=True)
             bounds = summarize(_pooled(bound.where(np.isfinite(bound)), here))
-            typical = np.sqrt(bounds["mean" if quantity == "angle" else "median"])
+            typical = bounds["mean" if quantity == "angle" else "median"] ** 0.5
             dims = [dim for dim in whole["rmse"].dims if dim != "method"]
             for where in np.ndindex(*(whole.sizes[dim] for dim in whole["rmse"].dims)):
                 at = dict(zip(whole["rmse"].dims, where, strict=True))
 
-                def value(table: Any, name: str, at: dict[Any, int] = at) -> float:
-                    return float(table[name].isel(at))
-
+                cells = {
+                    name: float(table[key].isel(at))
+                    for name, (table, key) in {
+                        **{f"rmse{end}": (whole, f"rmse{end}") for end in _ENDS},
+                        **{f"found{end}": (found, f"rmse{end}") for end in _ENDS},
+                        **{f"lost{end}": (share, f"outlier_rate{end}") for end in _ENDS},
+                    }.items()
+                }
                 rows.append(
                     Row(
-                        {str(dim): results[dim].values[at[dim]].item() for dim in dims},
-                        str(results.method.values[at["method"]]),
-                        field,
-                        quantity,
-                        unit,
-                        int(value(whole, "count")),
-                        *(value(whole, f"rmse{end}") for end in ("", "_low", "_high")),
-                        *(value(found, f"rmse{end}") for end in ("", "_low", "_high")),
-                        value(whole, "median") ** 0.5,
-                        *(value(share, f"outlier_rate{end}") for end in ("", "_low", "_high")),
-                        float(typical.isel(at)),
+                        point={str(dim): results[dim].values[at[dim]].item() for dim in dims},
+                        method=str(results.method.values[at["method"]]),
+                        field=field,
+                        quantity=quantity,
+                        unit=unit,
+                        users=int(whole["count"].isel(at)),
+                        median=float(whole["median"].isel(at)) ** 0.5,
+                        bound=float(typical.isel(at)),
+                        **cells,
                     )
                 )
-    return [row for row in rows if row.count]
+    return [row for row in rows if row.users]
 
 
 def _pooled(variable: xarray.DataArray, users: np.ndarray) -> xarray.DataArray:

@@ -8,14 +8,14 @@ import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from engine.estimators.paths.approximate_ml import ApproximateML
-from engine.estimators.paths.atomic_norm import AtomicNorm
-from engine.estimators.paths.closed_loop import ClosedLoop
-from engine.estimators.paths.newtonised import NewtonisedPursuit
 from pydantic import Field, field_validator, model_validator
 
 from engine import Sweep
 from engine.estimators.paths import PathEstimates, PathProblem
+from engine.estimators.paths.approximate_ml import ApproximateML
+from engine.estimators.paths.atomic_norm import AtomicNorm
+from engine.estimators.paths.closed_loop import ClosedLoop
+from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
 from engine.numerics.candidates import FieldModel, field_grid
 from engine.numerics.path_information import Paths, path_covariance

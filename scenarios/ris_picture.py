@@ -38,9 +38,9 @@ def draw_trial(scene: RisLocalization | None = None, *, method: Method = CLOSED_
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15.0, 6.6), layout="constrained")
-    plan_part, beam_part = figure.subfigures(1, 2, width_ratios=(1.0, 1.75))
-    _plan(plan_part.subplots(), scene, trial)
-    _beams(beam_part, scene, trial)
+    parts: Any = figure.subfigures(1, 2, width_ratios=(1.0, 1.75))
+    _plan(parts[0].subplots(), scene, trial)
+    _beams(parts[1], scene, trial)
     error = np.sqrt(trial["squared_error_angle_rad2"][0, 0, 0])
     figure.suptitle(
         f"{method.name}, {scene.n_cycles} cycles at {scene.snr_db[0]:g} dB      "
@@ -81,7 +81,7 @@ def _plan(axes: "Axes", scene: RisLocalization, trial: dict[str, np.ndarray]) ->
             *place, "^", color=_INK, markersize=8, markerfacecolor="none", zorder=3, label="_" if k else "scatterer"
         )
     kappa = trial["estimate_scatterer_inverse_range_per_m"][0, 0, 0]
-    for k in np.flatnonzero(np.isfinite(kappa)):
+    for k in np.flatnonzero(np.isfinite(kappa)).tolist():
         angles = (trial[f"estimate_scatterer_{part}"][0, 0, 0, k] for part in ("polar_rad", "azimuth_rad"))
         place = _from_above(min(1 / max(kappa[k], 1e-9), scene.range_max_m), *angles)
         axes.plot(*place, "+", color=_INK, markersize=9, markeredgewidth=1.3, zorder=4)

@@ -90,11 +90,11 @@ def prepare_cycles(
         for count in dict.fromkeys(first):
             # Noise levels that leave the random phases together go on as trials of their own, side by side.
             here = [level for level, other in enumerate(first) if other == count]
-            parts = (_repeated(xp, part, len(here)) for part in (channels, random_beams, noise))
+            own = [_repeated(xp, part, len(here)) for part in (channels, random_beams, noise)]
             variance = xp.reshape(
                 xp.broadcast_to(xp.stack([noise_variance[level] for level in here]), (size, len(here))), (-1, 1)
             )
-            estimates, beams = _follow(localizer, problem, method, recorded, count, *parts, variance)
+            estimates, beams = _follow(localizer, problem, method, recorded, count, own[0], own[1], own[2], variance)
             apart = [
                 PathEstimates(*(xp.reshape(part, (size, len(here), *part.shape[2:])) for part in estimate))
                 for estimate in estimates

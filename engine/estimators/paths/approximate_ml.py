@@ -25,8 +25,8 @@ Array = Any
 class ApproximateML(PathEstimator):
     """For beams of random phases, and few scatterers: they are taken for noise."""
 
-    angle_step_rad: float = Field(0.02, gt=0, description="cells of both angles")
-    range_step_m: float = Field(0.25, gt=0, description="step of the range")
+    angle_step_rad: float | None = Field(None, gt=0, description="cells of both angles; the problem's if None")
+    range_step_m: float | None = Field(None, gt=0, description="step of the range; the problem's if None")
     turns: int = Field(6, gt=0, description="at most so many searches of range, polar angle and azimuth in turn")
 
     def prepare(self, problem: PathProblem, xp: Any) -> GridLocalizer:
@@ -34,8 +34,8 @@ class ApproximateML(PathEstimator):
             problem.surface,
             problem.view,
             "nf",
-            angle_step_rad=self.angle_step_rad,
-            range_step_m=self.range_step_m,
+            angle_step_rad=self.angle_step_rad or problem.angle_step_rad,
+            range_step_m=self.range_step_m or problem.range_step_m,
         )
         return GridLocalizer(LineSearches(Dictionary(problem.surface, grid, xp), problem.n_scatterers, self.turns))
 

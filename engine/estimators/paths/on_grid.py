@@ -19,9 +19,11 @@ class OnGrid(PathEstimator):
     Its error has a floor: Δ/√12 in each angle for cells of Δ, and more in range, into which the angle's error leaks.
     """
 
-    model: FieldModel = Field("hybrid", description="waves: plane and near-field spherical, spherical only, plane only")
-    angle_step_rad: float = Field(0.02, gt=0, description="cells of both angles")
-    range_step_m: float = Field(0.25, gt=0, description="step of the spherical waves' range")
+    model: FieldModel | None = Field(
+        None, description="waves: plane and near-field spherical, spherical only, plane only; the problem's if None"
+    )
+    angle_step_rad: float | None = Field(None, gt=0, description="cells of both angles; the problem's if None")
+    range_step_m: float | None = Field(None, gt=0, description="step of the spherical waves' range; the problem's if None")
     noise_sigmas: float | None = Field(
         None, description="look for no further scatterer where the residual is this near to noise; None: look for all"
     )
@@ -32,9 +34,9 @@ class OnGrid(PathEstimator):
         grid = field_grid(
             problem.surface,
             problem.view,
-            self.model,
-            angle_step_rad=self.angle_step_rad,
-            range_step_m=self.range_step_m,
+            self.model or problem.model,
+            angle_step_rad=self.angle_step_rad or problem.angle_step_rad,
+            range_step_m=self.range_step_m or problem.range_step_m,
         )
         algorithm = Algorithm1(
             Dictionary(problem.surface, grid, xp),
