@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from engine import receipts
+from engine import receipts, stopping
 from engine.errors import StoreError
 from engine.lock import Lock
 from engine.metadata import COMPLETE
@@ -53,6 +53,10 @@ def verify(path: str | os.PathLike[str]) -> Iterator[Receipt | Problem | Litter]
                     yield Problem(chunk_key(_array(store, name), receipt.task, store.grid.chunk), what, key)
             yield receipt
         yield from _coordinate_faults(store)
+        try:
+            stopping.read(store.storage, store.grid.shape)
+        except StoreError:
+            yield Problem(stopping.FILE, "is damaged", stopping.FILE)
         yield from _strangers(store)
 
 
@@ -131,7 +135,7 @@ def _is_part(key: str, counts: dict[str, list[int]]) -> bool:
     name, _, rest = key.partition("/")
     if name in counts:
         return rest == ROOT or (rest.startswith("c") and _is_chunk(rest.removeprefix("c").strip("/"), counts[name]))
-    return key == ROOT or bool(re.fullmatch(rf"lock\.\d+\.json|{receipts.FOLDER}/[^/]+\.json", key))
+    return key in (ROOT, stopping.FILE) or bool(re.fullmatch(rf"lock\.\d+\.json|{receipts.FOLDER}/[^/]+\.json", key))
 
 
 def _is_chunk(text: str, counts: list[int]) -> bool:

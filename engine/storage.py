@@ -34,14 +34,14 @@ def storage_at(path: "str | os.PathLike[str] | Storage") -> "Storage":
     if "\0" in text or not text:
         raise InputError(f"store: given {text!r}, needed a path or a URL such as s3://bucket/prefix")
     if "::" in text and "://" in text:
-        raise InputError(f"store: given {text!r}, more than a prefix: needed such as s3://bucket/prefix")
+        raise InputError("store: the URL has more than a prefix: needed such as s3://bucket/prefix")
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
         return LocalStorage(Path(text))
     protocol, _, rest = text.partition(":")
     protocol = protocol.lower()
     if not rest.startswith("//"):
         if isinstance(path, os.PathLike):
-            raise InputError(f"store: given the path {text!r}, which was a URL: give URLs as text, not as a Path")
+            raise InputError(f"store: given a path that was a {protocol} URL: give URLs as text, not as a Path")
         return LocalStorage(Path(text))
     if protocol in ("file", "local"):
         return LocalStorage(Path(rest.removeprefix("//")))

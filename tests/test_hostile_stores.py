@@ -247,6 +247,17 @@ def test_damaged_coordinates_and_a_wrong_mask_are_named_and_mended(stored: Path)
     ]
 
 
+def test_the_record_of_stops_is_part_of_a_store_and_checked(stored: Path) -> None:
+    record = stored / "stopping.json"
+    record.write_text('{"targets": [], "max_seconds": 1.0, "stops": []}')
+    assert not [item for item in verify(stored) if isinstance(item, Problem)]
+    record.write_text('{"stops"')
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [(problem.chunk, problem.what) for problem in problems] == [("stopping.json", "is damaged")]
+    assert repair(stored, problems) == []
+    assert not record.exists()
+
+
 def test_strangers_and_litter_are_told_apart(stored: Path) -> None:
     (stored / "virus.exe").write_bytes(b"MZ")
     (stored / "power" / "c" / "9" / "9").mkdir(parents=True)

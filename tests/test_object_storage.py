@@ -183,10 +183,10 @@ def test_missing_bucket_credentials_and_endpoint_are_one_line(s3: str, monkeypat
     [
         ("s3://user:secret@bucket/a", r"the URL s3://\*\*\*@bucket holds a user and a password"),
         ("s3://bucket/a?token=secret", "more than a prefix"),
-        ("simplecache::s3://bucket/a", "more than a prefix"),
+        ("simplecache::s3://user:secret@bucket/a", "more than a prefix"),
         ("nowhere://bucket/a", "Protocol not known: nowhere"),
         ("s3://", "needed a prefix"),
-        (Path("s3://bucket/a"), "was a URL: give URLs as text"),
+        (Path("s3://user:secret@bucket/a"), "was a s3 URL: give URLs as text"),
         ("", "needed a path or a URL"),
     ],
 )
