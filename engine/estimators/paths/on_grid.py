@@ -23,7 +23,9 @@ class OnGrid(PathEstimator):
         None, description="waves: plane and near-field spherical, spherical only, plane only; the problem's if None"
     )
     angle_step_rad: float | None = Field(None, gt=0, description="cells of both angles; the problem's if None")
-    range_step_m: float | None = Field(None, gt=0, description="step of the spherical waves' range; the problem's if None")
+    range_step_m: float | None = Field(
+        None, gt=0, description="step of the spherical waves' range; the problem's if None"
+    )
     noise_sigmas: float | None = Field(
         None, description="look for no further scatterer where the residual is this near to noise; None: look for all"
     )
