@@ -47,6 +47,6 @@ def test_the_tutorial_runs_as_it_stands(
     printed = capsys.readouterr()
     assert "4000/4000 realizations" in printed.err
     assert "equal bit for bit" in printed.out
-    assert "0 damaged chunks" in printed.out
+    assert "20 receipts checked, 0 damaged objects" in printed.out
     assert {path.name for path in tmp_path.glob("*.png")} == {"wide.png", "mystudy.png"}
     assert (tmp_path / "results/leakage-fig1.png").stat().st_size > 50_000
