@@ -111,11 +111,12 @@ def _figure_1_compute() -> Iterator[Row]:
 
 
 def _estimators() -> Iterator[Row]:
-    from jobs.benchmarks.estimators import benchmarks
+    from jobs.benchmarks import estimators, ris
 
-    for row in benchmarks():
+    for row in estimators.benchmarks():
         reference = f"{row.direct_seconds * 1e3:.3g} ms against {row.seconds * 1e3:.3g} ms"
         yield Row(row.name, row.ratio, "times", row.goal, row.met, f"a realization: {reference}, one core")
+    yield from (Row(*row) for row in ris.benchmarks())
 
 
 def _direct_bounds(point: tuple[int, ...], realizations: int = 2) -> tuple[np.ndarray, float]:

@@ -134,7 +134,7 @@ def against_size(rows: Rows, results: Any) -> list[Claim]:
             Claim(
                 f"{method}: centimetre accuracy, {n} × {n} elements",
                 "< 0.1 m",
-                f"RMSE of users found {last.found:.2g} m, median {last.median:.2g} m, median bound {last.bound:.2g} m",
+                f"RMSE of users found {last.found:.2g} m, median {last.median:.2g} m, bound {last.bound:.2g} m",
                 "reproduced" if last.found < 0.1 else "not reproduced",
             ),
         ]

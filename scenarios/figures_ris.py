@@ -65,7 +65,7 @@ class Row(NamedTuple):
     lost_low: float
     lost_high: float
     bound: float
-    """root of the mean bound; of the median one for ranges, whose bounds are as heavy-tailed as their errors"""
+    """root of the mean bound"""
 
 
 def summary(results: xarray.Dataset) -> list[Row]:
@@ -85,7 +85,7 @@ def summary(results: xarray.Dataset) -> list[Row]:
             whole = summarize(_pooled(error, here), squared=True)
             found = summarize(_pooled(error.where(~lost), here), squared=True)
             bounds = summarize(_pooled(bound.where(np.isfinite(bound)), here))
-            typical = bounds["mean" if quantity == "angle" else "median"] ** 0.5
+            typical = bounds["mean"] ** 0.5
             dims = [dim for dim in whole["rmse"].dims if dim != "method"]
             for where in np.ndindex(*(whole.sizes[dim] for dim in whole["rmse"].dims)):
                 at = dict(zip(whole["rmse"].dims, where, strict=True))
@@ -186,7 +186,6 @@ def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
 def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
     """Rows: RMSE of the users found, with the bound; RMSE of all; share of users lost."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     rows = [row for row in summary(results) if (row.field, row.quantity) in figure.panels]
     lines = _lines(rows, figure.x)
@@ -206,11 +205,10 @@ def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
         for panel in axes[:2, column]:
             panel.set_yscale("log")
         axes[2, column].set_ylim(bottom=-1)
-        axes[2, column].xaxis.set_major_locator(MaxNLocator(integer=figure.x != "angle_step_rad"))
+        places = sorted({row.point[figure.x] for row in here})
+        axes[2, column].set_xticks(places if len(places) <= 8 else places[1::2])
         for panel in axes[:, column]:
             _plain(panel)
-            if figure.x == "angle_step_rad":
-                panel.set_xscale("log")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9.5)
     drawn.suptitle(
@@ -246,9 +244,7 @@ def _curves(panels: Any, rows: list[Row], x: str, shift: float, number: int, lab
     """
     colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
     places = np.array([float(row.point[x]) for row in rows])
-    if x == "angle_step_rad":
-        places = places * (1 + 0.008 * shift)
-    elif len(places) > 1:
+    if len(places) > 1:
         places = places + 0.004 * shift * (places[-1] - places[0])
     style = {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.4, "elinewidth": 0.9, "capsize": 2.0}
     for panel, name, scale in zip(panels, ("found", "rmse", "lost"), (1, 1, 100), strict=True):
@@ -330,8 +326,6 @@ def _timed_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
                 label=", ".join(_text(str(dim), lines[dim].values[i].item()) for dim, i in at.items()),
             )
         panel.set_yscale("log")
-        if figure.x == "angle_step_rad":
-            panel.set_xscale("log")
         panel.set(xlabel=_AXES[figure.x], ylabel=label)
         panel.set_title(title, fontsize=11, color=_INK)
         _plain(panel)

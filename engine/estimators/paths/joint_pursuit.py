@@ -24,6 +24,8 @@ LEAST_START_PER_M = 0.02
 """κ where a fit starts at least: at κ = 0 the bound might hold it."""
 BEYOND_VIEW_RAD = 0.05
 """How far outside the view a fit may go: what lies at its edge is estimated on both sides of it."""
+FARTHEST_PER_M = 1e-9
+"""A user's κ is at least this: what the fit leaves at 0 is a range too long to tell, and no plane wave by choice."""
 LEAST_NEW = 0.15
 """Of a candidate's energy: what counts at least as outside the paths already there."""
 
@@ -145,8 +147,9 @@ class JointPursuit:
         places = self.xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
         gain = self.xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
         kappa, polar, azimuth = places[..., 0], places[..., 1], places[..., 2]
+        least = self.xp.full_like(kappa, FARTHEST_PER_M)
         return PathEstimates(
-            kappa[..., :n_users],
+            self.xp.where(kappa > least, kappa, least)[..., :n_users],
             polar[..., :n_users],
             azimuth[..., :n_users],
             gain[..., 0],
