@@ -27,5 +27,5 @@ def class_named(path: str, kind: type, what: str) -> Any:
             raise ValueError(f"cannot import {what} {path!r}: {error}") from None
     found = vars(module).get(class_name)
     if not (isinstance(found, type) and issubclass(found, kind)):
-        raise ValueError(f"{path!r} is not {what} class" if found is not None else f"there is no {what} {path!r}")
+        raise ValueError(f"{path!r} is no {what} class" if found is not None else f"there is no {what} {path!r}")
     return found

@@ -200,7 +200,7 @@ def test_targets_and_reasons_of_stops_are_told(tmp_path: Path) -> None:
         ("toy.zarr -o page.txt", 2, "output: given 'page.txt', needed a file ending in .html"),
         ("toy.zarr -o nowhere/page.html", 2, "cannot write nowhere/page.html: No such file or directory"),
         ("toy.zarr nothing.zarr", 1, "no store at nothing.zarr"),
-        ("odd.zarr", 1, "the description of odd.zarr is damaged: "),
+        ("odd.zarr", 1, "odd.zarr has attributes that no store has: "),
         ("", 2, "Missing argument"),
     ],
 )

@@ -183,7 +183,7 @@ def test_estimators_are_described_and_rebuilt() -> None:
     estimator = MaximumLikelihood(leakage="as_printed", steps=3, name="three steps")
     assert reader(Estimator)(description(estimator)) == estimator
     assert LeastSquares().name == "least_squares"
-    with pytest.raises(ValueError, match="is not an estimator"):
+    with pytest.raises(ValueError, match="is no estimator class"):
         reader(Estimator)({"class": "engine.sweep:Sweep"})
     with pytest.raises(ValueError, match="frozen"):
         estimator.steps = 4  # type: ignore[misc]
