@@ -46,6 +46,10 @@ class Evaluator:
         self._prepared.move_to_end(point)
         return self._prepared[point]
 
+    def prepare(self, point: tuple[int, ...]) -> None:
+        """Build what the point's realizations need, unless it is there."""
+        self._at(point)
+
     def block(self, point: tuple[int, ...], number: int = 0, *, intermediates: bool = False) -> Variables:
         """The variables of one block, on the host."""
         streams = Streams(self.sweep.seed, number)
@@ -90,11 +94,18 @@ class TaskRunner:
         self.store.adopt(sweep)
 
     def __call__(self, task: Task, attempt: int = 1) -> Receipt | Failure:
-        started = time.perf_counter()
         try:
+            self.evaluator.prepare(task.point)
+            started = time.perf_counter(), time.thread_time()  # what is prepared once is no realization's time
             variables = self.evaluator.task(task)
-            seconds = time.perf_counter() - started
-            return self.store.write(task, variables, seconds=seconds, backend=self.evaluator.backend, attempt=attempt)
+            return self.store.write(
+                task,
+                variables,
+                seconds=time.perf_counter() - started[0],
+                cpu_seconds=time.thread_time() - started[1],
+                backend=self.evaluator.backend,
+                attempt=attempt,
+            )
         except NearfieldError as error:
             return Failure(task, str(error), "")  # written for the user: a traceback adds nothing
         except Exception as error:

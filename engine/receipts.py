@@ -41,6 +41,8 @@ class Receipt(BaseModel):
     backend: _Text
     platform: _Text
     attempt: int
+    cpu_seconds: float | None = None
+    """of the computing thread, which other processes do not lengthen; None in older receipts"""
 
     @property
     def task(self) -> Task:

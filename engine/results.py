@@ -89,21 +89,22 @@ def _stops(record: stopping.Record, store: Store) -> dict[str, xarray.DataArray]
 
 
 def task_seconds(path: str | os.PathLike[str]) -> xarray.DataArray:
-    """Seconds that a realization took at each point, along the sweep's axes: measured, so not the same in another run.
+    """Processor seconds of a realization at each point, along the sweep's axes: measured, not the same in another run.
 
-    Of the fastest task, which is the least disturbed and finds everything prepared. Reads every receipt. A point
-    without one is NaN.
+    Of the fastest task, which is the least disturbed; what is prepared once is no part of it. Reads every receipt. A
+    point without one is NaN.
     """
     store = Store(path, mode="r")
     seconds = np.full(store.grid.shape, np.nan)
     for receipt in store.receipts():
-        seconds[receipt.point] = np.fmin(seconds[receipt.point], receipt.seconds / (receipt.stop - receipt.start))
+        taken = receipt.seconds if receipt.cpu_seconds is None else receipt.cpu_seconds
+        seconds[receipt.point] = np.fmin(seconds[receipt.point], taken / (receipt.stop - receipt.start))
     return xarray.DataArray(
         seconds,
         {name: list(values) for name, values in store.axes.items()},
         list(store.axes),
         "seconds",
-        {"units": "s", "long_name": "time of a realization on one core"},
+        {"units": "s", "long_name": "processor time of a realization"},
     )
 
 

@@ -148,7 +148,16 @@ class Store:
             raise StoreError(f"{task} is no chunk of {chunk} of {total} realizations: nothing was written")
         return (*(slice(i, i + 1) for i in task.point), slice(task.start, task.stop))
 
-    def write(self, task: Task, variables: Variables, *, seconds: float, backend: Backend, attempt: int) -> Receipt:
+    def write(
+        self,
+        task: Task,
+        variables: Variables,
+        *,
+        seconds: float,
+        backend: Backend,
+        attempt: int,
+        cpu_seconds: float | None = None,
+    ) -> Receipt:
         """Store a task's chunks and then its receipt. Raises if an earlier receipt disagrees."""
         region = self.chunk_of(task)
         leading = (1,) * len(task.point)
@@ -157,7 +166,8 @@ class Store:
         receipt = Receipt(
             point=task.point, start=task.start, stop=task.stop,
             checksums={name: receipts.checksum(values) for name, values in arrays.items()},
-            moments=receipts.moments(arrays), seconds=seconds, finished=provenance.now(), host=provenance.host(),
+            moments=receipts.moments(arrays), seconds=seconds, cpu_seconds=cpu_seconds,
+            finished=provenance.now(), host=provenance.host(),
             device=backend.device, backend=backend.name, platform=provenance.platform_name(), attempt=attempt,
         )  # fmt: skip
         key = receipts.key_of(task, self.sweep.chunk_size)

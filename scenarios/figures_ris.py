@@ -207,6 +207,8 @@ def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
         axes[2, column].set_ylim(bottom=-1)
         places = sorted({row.point[figure.x] for row in here})
         axes[2, column].set_xticks(places if len(places) <= 8 else places[1::2])
+        if figure.x == "angle_step_rad":
+            _log_axis(axes[2, column], places)
         for panel in axes[:, column]:
             _plain(panel)
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -244,7 +246,9 @@ def _curves(panels: Any, rows: list[Row], x: str, shift: float, number: int, lab
     """
     colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
     places = np.array([float(row.point[x]) for row in rows])
-    if len(places) > 1:
+    if x == "angle_step_rad":
+        places = places * (1 + 0.008 * shift)
+    elif len(places) > 1:
         places = places + 0.004 * shift * (places[-1] - places[0])
     style = {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.4, "elinewidth": 0.9, "capsize": 2.0}
     for panel, name, scale in zip(panels, ("found", "rmse", "lost"), (1, 1, 100), strict=True):
@@ -262,6 +266,12 @@ def _curves(panels: Any, rows: list[Row], x: str, shift: float, number: int, lab
         linewidth=1.2,
         linestyle=(0, (1, 1.5)),
     )
+
+
+def _log_axis(panel: "Axes", places: list[float]) -> None:
+    panel.set_xscale("log")
+    panel.set_xticks(places, [f"{place:g}" for place in places], fontsize=8.5)
+    panel.minorticks_off()
 
 
 def _plain(panel: "Axes") -> None:
@@ -329,6 +339,10 @@ def _timed_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
         panel.set(xlabel=_AXES[figure.x], ylabel=label)
         panel.set_title(title, fontsize=11, color=_INK)
         _plain(panel)
+        if figure.x == "angle_step_rad":
+            _log_axis(panel, lines[figure.x].values.tolist())
+        else:
+            panel.set_xticks(lines[figure.x].values)
     panels[0].legend(frameon=False, fontsize=9.5)
     drawn.suptitle(figure.title, fontsize=11.5, color=_INK)
     return drawn

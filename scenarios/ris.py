@@ -327,7 +327,12 @@ fig5 = _sweep(
 )
 
 fig6 = _sweep(
-    RisFigure("Errors against the longest range, 5 dB", "range_max_m", claims_ris.against_range, (("far", "angle"),)),
+    RisFigure(
+        "Errors against the longest range, 5 dB",
+        "range_max_m",
+        claims_ris.against_range,
+        (("far", "angle"), ("near", "angle")),
+    ),
     "ris:fig6",
     "errors against the longest range (Fig. 6): three dictionaries, and ours",
     RisLocalization(snr_db=5.0, methods=(*_on_grid("random"), NOMP)),
