@@ -4,7 +4,6 @@ Cao, Zhang, Eldar, Zhang, arXiv 2501.17868, Section VI. A plain RMSE is ruined b
 stand the RMSE of the users found and the share of those lost. Matplotlib is imported when a figure is drawn.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,8 +12,8 @@ import numpy as np
 import xarray
 
 from engine.summary import summarize
-from engine.sweep import TextTable, scenario_from
-from scenarios.claims_ris import Claim
+from engine.sweep import TextTable
+from scenarios.claims_ris import Claim, printed_operations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +85,7 @@ def summary(results: xarray.Dataset) -> list[Row]:
             found = summarize(_pooled(error.where(~lost), here), squared=True)
             bounds = summarize(_pooled(bound.where(np.isfinite(bound)), here))
             typical = bounds["mean"] ** 0.5
-            dims = [dim for dim in whole["rmse"].dims if dim != "method"]
+            dims = [dim for dim in whole["rmse"].dims if dim != "estimator"]
             for where in np.ndindex(*(whole.sizes[dim] for dim in whole["rmse"].dims)):
                 at = dict(zip(whole["rmse"].dims, where, strict=True))
 
@@ -101,7 +100,7 @@ def summary(results: xarray.Dataset) -> list[Row]:
                 rows.append(
                     Row(
                         point={str(dim): results[dim].values[at[dim]].item() for dim in dims},
-                        method=str(results.method.values[at["method"]]),
+                        method=str(results.estimator.values[at["estimator"]]),
                         field=field,
                         quantity=quantity,
                         unit=unit,
@@ -203,16 +202,18 @@ def _error_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
         axes[2, column].set_ylabel("users lost (%)")
         axes[2, column].set_xlabel(_AXES[figure.x])
         for panel in axes[:2, column]:
-            panel.set_yscale("log")
+            panel.set_yscale("log" if here else "linear")
         axes[2, column].set_ylim(bottom=-1)
         places = sorted({row.point[figure.x] for row in here})
         axes[2, column].set_xticks(places if len(places) <= 8 else places[1::2])
-        if figure.x == "angle_step_rad":
+        if figure.x == "angle_step_rad" and places:
             _log_axis(axes[2, column], places)
         for panel in axes[:, column]:
             _plain(panel)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9.5)
+    if labels:
+        ncols = min(len(labels), 4)
+        drawn.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9.5)
     drawn.suptitle(
         f"{figure.title}, {results.sizes['realization']} realizations a point\n"
         f"lost: direction wrong by more than {LOST_RAD:g} rad · dotted: joint CRB for the phases used",
@@ -228,6 +229,8 @@ def _key(row: Row, x: str) -> tuple[Any, ...]:
 
 def _lines(rows: list[Row], x: str) -> dict[tuple[Any, ...], str]:
     """Every curve's label: the method, and what differs among them beside it."""
+    if not rows:
+        return {}
     keys = list(dict.fromkeys(_key(row, x) for row in rows))
     names = ["method", *(name for name in rows[0].point if name != x)]
     varied = [i for i in range(len(names)) if len({key[i] for key in keys}) > 1] or [0]
@@ -282,19 +285,8 @@ def _plain(panel: "Axes") -> None:
         panel.spines[side].set_visible(False)
 
 
-def _operations(results: xarray.Dataset) -> xarray.DataArray:
-    """Complex multiplications of a realization by the algorithm as printed, at every point of the sweep."""
-    scene: Any = scenario_from(results.attrs["scenario_class"], json.loads(results.attrs["scenario"]))
-    seconds = results.seconds_per_realization
-    counts = np.empty(seconds.shape)
-    for where in np.ndindex(*seconds.shape):
-        point = {str(dim): results[dim].values[i].item() for dim, i in zip(seconds.dims, where, strict=True)}
-        counts[where] = scene.replace(**point).printed_operations()
-    return seconds.copy(data=counts)
-
-
 def _times(results: xarray.Dataset) -> TextTable:
-    seconds, operations = results.seconds_per_realization, _operations(results)
+    seconds, operations = results.seconds_per_realization, printed_operations(results)
     names = [str(dim) for dim in seconds.dims]
     lines = [
         (
@@ -319,7 +311,7 @@ def _timed_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
     panels = drawn.subplots(1, 2)
     shown = (
         (results.seconds_per_realization, "measured here", "seconds of one core, a realization"),
-        (_operations(results), "the algorithm as printed", "complex multiplications, a realization"),
+        (printed_operations(results), "the algorithm as printed", "complex multiplications, a realization"),
     )
     for panel, (values, title, label) in zip(panels, shown, strict=True):
         lines = values.transpose(..., figure.x)
@@ -335,7 +327,7 @@ def _timed_figure(figure: RisFigure, results: xarray.Dataset) -> "Figure":
                 linewidth=1.4,
                 label=", ".join(_text(str(dim), lines[dim].values[i].item()) for dim, i in at.items()),
             )
-        panel.set_yscale("log")
+        panel.set_yscale("log" if np.isfinite(values).any() else "linear")
         panel.set(xlabel=_AXES[figure.x], ylabel=label)
         panel.set_title(title, fontsize=11, color=_INK)
         _plain(panel)

@@ -108,7 +108,7 @@ class RisLocalization(RisScene):
     def coordinates(self) -> Variables:
         names = np.array([method.name for method in self.methods])
         return {
-            "method": (("method",), names, {"long_name": "method"}),
+            "estimator": (("estimator",), names, {"long_name": "estimator and phases"}),
             "coordinate": (
                 ("coordinate",),
                 np.array(["inverse_range", "polar", "azimuth"]),
@@ -222,7 +222,7 @@ _ATTRIBUTES = {
 
 
 def _described(xp: Any, results: list[dict[str, Any]]) -> Variables:
-    per_trial = ("realization", "method", "snr_db", "cycle")
+    per_trial = ("realization", "estimator", "snr_db", "cycle")
     extra = {"misfit": (), "normalised_error": ("user", "coordinate")}
     return {
         name: (
@@ -236,7 +236,7 @@ def _described(xp: Any, results: list[dict[str, Any]]) -> Variables:
 
 def _described_intermediates(xp: Any, outcomes: list[Outcome], n_levels: int) -> Variables:
     """The beams of every cycle, and the scatterers as estimated."""
-    per_trial = ("realization", "method", "snr_db")
+    per_trial = ("realization", "estimator", "snr_db")
     shape = outcomes[0].beams.shape
     beams = [xp.broadcast_to(outcome.beams, (shape[0], n_levels, *shape[2:])) for outcome in outcomes]
     described: Variables = {

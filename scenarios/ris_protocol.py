@@ -33,7 +33,7 @@ class Method(BaseModel):
         13, ge=1, description="random cycles C₀ before the first optimised one; by `cycles_before_lock` if None"
     )
     weighting: Weighting = Field("rel", description="weights of the bounds that the phases minimise, Eq. 41")
-    name: str = Field("", description="name along the dimension `method`; the estimator's if empty")
+    name: str = Field("", description="name along the dimension `estimator`; the estimator's if empty")
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -30,7 +30,7 @@ class PathEstimator(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str = Field("", description="name along the dimension `method`; the class's if empty")
+    name: str = Field("", description="name along the dimension `estimator`; the class's if empty")
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -1,0 +1,75 @@
+"""Family B's figures: small versions of all of them are run, drawn and judged; nothing stored is no claim."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+from engine import Sweep
+from jobs.plot import with_times
+from scenarios import ris
+from scenarios.figures_ris import summary
+from scenarios.ris import RisLocalization
+
+SMALL: dict[str, Any] = {
+    "elements_per_side": 9, "range_min_m": 0.15, "range_max_m": 3.0, "n_users": 2, "near_range_max_m": None,
+    "angle_step_rad": 0.06,
+}  # fmt: skip
+AXES = {
+    "range_max_m": (2.0, 3.0), "angle_step_rad": (0.12, 0.09, 0.06), "elements_per_side": (7, 9), "n_cycles": (6, 12),
+    "model": ("ff", "hybrid", "nf"),
+}  # fmt: skip
+
+
+def small(sweep: Sweep, path: Path) -> Any:
+    scene = sweep.scenario
+    assert isinstance(scene, RisLocalization)
+    cycles = {"n_cycles": 10, "recorded_cycles": tuple(c for c in scene.recorded_cycles if c <= 10)}
+    axes = {name: AXES[name] for name in sweep.axes}
+    methods = tuple(
+        method.model_copy(update={"random_cycles": 6 if "n_cycles" in axes else 8}) for method in scene.methods
+    )
+    changed = scene.replace(**SMALL, **cycles, methods=methods)
+    engine.run(
+        sweep.replace(scenario=changed, axes=axes, realizations=4, block=4, chunk=4, name=""), path, run_serially=True
+    )
+    return with_times(engine.open_results(path).load(), str(path))
+
+
+@pytest.mark.parametrize("name", ["fig4", "fig5", "fig6", "fig7", "fig8", "fig9", "fig10", "fig11"])
+def test_every_figure_is_drawn_and_every_claim_judged(name: str, tmp_path: Path) -> None:
+    sweep = getattr(ris, name)
+    results = small(sweep, tmp_path / "small.zarr")
+    sweep.figure(results).savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    *tables, claims = sweep.report(results)
+    assert all(len(row) == len(table.headings) for table in (*tables, claims) for row in table.rows)
+    assert tables[0].rows
+    assert claims.rows
+    assert {row[-1] for row in claims.rows} <= {"reproduced", "not reproduced", "contradicted"}
+    numbers = results.drop_vars("user_field")
+    nothing = numbers.where(numbers.realization < 0).assign(user_field=results.user_field)
+    nothing = nothing.assign_coords(seconds_per_realization=results.seconds_per_realization * np.nan)
+    nothing = nothing.assign_attrs(results.attrs)
+    sweep.figure(nothing)
+    assert not any(row[-1] == "reproduced" for row in sweep.report(nothing)[-1].rows)
+
+
+def test_the_summary_counts_users_of_each_field(tmp_path: Path) -> None:
+    results = small(ris.fig4, tmp_path / "small.zarr")
+    rows = summary(results)
+    far = results.isel(user=1).sel(estimator="hybrid", snr_db=10.0)
+    squared = far.squared_error_angle_rad2.values[:, 0]
+    (row,) = [
+        row for row in rows
+        if (row.method, row.field, row.quantity, row.point["snr_db"]) == ("hybrid", "far", "angle", 10.0)
+    ]  # fmt: skip
+    lost = 2 * squared > 0.05**2
+    assert row.users == 4
+    assert row.rmse == pytest.approx(np.sqrt(squared.mean()))
+    assert row.lost == lost.mean()
+    if not lost.all():
+        assert row.found == pytest.approx(np.sqrt(squared[~lost].mean()))
+    assert row.bound == pytest.approx(np.sqrt(far.bound_angle_rad2.values.mean()))
