@@ -46,7 +46,7 @@ def surroundings_from(path: Path, ground: Material | None = "concrete") -> Surro
             raise InputError(f"{path}: a coordinate is {point!r}, needed two numbers")
         if not metres and not (abs(point[0]) <= 180 and abs(point[1]) <= 90):
             raise InputError(
-                f"{path}: {point[:2]} is no longitude and latitude; for metres, add \"units\": \"m\" to the file"
+                f'{path}: {point[:2]} is no longitude and latitude; for metres, add "units": "m" to the file'
             )
     origin, bearing_deg = _array(path, features) or (_middle(given), _FACING_EAST_DEG)
     area = Surroundings(name=path.stem, ground=ground)
@@ -68,7 +68,9 @@ def surroundings_from(path: Path, ground: Material | None = "concrete") -> Surro
             try:
                 buildings.append(Building(footprint=outer, holes=holes, height_m=height_m, material=material))
             except ValidationError:
-                raise InputError(f"{label} has the height {height_m:g} m, needed more than 0 and at most 1000") from None
+                raise InputError(
+                    f"{label} has the height {height_m:g} m, needed more than 0 and at most 1000"
+                ) from None
     if not buildings:
         raise InputError(
             f"{path}: no building within {area.east_m:g} m in front of the array and {area.north_m:g} m beside it; "

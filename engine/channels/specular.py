@@ -28,9 +28,7 @@ class SpecularPaths(NamedTuple):
     """η of what is behind the planes, (P, D) complex"""
 
 
-def path_responses(
-    paths: SpecularPaths, element_m: np.ndarray, wavelength_m: float, pattern: Pattern
-) -> np.ndarray:
+def path_responses(paths: SpecularPaths, element_m: np.ndarray, wavelength_m: float, pattern: Pattern) -> np.ndarray:
     """Complex gain from each element to the end of each path, (P, N); free space gives λ/(4πd) e^{−jkd}.
 
     element_m: positions (N, 3). Elements have the pattern and are vertically polarised, places receive vertical
