@@ -17,10 +17,11 @@ from engine.channels.surroundings import Faces, Surroundings, faces_of
 from engine.errors import InputError
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 
-_AT_ONCE = 1000
-"""Places traced together. The rays of 1e5 samples cost 0.85 cpu-s, a place 0.5 ms (measured, 18 buildings, depth 2)."""
+_AT_ONCE = 250
+"""Places traced together. Sionna tells chains of planes apart by two hash tables of 10⁶ entries for all places of a
+solve, and drops what collides: more places at once would lose paths."""
 _CHAINS = 400
-"""Chains of planes kept for each place. Too few would lose paths without a word; `jobs.convergence` doubles it."""
+"""Chains kept for each place, of some 100 that there are in a campus; further ones would be dropped without a word."""
 _THICK_M = 10.0  # a half space: what enters a wall does not come back
 _NO_INTERACTION = 0  # in Sionna's numbers
 
@@ -30,7 +31,8 @@ class TracedChannel:
     """The channel of an array in surroundings: line of sight and specular reflections.
 
     array: along y, centred at (0, 0, `array_height_m`). max_depth: reflections of a path, at most; 0 is line of sight,
-    buildings still shadow. max_paths: of a place, the strongest that are kept. samples: rays shot from the array.
+    buildings still shadow. max_paths: of a place, the strongest that are kept. samples: rays shot from the array;
+    a place costs as many ray tests. `jobs.convergence` measures what these three leave out.
     """
 
     surroundings: Surroundings
@@ -39,7 +41,7 @@ class TracedChannel:
     pattern: Pattern = "tr38901"
     max_depth: int = 2
     max_paths: int = 3
-    samples: int = 100_000
+    samples: int = 10_000
     chains: int = _CHAINS
 
     @property
