@@ -41,8 +41,8 @@ from scenarios.multipath_scene import (
 class MultipathData(MultipathScene):
     """The data set: for each user, the power that a beam for it leaks to every sensor of every set.
 
-    Noise, snapshots and subsets of sensors are products of it. The paper's 20 300, 8 700 and 1 000 samples for training,
-    validation and test are realizations in this order.
+    Noise, snapshots and subsets of sensors are products of it. The paper's 20 300, 8 700 and 1 000 samples for
+    training, validation and test are realizations in this order.
     """
 
     code_version: ClassVar[int] = 1
@@ -252,6 +252,7 @@ def _described_estimates(users: Users, found: np.ndarray) -> Variables:
 data = Sweep(
     MultipathData(),
     realizations=1000,
+    full=30_000,
     block=500,
     chunk=500,
     name="multipath:data",
@@ -263,6 +264,7 @@ fig4 = Sweep(
     MultipathEstimation(),
     {"n_sensors": (20, 40)},
     realizations=200,
+    full=1000,
     block=50,
     chunk=100,
     name="multipath:fig4",

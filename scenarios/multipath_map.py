@@ -29,7 +29,7 @@ _COARSE = 2
 class Places(NamedTuple):
     """One block of places of the map."""
 
-    index: np.ndarray
+    number: np.ndarray
     """(B,)"""
 
 
@@ -94,7 +94,7 @@ class MultipathMap(MultipathScene):
         beam = self.beams(h)[0]
 
         def simulate(realizations: Places, *, intermediates: bool = False) -> Variables:
-            position = self.position_m(realizations.index)
+            position = self.position_m(realizations.number)
             outside = ~indoors(place, position)
             field = np.zeros(len(position), dtype=complex)
             if outside.any():
@@ -147,15 +147,19 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
     axes.plot([0, 0], [-half_m, half_m], color="#3fa7d6", linewidth=4, solid_capstyle="butt")
     (focus,) = scene.user_position_m(Users(np.array([scene.focus_range_m]), np.array([scene.focus_angle_rad])))
     axes.plot(focus[0], focus[1], "o", markersize=9, fillstyle="none", color="#7fe0a8", markeredgewidth=1.6)
-    axes.annotate("array", (0, 0), (-6, 0), ha="right", va="center", color="white", fontsize=10, annotation_clip=True)
-    axes.annotate("user", focus[:2], focus[:2] + (3, 3), color="#7fe0a8", fontsize=10)
+    boxed: dict[str, Any] = {
+        "fontsize": 9.5,
+        "bbox": {"boxstyle": "round,pad=0.25", "facecolor": "#0a0712", "edgecolor": "none"},
+    }
+    axes.annotate("array", (0, 0), (-8, 0), ha="right", va="center", color="white", **boxed)
+    axes.annotate("user", focus[:2], (focus[0] - 2, focus[1] + 9), ha="right", color="#7fe0a8", **boxed)
     axes.set(
         xlabel="before the array (m)", ylabel="along the array (m)", aspect="equal",
         xlim=(place.west_m, place.east_m), ylim=(place.south_m, place.north_m),
     )  # fmt: skip
     bar = figure.colorbar(image, ax=axes, fraction=0.035, pad=0.02, extend="both")
     bar.set_label(f"received power at {scene.user_height_m:g} m (dBm)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     axes.set_title(
         f"{place.name}: a beam focused at {scene.focus_range_m:g} m, {math.degrees(scene.focus_angle_rad):.4g}°      "
         f"{scene.n_elements} elements, {scene.transmit_dbm:g} dBm, line of sight and up to {scene.max_depth} "
@@ -166,7 +170,7 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
 
 
 def _spread(scene: MultipathMap, power: np.ndarray) -> np.ndarray:
-    """Powers of the first points (n,) over the lattice, (rows, columns): half as fine where only the first are known."""
+    """Powers of the first points (n,) over the lattice, (rows, columns): half as fine unless all are known."""
     columns, rows = scene.shape()
     coarse = columns * rows // (_COARSE * _COARSE)
     grid = np.full((rows, columns), np.nan)
@@ -180,6 +184,7 @@ def _spread(scene: MultipathMap, power: np.ndarray) -> np.ndarray:
 fig2 = Sweep(
     MultipathMap(),
     realizations=15_000,
+    full=60_000,
     block=500,
     chunk=1000,
     name="multipath:fig2",

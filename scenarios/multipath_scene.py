@@ -52,7 +52,7 @@ class Users(NamedTuple):
 
 
 def position_m(range_m: np.ndarray, angle_rad: np.ndarray, rise_m: float, array_height_m: float) -> np.ndarray:
-    """Places (..., 3) at a distance from the array's centre and an angle from its axis, `rise_m` above it, before it."""
+    """Places (..., 3) at a distance from the array's centre and an angle from its axis, `rise_m` above it."""
     before = np.sqrt(np.maximum((range_m * np.sin(angle_rad)) ** 2 - rise_m**2, 0.0))
     height = np.full_like(before, array_height_m + rise_m)
     return np.stack([before, range_m * np.cos(angle_rad), height], axis=-1)

@@ -136,6 +136,8 @@ def in_sight(place: Surroundings, origin_m: np.ndarray, position_m: np.ndarray, 
     On the safe side: a building counts as soon as it is higher than the lower end of the line.
     """
     shapely = require_shapely()
+    if not len(position_m):
+        return np.zeros(0, dtype=bool)
     lowest = min(float(origin_m[2]), float(np.min(position_m[:, 2])))
     walls = [polygon(building).buffer(margin_m) for building in place.buildings if building.height_m >= lowest]
     ends = np.stack([np.broadcast_to(origin_m[:2], (len(position_m), 2)), position_m[:, :2]], axis=1)
