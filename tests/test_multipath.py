@@ -149,6 +149,18 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
     assert engine.load_sweep(tmp_path / "r.zarr") == sweep.replace(realizations=16)
 
 
+def test_workers_trace_the_same_bits(tmp_path: Path) -> None:
+    """Two actors with one thread each, against this process."""
+    sweep = Sweep(MultipathData(**SMALL, surroundings=COLLEGE), realizations=16, block=4, chunk=4)
+    serial = engine.run(sweep, tmp_path / "serial.zarr", run_serially=True)
+    shared = engine.run(sweep, tmp_path / "ray.zarr", workers=2)
+    for name in serial.data_vars:
+        assert np.array_equal(serial[name].values, shared[name].values, equal_nan=True), name
+    replayed = engine.replay(tmp_path / "ray.zarr", 9)
+    assert replayed.attrs["stored"] == "equal"
+    assert serial.sensor_range_m.shape == (2, 6)
+
+
 def test_map_of_any_place(tmp_path: Path) -> None:
     scenario = MultipathMap(surroundings=COLLEGE, n_elements=32, samples=1000, spacing_m=10.0)
     columns, rows = scenario.shape()

@@ -24,8 +24,8 @@ _TABLE: dict[str, tuple[float, float, float, float, float, float]] = {
 def relative_permittivity(material: Material, carrier_hz: float) -> complex:
     """η = ε' − jσ/(ωε₀) of a material; InputError at a frequency for which the table says nothing.
 
-    >>> relative_permittivity("concrete", 15e9)
-    (5.24-0.4604...j)
+    >>> print(f"{relative_permittivity('concrete', 15e9):.3f}")
+    5.240-0.460j
     """
     permittivity, conductivity = permittivity_and_conductivity(material, carrier_hz)
     return complex(permittivity, -conductivity / (2 * 3.141592653589793 * carrier_hz * _VACUUM_PERMITTIVITY_F_PER_M))
