@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from engine import InputError, Streams, Sweep
-from engine.channels.surroundings import indoors
+from engine.channels.surroundings import Ring, indoors
 from engine.scenario import Simulate, Variables
 from engine.sweep import scenario_from
 from scenarios.multipath_scene import MultipathScene, Users, require_host, tracer_of
@@ -135,7 +135,7 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
     )  # fmt: skip
     patches = []
     for building in place.buildings:
-        rings = [building.footprint, *building.holes]
+        rings = [building.footprint, *(_against(hole, building.footprint) for hole in building.holes)]
         points = [point for ring in rings for point in (*ring, ring[0])]
         codes = [
             code for ring in rings
@@ -169,6 +169,16 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
     return figure
 
 
+def _against(hole: Ring, outer: Ring) -> Ring:
+    """A hole's corners in the other sense than the outer ring's, so that it is left open."""
+    return hole[::-1] if _is_clockwise(hole) == _is_clockwise(outer) else hole
+
+
+def _is_clockwise(ring: Ring) -> bool:
+    x, y = np.array(ring).T
+    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) < 0
+
+
 def _spread(scene: MultipathMap, power: np.ndarray) -> np.ndarray:
     """Powers of the first points (n,) over the lattice, (rows, columns): half as fine unless all are known."""
     columns, rows = scene.shape()
@@ -183,10 +193,9 @@ def _spread(scene: MultipathMap, power: np.ndarray) -> np.ndarray:
 
 fig2 = Sweep(
     MultipathMap(),
-    realizations=15_000,
-    full=60_000,
+    realizations=60_000,
     block=500,
-    chunk=1000,
+    chunk=2000,
     name="multipath:fig2",
     about="what a focused beam leaks over a campus, in dBm (Fig. 2); --set focus_range_m, focus_angle_rad",
     highlights=("power_dbm",),

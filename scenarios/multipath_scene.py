@@ -24,6 +24,10 @@ from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.scenario import Variables
 
 _SENSOR_TRIES = 200  # for each sensor, before a place is found to have too few in sight
+SENSOR_SUBARRAYS = 10
+"""Parts of the array whose paths to the sensors are traced on their own. Edges of shadows cross the array at 3 of 20
+sensors, where one part leaves an error of up to 27 % against tracing every element, 5 parts 8 %, 10 parts 7 %; at the
+others it is the 0.4 % of single precision. Users have one part: 0.02 % in the median, 0.6 % at 95 % of them."""
 INCLUDED, INDOORS, UNREACHED = 0, 1, 2
 
 
@@ -187,7 +191,7 @@ class Traces:
         places = scene.sensor_position_m(*scene.sensors())
         flat = places.reshape(-1, 3)
         self._sets = places.shape[:2]
-        self.sensor_h, self.sensor_paths = self.tracer.channels(flat)
+        self.sensor_h, _ = self.tracer.channels(flat, min(SENSOR_SUBARRAYS, scene.n_elements))
         self.sensor_h_free = self.channel.free_space(flat)
 
     def user_channels(self, users: Users) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import pytest
 
 import engine
 from engine import InputError, Streams, Sweep
+from engine.channels.tracing import Tracer
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Problem, Workbench
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
@@ -17,7 +18,7 @@ from scenarios import multipath, multipath_map
 from scenarios.leakage_estimation import LeakageEstimation
 from scenarios.multipath import MultipathData, MultipathEstimation
 from scenarios.multipath_map import MultipathMap
-from scenarios.multipath_scene import INDOORS, Traces, Users
+from scenarios.multipath_scene import INDOORS, SENSOR_SUBARRAYS, Traces
 
 COLLEGE = str(Path(multipath.__file__).parent / "places/college.geojson")
 SMALL: dict[str, Any] = {"n_elements": 32, "sensor_sets": 2, "samples": 2000, "n_sensors": 6}
@@ -214,12 +215,25 @@ def test_convergence_study_orders_its_settings(monkeypatch: pytest.MonkeyPatch) 
     assert rows["max_depth", 0].median > 0.1
 
 
-def test_tracing_is_factorised() -> None:
-    """Users and sensors are traced once each: 1/20 of the traces that every pair would take, and far less."""
+def test_tracing_is_factorised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users and sensors are traced once each: a twentieth of the traces that every pair would take, and far less."""
     sweep = multipath.data
     scenario = sweep.scenario
     assert isinstance(scenario, MultipathData)
     sensors = scenario.sensor_sets * scenario.n_sensors
-    users = sweep.full or 0
-    assert (users + sensors) * 20 < users * sensors
-    assert Users(*scenario.draw(Streams(0, 0), 5)).user_range_m.shape == (5,)
+    assert sweep.full == 20_300 + 8_700 + 1_000
+    traced: list[int] = []
+    solve = Tracer._solve
+
+    def counted(self: Tracer, source_m: np.ndarray, target_m: np.ndarray) -> Any:
+        traced.append(len(source_m) * len(target_m))
+        return solve(self, source_m, target_m)
+
+    monkeypatch.setattr(Tracer, "_solve", counted)
+    traces = Traces(scenario.replace(samples=1000))
+    assert sum(traced) == SENSOR_SUBARRAYS * sensors
+    users = 60
+    h, _, _ = traces.user_channels(scenario.draw_users(Streams(0, 0), users))
+    traces.expected_power(h)
+    assert sum(traced) == SENSOR_SUBARRAYS * sensors + users
+    assert (sum(traced) - users + sweep.full) * 20 < sweep.full * sensors

@@ -1,8 +1,8 @@
 """Specular paths from an array to places, by Sionna RT; sionna, mitsuba and drjit are imported when one is prepared.
 
-Hoydis et al., "Sionna RT: Technical report", arXiv 2504.21719. Paths are traced from the array's centre, once, to many
-places at a time: rays are shot from the source whatever the places, so that a place costs little more than its own
-geometry. `engine.channels.specular` makes the response of every element of it.
+Hoydis et al., "Sionna RT: Technical report", arXiv 2504.21719. A path is traced once, from the centre of the array or
+of a part of it, and `engine.channels.specular` makes the response of every element of its planes: a hundredth of the
+rays that a trace from every element takes, and free of its single-precision phases.
 """
 
 from dataclasses import dataclass
@@ -43,10 +43,6 @@ class TracedChannel:
     max_paths: int = 3
     samples: int = 10_000
     chains: int = _CHAINS
-
-    @property
-    def centre_m(self) -> np.ndarray:
-        return np.array([0.0, 0.0, self.array_height_m])
 
     def element_positions_m(self) -> np.ndarray:
         """(N, 3)."""
@@ -124,49 +120,54 @@ class Tracer:
             self._scene.edit(add=added)
         return {int(self._scene.objects[name].object_id): chosen for name, chosen in within.items()}
 
-    def channels(self, position_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """h to places (n, 3): (n, N), and the number of paths that it is the sum of (n,); 0 paths: h = 0."""
+    def channels(self, position_m: np.ndarray, subarrays: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """h to places (n, 3): (n, N), and the most paths that an element has (n,); 0 paths: h = 0.
+
+        Paths are traced from the centre of each of `subarrays` parts of the array. Where a wall's edge throws its
+        shadow across the array, elements have different paths: for most users one part will do, for sensors, 100 m
+        away, it will not (tests/channels/test_tracing.py).
+        """
+        parts = np.array_split(self.channel.element_positions_m(), subarrays)
+        found = [
+            self._channels_of_some(position_m[start : start + _AT_ONCE], parts)
+            for start in range(0, len(position_m), _AT_ONCE)
+        ]
+        h, count = (np.concatenate(part) for part in zip(*found, strict=True))
+        return h, count
+
+    def _channels_of_some(self, position_m: np.ndarray, parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        channel, n = self.channel, len(position_m)
+        centre_m = np.stack([part.mean(axis=0) for part in parts])
+        place, source, paths = self.paths(position_m, centre_m)
         responses, counts = [], []
-        for start in range(0, len(position_m), _AT_ONCE):
-            h, count = self._channels_of_some(position_m[start : start + _AT_ONCE])
+        for number, element_m in enumerate(parts):
+            mine = source == number
+            to, those = place[mine], SpecularPaths(*(part[mine] for part in paths))
+            at_centre = path_responses(
+                those, centre_m[number : number + 1], channel.array.wavelength_m, channel.pattern
+            )
+            kept = _strongest(to, np.abs(at_centre[:, 0]), channel.max_paths)
+            those = SpecularPaths(*(part[kept] for part in those))
+            h = np.zeros((n, len(element_m)), dtype=complex)
+            np.add.at(h, to[kept], path_responses(those, element_m, channel.array.wavelength_m, channel.pattern))
             responses.append(h)
-            counts.append(count)
-        return np.concatenate(responses), np.concatenate(counts)
+            counts.append(np.bincount(to[kept], minlength=n))
+        return np.concatenate(responses, axis=1), np.max(counts, axis=0)
 
-    def _channels_of_some(self, position_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        channel = self.channel
-        place, paths = self.paths(position_m)
-        centre = path_responses(paths, channel.centre_m[None], channel.array.wavelength_m, channel.pattern)[:, 0]
-        order = np.lexsort((-np.abs(centre), place))
-        first = np.searchsorted(place[order], np.arange(len(position_m)))
-        rank = np.arange(len(order)) - first[place[order]]
-        kept = order[rank < channel.max_paths]
-        h = np.zeros((len(position_m), channel.array.n_elements), dtype=complex)
-        of_each = path_responses(
-            SpecularPaths(*(part[kept] for part in paths)),
-            channel.element_positions_m(),
-            channel.array.wavelength_m,
-            channel.pattern,
-        )
-        np.add.at(h, place[kept], of_each)
-        return h, np.bincount(place[kept], minlength=len(position_m))
-
-    def paths(self, position_m: np.ndarray) -> tuple[np.ndarray, SpecularPaths]:
-        """All paths from the array's centre: which of the places (P,) each leads to, and its planes."""
-        solved = self._solve(self.channel.centre_m[None], position_m)
-        valid = solved.valid.numpy()[0, :, 0, 0]  # (place, path)
-        place, path = np.nonzero(valid)
+    def paths(self, position_m: np.ndarray, source_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, SpecularPaths]:
+        """All paths from sources (A, 3) to places: the place (P,) and source (P,) of each, and its planes."""
+        solved = self._solve(source_m, position_m)
+        place, source, path = np.nonzero(solved.valid.numpy()[0, :, 0, :])
         happens, shape, primitive = (
-            part.numpy()[:, 0, :, 0, 0].transpose(1, 2, 0)[place, path]
+            part.numpy()[:, 0, :, 0, :].transpose(1, 2, 3, 0)[place, source, path]
             for part in (solved.interactions, solved.objects, solved.primitives)
         )  # (P, D) each
         face = np.full(happens.shape, -1)
         for number, members in self._objects.items():
             here = (shape == number) & (happens != _NO_INTERACTION)
             face[here] = members[primitive[here]]
-        return place, SpecularPaths(
-            position_m[place], self._normal[face], self._offset_m[face], self._permittivity[face]
-        )
+        planes = self._normal[face], self._offset_m[face], self._permittivity[face]
+        return place, source, SpecularPaths(position_m[place], *planes)
 
     def exact_channels(self, position_m: np.ndarray) -> np.ndarray:
         """h (n, N) traced from every element on its own, in Sionna's single precision: what `channels` is held to.
@@ -195,6 +196,14 @@ class Tracer:
             synthetic_array=False,  # a synthetic array is a plane wave
             refraction=False,
         )
+
+
+def _strongest(place: np.ndarray, strength: np.ndarray, most: int) -> np.ndarray:
+    """Indices of at most `most` of the paths to each place, the strongest first: place, strength (P,)."""
+    order = np.lexsort((-strength, place))
+    sorted_place = place[order]
+    rank = np.arange(len(order)) - np.searchsorted(sorted_place, sorted_place)
+    return order[rank < most]
 
 
 def _sum_of_paths(solved: Any) -> np.ndarray:

@@ -107,6 +107,19 @@ def test_one_trace_agrees_with_tracing_every_element() -> None:
     assert np.median(np.linalg.norm(plane - exact, axis=1) / np.linalg.norm(exact, axis=1)) > 0.5  # no plane wave
 
 
+def test_parts_of_the_array_follow_a_shadow_that_crosses_it() -> None:
+    """A wall's end hides a place from half of the array: one trace cannot say so, ten can."""
+    blind = Building(footprint=((20, -6), (21, -6), (21, 0), (20, 0)), height_m=9)
+    place = np.array([[40.0, 0.0, 1.5]])
+    tracer = channel(Surroundings(name="screen", buildings=(blind,), ground=None), max_depth=0).prepare()
+    exact = tracer.exact_channels(place)
+    assert 0 < np.count_nonzero(exact) < 100
+    (one, _), (ten, count) = tracer.channels(place), tracer.channels(place, 10)
+    assert count[0] == 1
+    assert np.count_nonzero((ten == 0) != (exact == 0)) <= 10
+    assert np.count_nonzero((one == 0) != (exact == 0)) > 40
+
+
 def test_few_paths_are_the_strongest_and_none_is_zero() -> None:
     box = Building(footprint=((30, -5), (40, -5), (40, 5), (30, 5)), height_m=5)
     place = Surroundings(name="box", buildings=(box,), ground=None)
