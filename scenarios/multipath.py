@@ -266,7 +266,7 @@ fig4 = Sweep(
     realizations=200,
     full=1000,
     block=50,
-    chunk=100,
+    chunk=50,
     name="multipath:fig4",
     about="errors of estimators against the noise power under multipath (Fig. 4), L = 1 and 50",
     highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
