@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine.summary import log_interval
+from engine.summary import summarize
 from engine.sweep import TextTable, scenario_from
 
 if TYPE_CHECKING:
@@ -42,27 +42,21 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     """Every estimator at every point. Sets of sensors share their users: a user's mean over the sets is one sample."""
     rows = []
     for quantity, (name, unit) in _QUANTITIES.items():
-        errors = results[name].transpose(
-            "n_sensors", "n_snapshots", "noise_dbm", "estimator", "realization", "sensor_set"
-        )
-        for where in np.ndindex(errors.shape[:4]):
-            here = errors.values[where]
-            here = here[np.all(np.isfinite(here), axis=-1)]
-            users = here.mean(axis=-1)
-            mean = float(users.mean())
-            low, high = log_interval(users.mean(), users.std(ddof=1) / np.sqrt(len(users)))
+        dims = ("n_sensors", "n_snapshots", "noise_dbm", "estimator")
+        users = results[name].mean("sensor_set", skipna=False, keep_attrs=True)
+        found = summarize(users, quantiles=()).transpose(*dims, ...)
+        medians = results[name].median(("realization", "sensor_set")).transpose(*dims).values
+        for where in np.ndindex(found["mean"].shape):
             rows.append(
                 Row(
-                    int(results.n_sensors[where[0]]),
-                    int(results.n_snapshots[where[1]]),
-                    float(results.noise_dbm[where[2]]),
-                    str(results.estimator.values[where[3]]),
+                    int(found.n_sensors[where[0]]),
+                    int(found.n_snapshots[where[1]]),
+                    float(found.noise_dbm[where[2]]),
+                    str(found.estimator.values[where[3]]),
                     quantity,
                     unit,
-                    mean,
-                    float(low),
-                    float(high),
-                    float(np.median(here)),
+                    *(float(found[part].values[where]) for part in ("mean", "mean_low", "mean_high")),
+                    float(medians[where]),
                 )
             )
     return rows

@@ -143,6 +143,11 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
     assert np.array_equal(np.isnan(errors.isel(n_sensors=0, sensor_set=0, estimator=0)[:, 0, 0]), excluded > 0)
     from scenarios import figures_multipath
 
+    row = figures_multipath.summary(results)[0]
+    users = errors.sel(n_sensors=3, n_snapshots=1, noise_dbm=-65.0, estimator="least_squares").mean("sensor_set")
+    users = users.values[excluded == 0]
+    assert row.mean == pytest.approx(users.mean())
+    assert np.log(row.mean_high / row.mean) > 1.9 * users.std(ddof=1) / np.sqrt(len(users)) / users.mean()
     tables = figures_multipath.report(results)
     assert tables[-1].rows == [tuple(str(int((excluded == kind).sum())) for kind in range(3))]
     figures_multipath.errors_against_noise(results).savefig(tmp_path / "fig4.png")
