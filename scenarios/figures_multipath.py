@@ -55,7 +55,9 @@ def summary(results: "xarray.Dataset") -> list[Row]:
                     str(found.estimator.values[where[3]]),
                     quantity,
                     unit,
-                    *(float(found[part].values[where]) for part in ("mean", "mean_low", "mean_high")),
+                    float(found["mean"].values[where]),
+                    float(found["mean_low"].values[where]),
+                    float(found["mean_high"].values[where]),
                     float(medians[where]),
                 )
             )

@@ -9,7 +9,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from engine.estimators.described import description, reader
 from engine.estimators.problem import AssumedLeakage, Estimates, Tabulated
 from engine.estimators.workbench import Batch, Workbench
-from engine.numerics.leakage import LeakageModel
 
 
 class Estimator(BaseModel, ABC):
@@ -31,11 +30,10 @@ class Estimator(BaseModel, ABC):
         """Builds what is costly, once in a worker; returns a pure function of a batch."""
 
 
-def require_a_model(leakage: AssumedLeakage, instead: str) -> LeakageModel:
-    """The leakage, if it is a model; else ValueError: an estimator would leave the grid of a table."""
+def require_a_model(leakage: AssumedLeakage, instead: str) -> None:
+    """ValueError where an estimator would leave the grid of a tabulated leakage."""
     if leakage in get_args(Tabulated):
         raise ValueError(f"the leakage {leakage!r} is known on the grid alone: set {instead}")
-    return leakage  # type: ignore[return-value]
 
 
 def _in_words(name: str) -> str:
