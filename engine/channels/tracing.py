@@ -21,7 +21,7 @@ _AT_ONCE = 250
 """Places traced together. Sionna tells chains of planes apart by two hash tables of 10⁶ entries for all places of a
 solve, and drops what collides: more places at once would lose paths."""
 _CHAINS = 400
-"""Chains kept for each place, of some 100 that there are in a campus; further ones would be dropped without a word."""
+"""Chains kept for each place; further ones would be dropped without a word: in a campus 100 lose paths, 200 do not."""
 _THICK_M = 10.0  # a half space: what enters a wall does not come back
 _NO_INTERACTION = 0  # in Sionna's numbers
 
