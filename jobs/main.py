@@ -11,7 +11,20 @@ from typer.exceptions import TyperException
 
 from engine import InputError, NearfieldError, TaskError
 from engine.scenario import one_line
-from jobs import bench, leakage_map, list_sweeps, plot, replay, report, reproduce, ris_scene, run, status, verify
+from jobs import (
+    bench,
+    convergence,
+    leakage_map,
+    list_sweeps,
+    plot,
+    replay,
+    report,
+    reproduce,
+    ris_scene,
+    run,
+    status,
+    verify,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -29,6 +42,7 @@ app.command("replay")(replay.command)
 app.command("verify")(verify.command)
 app.command("map")(leakage_map.command)
 app.command("scene")(ris_scene.command)
+app.command("convergence")(convergence.command)
 app.command("bench")(bench.command)
 
 _INTERRUPTED, _TERMINATED = 130, 143

@@ -20,6 +20,8 @@ ONLY_IN = {
     "torch": ("engine/estimators/deepsets.py",),
     "sionna": ("engine/channels/",),
     "mitsuba": ("engine/channels/",),
+    "drjit": ("engine/channels/",),
+    "shapely": ("engine/channels/",),
 }
 
 
@@ -66,7 +68,7 @@ def test_the_machinery_knows_nothing_of_antennas() -> None:
 
 
 def test_importing_the_engine_loads_nothing_heavy() -> None:
-    heavy = ("ray", "zarr", "xarray", "pandas", "scipy", "torch", "cupy", "matplotlib", "sionna", "numba")
+    heavy = ("ray", "zarr", "xarray", "pandas", "scipy", "torch", "cupy", "matplotlib", "sionna", "shapely", "numba")
     code = f"import sys, engine; print([name for name in {heavy!r} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
 

@@ -2,14 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from engine.estimators.described import description, reader
-from engine.estimators.problem import Estimates
+from engine.estimators.problem import AssumedLeakage, Estimates, Tabulated
 from engine.estimators.workbench import Batch, Workbench
-from engine.numerics.leakage import LeakageModel
 
 
 class Estimator(BaseModel, ABC):
@@ -17,7 +16,7 @@ class Estimator(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    leakage: LeakageModel = Field("spherical", description="leakage model that the estimator assumes")
+    leakage: AssumedLeakage = Field("spherical", description="leakage that the estimator assumes")
     name: str = Field("", description="name along the dimension `estimator`; the class's if empty")
 
     @model_validator(mode="after")
@@ -29,6 +28,12 @@ class Estimator(BaseModel, ABC):
     @abstractmethod
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
         """Builds what is costly, once in a worker; returns a pure function of a batch."""
+
+
+def require_a_model(leakage: AssumedLeakage, instead: str) -> None:
+    """ValueError where an estimator would leave the grid of a tabulated leakage."""
+    if leakage in get_args(Tabulated):
+        raise ValueError(f"the leakage {leakage!r} is known on the grid alone: set {instead}")
 
 
 def _in_words(name: str) -> str:

@@ -1,11 +1,11 @@
 """Maximum likelihood: the best candidate of the grid, then off it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from engine.estimators.estimator import Estimator
+from engine.estimators.estimator import Estimator, require_a_model
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
@@ -29,6 +29,12 @@ class MaximumLikelihood(Estimator):
     """
 
     steps: int = Field(STEPS, ge=0, le=100, description="rounds of off-grid refinement")
+
+    @model_validator(mode="after")
+    def _on_a_known_grid(self) -> Self:
+        if self.steps:
+            require_a_model(self.leakage, instead="steps=0")
+        return self
 
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
         workbench.search(self.leakage)

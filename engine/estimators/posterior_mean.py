@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from pydantic import model_validator
 
-from engine.estimators.estimator import Estimator
+from engine.estimators.estimator import Estimator, require_a_model
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.maximum_likelihood import STEPS, climb
 from engine.estimators.problem import Estimates, Surface
@@ -31,6 +32,12 @@ class PosteriorMean(Estimator):
 
     off_grid: bool = True
 
+    @model_validator(mode="after")
+    def _on_a_known_grid(self) -> Self:
+        if self.off_grid:
+            require_a_model(self.leakage, instead="off_grid=False")
+        return self
+
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
         workbench.search(self.leakage)
         xp = workbench.xp
@@ -39,7 +46,7 @@ class PosteriorMean(Estimator):
         def estimate(batch: Batch) -> Estimates:
             surface = batch.likelihood(self.leakage)
             mass, at_range = surface.angle_mass, surface.angle_range_m
-            peak = integrate_peak(batch, self.leakage, surface) if self.off_grid else None
+            peak = integrate_peak(batch, self.leakage, surface) if self.off_grid else None  # type: ignore[arg-type]
             if peak is not None:
                 mass, at_range = (xp.where(peak.window, xp.zeros_like(part), part) for part in (mass, at_range))
             total, range_m, angle_rad = (xp.sum(part, axis=-1) for part in (mass, at_range, mass * angles))

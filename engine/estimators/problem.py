@@ -2,14 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from engine.numerics.geometry import UniformLinearArray
+from engine.numerics.leakage import LeakageModel
 from engine.numerics.pattern import SearchGrid
 
 Array = Any
+Tabulated = Literal["ray_traced", "free_space"]
+"""Leakage that a scenario tabulates for every candidate: traced in its surroundings, or as if there were none."""
+AssumedLeakage = LeakageModel | Tabulated
 
 
 @dataclass(frozen=True)

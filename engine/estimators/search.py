@@ -10,12 +10,11 @@ import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_namespace
 
 from engine.errors import InputError
+from engine.estimators.candidates import Candidates, Seen
 from engine.estimators.problem import Observations, Problem, Surface
-from engine.numerics.geometry import path_gain
-from engine.numerics.leakage import LeakageModel, leakage
 from engine.numerics.likelihood_fit import highest_contribution, likelihood_fit, log_reference
 from engine.numerics.noncentral_chi2 import log_constant, log_likelihood
-from engine.numerics.pattern import PatternTable, error_bound, tabulate
+from engine.numerics.pattern import PatternTable
 from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Sensors, SquaresInputs
 
 Array = Any
@@ -39,17 +38,15 @@ def _passes(xp: Any, table: PatternTable, shape: tuple[int, int]) -> Any:
 
 
 class GridSearch:
-    """Both passes over the grid, under one leakage model."""
+    """Both passes over the grid, under one model of what its candidates leak."""
 
-    def __init__(self, problem: Problem, model: LeakageModel, xp: Any) -> None:
-        self.problem, self.model, self.xp = problem, model, xp
+    def __init__(self, problem: Problem, candidates: Candidates, xp: Any) -> None:
+        self.problem, self.candidates, self.xp = problem, candidates, xp
         grid = problem.grid
-        self.table = tabulate(model, problem.array, grid)
-        self.passes = _passes(xp, self.table, (grid.n_angles, grid.n_ranges))
-        self.ranges_m, self.angles_rad = grid.candidates()
-        self.origin_m = float(self.ranges_m.mean())
+        self.passes = _passes(xp, candidates.table, (grid.n_angles, grid.n_ranges))
+        self.origin_m = float(grid.ranges_m().mean())
         self.fits = [likelihood_fit(n) for _, n in problem.observations()]
-        self.error = error_bound(problem.array.n_elements)
+        self.error = candidates.error
 
     def nearest(self, observations: Observations) -> Array:
         """Index of the candidate that minimises ‖z − g‖², Eq. (28): (B, M)."""
@@ -66,7 +63,7 @@ class GridSearch:
             _after_each_group(-(np.maximum(target, 0) ** 2)),  # (ẑ − βg)² − ẑ² is least at g = ẑ/β, or at 0
             *map(_single, (energy, rounding, slope)),
         )
-        found = self.passes.least_squares(self._sensors(seen.sensor_angle_rad), inputs)
+        found = self.passes.least_squares(self._sensors(seen), inputs)
         slack = rounding + slope * np.sqrt(np.maximum(found.best + energy, 0))
         return self.xp.asarray(self._settled(found, slack, seen, _Squares(gain, target)))
 
@@ -75,7 +72,7 @@ class GridSearch:
         seen = self._loudest_first(self._on_host(observations))
         statistic = seen.statistic.reshape(seen.statistic.shape[0], -1, seen.statistic.shape[-1])
         snr, counts = _per_observation(self.problem)
-        gain = path_gain(seen.sensor_range_m, self.problem.array.wavelength_m)
+        gain = self.candidates.gain(seen)
         per_leakage = 2 * (counts * snr)[:, None] * gain[:, None, :]
         root = np.sqrt(statistic)
         offset = np.array([fit.offset for fit in self.fits])
@@ -93,7 +90,7 @@ class GridSearch:
             _single(self.problem.cell_weights()),
             _single(self.problem.grid.ranges_m() - self.origin_m),
         )
-        found, marginal = self.passes.likelihood(self._sensors(seen.sensor_angle_rad), inputs)
+        found, marginal = self.passes.likelihood(self._sensors(seen), inputs)
         constants = [
             np.sum(log_reference(n, root[:, m]) + log_constant(statistic[:, m], n), axis=-1)
             for m, (_, n) in enumerate(self.problem.observations())
@@ -113,27 +110,28 @@ class GridSearch:
             return observations
         return Observations(*(self.xp.asnumpy(part) for part in observations))
 
-    def _loudest_first(self, seen: Observations) -> Observations:
+    def _loudest_first(self, seen: Observations) -> Seen:
         """Sensors in the order of what they say at the least noise, so that most candidates drop out early."""
         loudness = seen.statistic[:, int(np.argmax(self.problem.snr)), int(np.argmax(self.problem.n_snapshots)), :]
         order = np.argsort(-loudness, axis=-1, kind="stable")
-        return Observations(
+        return Seen(
             np.take_along_axis(seen.statistic, order[:, None, None, :], axis=-1),
             np.take_along_axis(seen.sensor_range_m, order, axis=-1),
             np.take_along_axis(seen.sensor_angle_rad, order, axis=-1),
+            order,
         )
 
-    def _scaled(self, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
+    def _scaled(self, observations: Seen) -> tuple[np.ndarray, np.ndarray]:
         """β_k over its mean (B, K), and z_k in that unit, ẑ = z σ²/(P_t mean β): (B, M, K); ‖ẑ − βg‖² is Eq. (28)."""
         size, _, _, n_sensors = observations.statistic.shape
         snr, counts = _per_observation(self.problem)
-        gain = path_gain(observations.sensor_range_m, self.problem.array.wavelength_m)
+        gain = self.candidates.gain(observations)
         mean = gain.mean(axis=-1)
         z = observations.statistic.reshape(size, -1, n_sensors) / (2 * counts[:, None]) - 1  # Eq. (8)
         return gain / mean[:, None], z / (snr * mean[:, None])[..., None]
 
-    def _sensors(self, sensor_angle_rad: np.ndarray) -> Sensors:
-        first, weights = self.table.taps(sensor_angle_rad)
+    def _sensors(self, seen: Seen) -> Sensors:
+        first, weights = self.candidates.taps(seen)
         return Sensors(_padded(first, 0, np.int32), _padded(weights, axis=1))
 
     def _remaining(self, root: np.ndarray) -> np.ndarray:
@@ -143,9 +141,7 @@ class GridSearch:
         )
         return _after_each_group(most)
 
-    def _settled(
-        self, found: Found, slack: np.ndarray, observations: Observations, criterion: "_Squares | _Likelihood"
-    ) -> np.ndarray:
+    def _settled(self, found: Found, slack: np.ndarray, seen: Seen, criterion: "_Squares | _Likelihood") -> np.ndarray:
         """The best of the listed candidates by a double-precision score: (B, M)."""
         near = found.value <= (found.best + slack)[..., None]
         near &= np.arange(LISTED) < found.count[..., None]
@@ -154,7 +150,7 @@ class GridSearch:
         if close.any():
             b, m, i = np.nonzero(near & close[..., None])
             candidate = found.index[b, m, i]
-            score = criterion(b, m, self._exact(observations.sensor_angle_rad, b, candidate))
+            score = criterion(b, m, self.candidates.exact(seen, b, candidate))
             order = np.lexsort((candidate, score, m, b))
             b, m, candidate = b[order], m[order], candidate[order]
             leads = np.ones(len(b), dtype=bool)
@@ -163,25 +159,9 @@ class GridSearch:
         for b, m in np.argwhere(found.count < 0):  # more near ties than can be listed: look at every candidate
             rows = np.full(self.problem.grid.size, b)
             everything = np.arange(self.problem.grid.size)
-            score = criterion(rows, np.full_like(rows, m), self._exact(observations.sensor_angle_rad, rows, everything))
+            score = criterion(rows, np.full_like(rows, m), self.candidates.exact(seen, rows, everything))
             chosen[b, m] = np.argmin(score)
         return chosen
-
-    def _exact(self, sensor_angle_rad: np.ndarray, b: np.ndarray, candidate: np.ndarray) -> np.ndarray:
-        """g of candidates (n,) at the sensors of realizations b (n,), ascending: (n, K), by the model itself."""
-        rows, first, counts = np.unique(b, return_index=True, return_counts=True)
-        column = np.arange(len(b)) - np.repeat(first, counts)
-        row = np.repeat(np.arange(len(rows)), counts)
-        padded = np.full((len(rows), int(counts.max())), candidate[0])
-        padded[row, column] = candidate
-        table = leakage(
-            self.model,
-            self.problem.array,
-            range_m=self.ranges_m[padded],
-            angle_rad=self.angles_rad[padded],
-            sensor_angle_rad=sensor_angle_rad[rows],
-        )
-        return table.value[row, column]
 
 
 class _Squares(NamedTuple):

@@ -1,9 +1,14 @@
 """What the estimators of a run share: tables built once in a worker, passes over the grid made once in a block."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, get_args
 
-from engine.estimators.problem import Estimates, Observations, Problem, Surface
+import numpy as np
+
+from engine.errors import InputError
+from engine.estimators.candidates import Candidates, ModelledCandidates, TabulatedCandidates
+from engine.estimators.problem import AssumedLeakage, Estimates, Observations, Problem, Surface
 from engine.estimators.search import GridSearch
 from engine.numerics.leakage import LeakageModel
 
@@ -11,17 +16,32 @@ Array = Any
 
 
 class Workbench:
-    """Prepared once in each worker: the tables of every leakage model that some estimator assumes."""
+    """Prepared once in each worker: the tables of every leakage that some estimator assumes.
 
-    def __init__(self, problem: Problem, xp: Any) -> None:
-        self.problem, self.xp = problem, xp
-        self._searches: dict[LeakageModel, GridSearch] = {}
+    expected: of each leakage that no model says, a table as `TabulatedCandidates` takes it.
+    """
 
-    def search(self, model: LeakageModel) -> GridSearch:
-        """The grid search under a model; its table is built when it is first asked for."""
-        if model not in self._searches:
-            self._searches[model] = GridSearch(self.problem, model, self.xp)
-        return self._searches[model]
+    def __init__(
+        self, problem: Problem, xp: Any, expected: Mapping[AssumedLeakage, np.ndarray] = MappingProxyType({})
+    ) -> None:
+        self.problem, self.xp, self._expected = problem, xp, expected
+        self._searches: dict[AssumedLeakage, GridSearch] = {}
+
+    def search(self, assumed: AssumedLeakage) -> GridSearch:
+        """The grid search under a model or table; what it needs is built when it is first asked for."""
+        if assumed not in self._searches:
+            self._searches[assumed] = GridSearch(self.problem, self._candidates(assumed), self.xp)
+        return self._searches[assumed]
+
+    def _candidates(self, assumed: AssumedLeakage) -> Candidates:
+        if assumed in self._expected:
+            return TabulatedCandidates(self.problem, self._expected[assumed])
+        if assumed not in get_args(LeakageModel):
+            raise InputError(
+                f"an estimator assumes the leakage {assumed!r}, which only a scenario with surroundings tabulates: "
+                f"choose one of {', '.join(get_args(LeakageModel))}"
+            )
+        return ModelledCandidates(self.problem, assumed)  # type: ignore[arg-type]
 
     def batch(self, observations: Observations) -> "Batch":
         """Observations in this namespace, beside room for what estimators share about them."""
@@ -43,11 +63,11 @@ class Batch:
             self._known[key] = function(self, *arguments)
         return self._known[key]
 
-    def nearest(self, model: LeakageModel) -> Array:
+    def nearest(self, model: AssumedLeakage) -> Array:
         """See `GridSearch.nearest`."""
         return self.once(_nearest, model)
 
-    def likelihood(self, model: LeakageModel) -> Surface:
+    def likelihood(self, model: AssumedLeakage) -> Surface:
         """See `GridSearch.likelihood`."""
         return self.once(_likelihood, model)
 
@@ -58,9 +78,9 @@ class Batch:
         return Estimates(*(xp.reshape(part, shape) for part in self.workbench.problem.places(xp, candidate)))
 
 
-def _nearest(batch: Batch, model: LeakageModel) -> Array:
+def _nearest(batch: Batch, model: AssumedLeakage) -> Array:
     return batch.workbench.search(model).nearest(batch.observations)
 
 
-def _likelihood(batch: Batch, model: LeakageModel) -> Surface:
+def _likelihood(batch: Batch, model: AssumedLeakage) -> Surface:
     return batch.workbench.search(model).likelihood(batch.observations)

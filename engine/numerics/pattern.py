@@ -151,10 +151,7 @@ def tabulate(model: LeakageModel, array: UniformLinearArray, grid: SearchGrid) -
     margin = TAPS // 2 + 1
     rows = 2 * (math.ceil(1 / step) + margin) + 1
     first_u = -step * (rows - 1) / 2
-    angles_per_slab = max(1, int(_SLAB_BYTES / (4 * rows)) // _LANES * _LANES // grid.n_ranges)
-    n_slabs = -(-grid.n_angles // angles_per_slab)
-    per_slab = angles_per_slab * grid.n_ranges
-    width = -(-per_slab // _LANES) * _LANES
+    n_slabs, per_slab, width = _slabs(grid, rows)
     samples_u = first_u + step * np.arange(-_FILTER_REACH, rows + _FILTER_REACH)
     taps, (ranges, angles) = _filter(), grid.candidates()
     slabs = np.zeros((n_slabs, rows, width), dtype=np.float32)
@@ -165,6 +162,26 @@ def tabulate(model: LeakageModel, array: UniformLinearArray, grid: SearchGrid) -
         slabs[slab, :, : values.shape[0]] = filtered.T
     slabs.setflags(write=False)
     return PatternTable(slabs, per_slab, first_u, step)
+
+
+def stacked(values: np.ndarray, grid: SearchGrid) -> PatternTable:
+    """A table with a row for each of K sensors, which need no interpolation: values (candidates, K) of any model."""
+    rows = values.shape[1] + TAPS - 1  # a sensor reads TAPS rows, all but the first with weight 0
+    n_slabs, per_slab, width = _slabs(grid, rows)
+    slabs = np.zeros((n_slabs, rows, width), dtype=np.float32)
+    for slab in range(n_slabs):
+        here = values[slab * per_slab : (slab + 1) * per_slab]
+        slabs[slab, : values.shape[1], : len(here)] = here.T
+    slabs.setflags(write=False)
+    return PatternTable(slabs, per_slab, first_u=0.0, step_u=1.0)
+
+
+def _slabs(grid: SearchGrid, rows: int) -> tuple[int, int, int]:
+    """How many slabs, candidates in one, and its width."""
+    angles_per_slab = max(1, int(_SLAB_BYTES / (4 * rows)) // _LANES * _LANES // grid.n_ranges)
+    angles_per_slab = min(angles_per_slab, grid.n_angles)
+    per_slab = angles_per_slab * grid.n_ranges
+    return -(-grid.n_angles // angles_per_slab), per_slab, -(-per_slab // _LANES) * _LANES
 
 
 def subset(table: PatternTable, columns: np.ndarray, n_ranges: int) -> PatternTable:
