@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -67,6 +68,7 @@ def _measurements(scaling: bool) -> Iterator[Row]:
     yield from _figure_1_compute()
     yield from _estimators()
     yield from _multipath()
+    yield from _training()
     with tempfile.TemporaryDirectory() as folder:
         yield _figure("leakage:fig1", 25, Path(folder))
         yield _figure("leakage:fig3", 60, Path(folder))
@@ -133,6 +135,17 @@ def _multipath() -> Iterator[Row]:
         f"{found.full_users} users, 200 sensors, against tracing every pair, measured on 600 of them; by places traced "
         f"{found.counted_ratio:.0f} times",
     )  # fmt: skip
+
+
+def _training() -> Iterator[Row]:
+    if find_spec("torch") is None:
+        return
+    from jobs.benchmarks.training import benchmarks
+
+    for row in benchmarks():
+        how = f"{row.ours:.0f} samples a cpu-second against {row.plain:.0f}, one core; equal to {row.difference:.0e}"
+        what = f"DeepSets training, K = {row.n_sensors}"
+        yield Row(what, row.ratio, "times the plain loop", "≥ 1.25 times", row.ratio >= 1.25, how)
 
 
 def _direct_bounds(point: tuple[int, ...], realizations: int = 2) -> tuple[np.ndarray, float]:

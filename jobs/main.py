@@ -16,6 +16,7 @@ from jobs import (
     convergence,
     leakage_map,
     list_sweeps,
+    locate,
     plot,
     replay,
     report,
@@ -23,6 +24,7 @@ from jobs import (
     ris_scene,
     run,
     status,
+    train,
     verify,
 )
 
@@ -40,6 +42,8 @@ app.command("report")(report.command)
 app.command("reproduce")(reproduce.command)
 app.command("replay")(replay.command)
 app.command("verify")(verify.command)
+app.command("train")(train.command)
+app.command("locate")(locate.command)
 app.command("map")(leakage_map.command)
 app.command("scene")(ris_scene.command)
 app.command("convergence")(convergence.command)

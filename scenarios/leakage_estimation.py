@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from engine import Streams, Sweep
+from engine import InputError, Streams, Sweep
 from engine.estimators import (
     AnyEstimator,
     Estimates,
@@ -102,32 +102,42 @@ class LeakageEstimation(LeakageScene):
         return {"estimator": (("estimator",), names, {"long_name": "estimator"}), **super().coordinates()}
 
     def draw(self, streams: Streams, size: int) -> Draws:
+        for estimator in self.estimators:
+            if streams.seed in estimator.training_seeds():
+                raise InputError(
+                    f"seed {streams.seed} drew the data that {estimator.name} was trained on: choose another --seed"
+                )
         shape = (self.n_sensors, size)  # one sensor after the other, so that fewer of them are the first ones
         gaussian = [streams(f"noise_gaussian_{n}").standard_normal(shape).T for n in self.n_snapshots]
         chi_square = [streams(f"noise_chi_square_{n}").chisquare(2 * n - 1, shape).T for n in self.n_snapshots]
         return Draws(*self.draw_geometry(streams, size), np.stack(gaussian, axis=1), np.stack(chi_square, axis=1))
 
+    def observe(self, xp: Any, drawn: Draws) -> tuple[Any, Any, Any]:
+        """What the sensors see: g (B, K), ρ (B, S, K), and S (B, S, L, K), all in the namespace of `drawn`."""
+        array = self.array()
+        snr, snapshots = xp.asarray(self.snr()), xp.asarray(np.asarray(self.n_snapshots, dtype=float))
+        g = leakage(
+            self.leakage,
+            array,
+            range_m=drawn.user_range_m[:, None],
+            angle_rad=drawn.user_angle_rad[:, None],
+            sensor_angle_rad=drawn.sensor_angle_rad,
+        ).value[:, 0, :]
+        rho = 2 * snr[:, None] * (path_gain(drawn.sensor_range_m, array.wavelength_m) * g)[:, None, :]  # Eq. (13)
+        statistic = summed_power(
+            rho[:, :, None, :] * snapshots[:, None], drawn.gaussian[:, None], drawn.chi_square[:, None]
+        )
+        return g, rho, statistic
+
     def prepare(self, xp: Any) -> Simulate:
-        array, problem = self.array(), self.problem()
         bound = prepare_bound(self, xp)
-        workbench = Workbench(problem, xp)
+        workbench = Workbench(self.problem(), xp)
         estimators = [estimator.prepare(workbench) for estimator in self.estimators]
-        snr = xp.asarray(self.snr())
         snapshots = xp.asarray(np.asarray(self.n_snapshots, dtype=float))
 
         def simulate(realizations: Draws, *, intermediates: bool = False) -> Variables:
             drawn = Draws(*(xp.asarray(part) for part in realizations))
-            g = leakage(
-                self.leakage,
-                array,
-                range_m=drawn.user_range_m[:, None],
-                angle_rad=drawn.user_angle_rad[:, None],
-                sensor_angle_rad=drawn.sensor_angle_rad,
-            ).value[:, 0, :]
-            rho = 2 * snr[:, None] * (path_gain(drawn.sensor_range_m, array.wavelength_m) * g)[:, None, :]  # Eq. (13)
-            statistic = summed_power(
-                rho[:, :, None, :] * snapshots[:, None], drawn.gaussian[:, None], drawn.chi_square[:, None]
-            )
+            g, rho, statistic = self.observe(xp, drawn)
             batch = workbench.batch(Observations(statistic, drawn.sensor_range_m, drawn.sensor_angle_rad))
             estimates = [estimate(batch) for estimate in estimators]
             _, bound_range, bound_angle = bound(drawn.geometry)

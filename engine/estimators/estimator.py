@@ -1,5 +1,6 @@
 """What an estimator is."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Self, get_args
@@ -24,6 +25,18 @@ class Estimator(BaseModel, ABC):
         if not self.name:
             object.__setattr__(self, "name", _in_words(type(self).__name__))
         return self
+
+    def training_seeds(self) -> frozenset[int]:
+        """Seeds of the data that the estimator was trained, chosen or tuned on: no run may judge it on them."""
+        return frozenset()
+
+    def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
+        """Standard deviations of the errors that the estimator expects of its estimates; NaN if it cannot say.
+
+        Costly, and not for Monte Carlo runs, which measure errors: for measurements of which nothing else is known.
+        """
+        xp = batch.workbench.xp
+        return Estimates(*(xp.full_like(part, math.nan) for part in estimates))
 
     @abstractmethod
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:

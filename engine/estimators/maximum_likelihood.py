@@ -9,6 +9,7 @@ from engine.estimators.estimator import Estimator, require_a_model
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
+from engine.numerics.definite import diagonal, inverse
 from engine.numerics.leakage import LeakageModel
 
 Array = Any
@@ -48,6 +49,16 @@ class MaximumLikelihood(Estimator):
             return Estimates(xp.reshape(peak.range_m, shape), xp.reshape(peak.angle_rad, shape))
 
         return estimate
+
+    def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
+        """Of small errors: the inverse of the expected information at the estimate, Eq. (23)."""
+        xp, shape = batch.workbench.xp, estimates.range_m.shape
+        range_m, angle_rad = (xp.reshape(part, (shape[0], -1, 1)) for part in estimates)
+        at = Likelihood.of(xp, batch.workbench.problem, self.leakage, batch.observations).at(xp, range_m, angle_rad)
+        rows = ((at.range_range, at.range_angle), (at.range_angle, at.angle_angle))
+        information = xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
+        variance = diagonal(inverse(information, diagonal(information)))
+        return Estimates(*(xp.reshape(xp.sqrt(variance[..., i]), shape) for i in (0, 1)))
 
 
 def climb(batch: Batch, model: LeakageModel, steps: int) -> Local:

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from engine.estimators.estimator import Estimator, require_a_model
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.maximum_likelihood import STEPS, climb
+from engine.estimators.posterior_spread import spread
 from engine.estimators.problem import Estimates, Surface
 from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.leakage import LeakageModel
@@ -59,6 +60,10 @@ class PosteriorMean(Estimator):
             return Estimates(xp.reshape(range_m / total, shape), xp.reshape(angle_rad / total, shape))
 
         return estimate
+
+    def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
+        """Roots of the posterior's mean squared distances from the estimates, `posterior_spread.spread`."""
+        return spread(batch, self.leakage, estimates)
 
 
 class Peak(NamedTuple):

@@ -1,0 +1,6 @@
+"""Learned estimators: sets of sensors in, a place out. Inference needs NumPy alone; `training` alone imports torch."""
+
+from engine.estimators.deepsets.checkpoint import Checkpoint
+from engine.estimators.deepsets.estimator import AmortisedDeepSets, DeepSets
+
+__all__ = ["AmortisedDeepSets", "Checkpoint", "DeepSets"]

@@ -1,0 +1,187 @@
+"""Estimators that were trained: a network for each sensor set and point, or one for all."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+from array_api_compat import is_numpy_namespace
+from pydantic import BeforeValidator, Field
+
+from engine.errors import InputError
+from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Networks, checkpoints_in
+from engine.estimators.deepsets.features import elements, frames, placed
+from engine.estimators.deepsets.network import NUMPY, forward
+from engine.estimators.estimator import Estimator
+from engine.estimators.problem import Estimates, Observations, Problem
+from engine.estimators.workbench import Batch, Workbench
+
+Array = Any
+
+_SETS_AT_ONCE = 64
+"""Sets that a network sees together: their activations fit in the second-level cache."""
+_SAME_M, _SAME_RAD, _SAME_DB = 1e-6, 1e-9, 1e-6
+
+
+class DeepSets(Estimator):
+    """The paper's networks, Section IV and Table II: each knows one sensor set, noise power and snapshot count.
+
+    Mashhadi, Hoang, Vahid, arXiv 2605.21815. A block must come from a sensor set that some checkpoint was trained for,
+    all of its realizations from the same one; noise powers and snapshot counts likewise. `leakage` is what the
+    training data followed.
+    """
+
+    checkpoints: Annotated[tuple[Checkpoint, ...], BeforeValidator(checkpoints_in)] = Field(
+        min_length=1, description="files of trained networks, or folders of them"
+    )
+
+    def training_seeds(self) -> frozenset[int]:
+        return frozenset(one.read().card.seed for one in self.checkpoints)
+
+    def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
+        files = [one.read() for one in self.checkpoints]
+        for one, networks in zip(self.checkpoints, files, strict=True):
+            if networks.card.kind != "sensor_set":
+                raise InputError(f"checkpoint {one.path} is amortised: use it in AmortisedDeepSets")
+
+        def estimate(batch: Batch) -> Estimates:
+            seen = on_host(batch)
+            networks = _of_this_set(files, seen)
+            places = _each_observation(networks, workbench.problem, seen)
+            return Estimates(*(workbench.xp.asarray(np.ascontiguousarray(places[..., i])) for i in (0, 1)))
+
+        return estimate
+
+    def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
+        """Root mean squared errors of each point's network on the test users of its card."""
+        card = _of_this_set([one.read() for one in self.checkpoints], on_host(batch)).card
+        problem, shape = batch.workbench.problem, batch.observations.statistic.shape[:3]
+        found = np.full((2, *shape), np.nan)
+        for s, snr in enumerate(10 * np.log10(problem.snr)):
+            for c, count in enumerate(problem.n_snapshots):
+                for i in _members_at(card, snr, count):
+                    errors = card.members[i].test_mse_range_m2, card.members[i].test_mse_angle_rad2
+                    for coordinate, error in enumerate(errors):
+                        if error is not None:
+                            found[coordinate, :, s, c] = np.sqrt(error)
+        return Estimates(*(batch.workbench.xp.asarray(part) for part in found))
+
+
+class AmortisedDeepSets(Estimator):
+    """One network for any sensors, noise power and snapshot count: DeepSets around the least-squares place.
+
+    Its elements and the place that it corrects: `features.frames`; `leakage` is the model of the search and of the
+    templates. Trained on random sensor sets; beyond the sizes, powers and counts on its card it extrapolates.
+    """
+
+    checkpoint: Checkpoint = Field(
+        default_factory=lambda: Checkpoint(path="amortised.safetensors"), description="file of the trained network"
+    )
+
+    def training_seeds(self) -> frozenset[int]:
+        return frozenset({self.checkpoint.read().card.seed})
+
+    def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
+        self._networks()
+        workbench.search(self.leakage)
+
+        def estimate(batch: Batch) -> Estimates:
+            found: Estimates = batch.once(_amortised, self)[0]
+            return found
+
+        return estimate
+
+    def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
+        """What the network says of itself, for each of its estimates."""
+        found: Estimates = batch.once(_amortised, self)[1]
+        return found
+
+    def _networks(self) -> Networks:
+        networks = self.checkpoint.read()
+        if networks.card.kind != "amortised":
+            raise InputError(f"checkpoint {self.checkpoint.path} is of fixed sensor sets: use it in DeepSets")
+        return networks
+
+
+def _amortised(batch: Batch, estimator: AmortisedDeepSets) -> tuple[Estimates, Estimates]:
+    """Estimates of a batch and their deviations."""
+    xp, problem = batch.workbench.xp, batch.workbench.problem
+    on_cpu = batch if is_numpy_namespace(xp) else Workbench(problem, np).batch(on_host(batch))
+    seen = frames(on_cpu, estimator.leakage)
+    size, m, k, _ = seen.x.shape
+    parameters = estimator.checkpoint.read().parameters
+    outputs = _in_pieces(parameters, seen.x.reshape(1, size * m, k, -1))[0].reshape(size, m, -1)
+    shape = batch.observations.statistic.shape[:3]
+    place, deviation = (
+        Estimates(*(xp.asarray(np.ascontiguousarray(part[..., i]).reshape(shape)) for i in (0, 1)))
+        for part in placed(outputs, seen.angle_rad, problem)
+    )
+    return place, deviation
+
+
+def on_host(batch: Batch) -> Observations:
+    """A block's observations as NumPy arrays."""
+    if is_numpy_namespace(batch.workbench.xp):
+        return batch.observations
+    return Observations(*(batch.workbench.xp.asnumpy(part) for part in batch.observations))
+
+
+def _of_this_set(files: list[Networks], seen: Observations) -> Networks:
+    """The networks that were trained for the block's sensors."""
+    range_m, angle_rad = seen.sensor_range_m, seen.sensor_angle_rad
+    if np.ptp(range_m, axis=0).max() > _SAME_M or np.ptp(angle_rad, axis=0).max() > _SAME_RAD:
+        raise InputError(
+            "networks of fixed sensor sets were given realizations with sensors of their own: use the sweep "
+            "'leakage:fig3-learned', or AmortisedDeepSets"
+        )
+    order = np.lexsort((range_m[0], angle_rad[0]))
+    for networks in files:
+        known_m, known_rad = np.array(networks.card.sensor_range_m), np.array(networks.card.sensor_angle_rad)
+        if len(known_m) == range_m.shape[1]:
+            mine = np.lexsort((known_m, known_rad))
+            if (
+                np.abs(known_m[mine] - range_m[0, order]).max() < _SAME_M
+                and np.abs(known_rad[mine] - angle_rad[0, order]).max() < _SAME_RAD
+            ):
+                return networks
+    raise InputError(
+        f"no checkpoint was trained for this set of {range_m.shape[1]} sensors: train one with 'nearfield train', or "
+        f"use AmortisedDeepSets"
+    )
+
+
+def _each_observation(networks: Networks, problem: Problem, seen: Observations) -> np.ndarray:
+    """Places (B, S, L, 2) by the network of each noise power and snapshot count."""
+    card, scaling = networks.card, networks.card.scaling
+    assert scaling is not None
+    size, n_noise, n_counts, _ = seen.statistic.shape
+    mean, deviation = (np.array(part) for part in (scaling.place_mean, scaling.place_deviation))
+    places = np.full((size, n_noise, n_counts, 2), np.nan)
+    for s, snr in enumerate(10 * np.log10(problem.snr)):
+        for c, count in enumerate(problem.n_snapshots):
+            x = elements(seen.statistic[:, s, c], np.array(count), seen.sensor_range_m, seen.sensor_angle_rad)
+            x = ((x - scaling.input_mean) / scaling.input_deviation).astype(np.float32)
+            chosen = _members_at(card, snr, count)
+            if not chosen:
+                raise InputError(
+                    f"no network was trained for P_t/σ² = {snr:g} dB and {count} snapshots: train one, or choose "
+                    f"noise_dbm and n_snapshots among those of the checkpoint's card"
+                )
+            for i in chosen:
+                mine = {name: part[i : i + 1] for name, part in networks.parameters.items()}
+                columns = {"both": [0, 1], "range": [0], "angle": [1]}[card.members[i].estimates]
+                places[:, s, c, columns] = _in_pieces(mine, x[None])[0] * deviation[columns] + mean[columns]
+    return places
+
+
+def _members_at(card: Card, snr_db: float, n_snapshots: int) -> list[int]:
+    """Indices of a file's networks that were trained for a point."""
+    return [
+        i for i, member in enumerate(card.members)
+        if abs(member.snr_db - snr_db) < _SAME_DB and member.n_snapshots == n_snapshots
+    ]  # fmt: skip
+
+
+def _in_pieces(parameters: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The network's outputs for sets x (1, R, K, F): always the same pieces of a block, hence the same bits."""
+    parts = [forward(NUMPY, parameters, x[:, i : i + _SETS_AT_ONCE]) for i in range(0, x.shape[1], _SETS_AT_ONCE)]
+    return np.concatenate(parts, axis=1).astype(float)

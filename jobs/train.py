@@ -1,0 +1,149 @@
+"""Train networks, through Ray, and draw how their losses fell.
+
+nearfield train leakage:fig3-learned --quick
+nearfield train leakage:fig3-learned --workers 16 --output checkpoints/fig3
+nearfield train leakage:fig3-learned --axis n_sensors=20 --set sensor_set=0 --replicas 2
+nearfield train leakage:amortised
+"""
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine import InputError, Sweep
+from jobs import named, options
+from jobs.plot import require_matplotlib, write_figure
+
+_AMORTISED = "leakage:amortised"
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"A sweep over sensor sets, or {_AMORTISED}.")],
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the networks go; checkpoints/NAME.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Two sensor sets, few samples: about two minutes.")] = False,
+    axis: options.Axes = [],  # noqa: B006  typer copies it
+    set_: options.Settings = [],  # noqa: B006
+    outputs: Annotated[int, typer.Option(metavar="1|2", min=1, max=2, help="A network a coordinate, or for both.")] = 2,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Training samples; validation in proportion.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Epochs at most.")] = None,
+    patience: Annotated[int | None, typer.Option(metavar="N", min=1, help="Epochs without gain before a stop.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", min=0, help="Seed of data, weights and order.")] = None,
+    workers: options.Workers = None,
+    replicas: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Workers that share each training's batches, by Ray Train.")
+    ] = 1,
+    serial: options.Serial = False,
+    address: options.Address = None,
+    shared_storage: options.SharedStorage = False,
+    backend: options.BackendOption = "cpu",
+) -> None:
+    """Train networks on data that a scenario draws; the same command again continues after any interruption.
+
+    Trainings are independent and spread over the workers; each is a stack of networks, one for each noise power and
+    snapshot count. With --replicas each is shared by several workers instead.
+    """
+    from engine.backend import backend as checked
+    from scenarios import leakage_training as training
+
+    require_matplotlib()
+    if serial and (workers is not None or address is not None or replicas > 1):
+        raise InputError("a serial training has no workers, replicas or address: leave out either --serial or these")
+    if workers is not None and (workers < 1 or replicas > 1):
+        raise InputError(f"workers: given {workers}, needed at least 1, and no --replicas beside them")
+    if backend != "cpu":
+        checked(backend)
+    _require_torch()
+    chosen = training.QUICK if quick else training.Options()
+    validation = None if samples is None else -(-samples * chosen.validation // chosen.training)
+    given = {"training": samples, "validation": validation, "epochs": epochs, "patience": patience, "seed": seed}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if changes.keys() - {"seed"} and not quick:
+        told = ", ".join(f"{key} {value}" for key, value in changes.items() if key not in ("seed", "validation"))
+        changes["label"] = f"other than Table II: {told}"
+    if backend == "gpu":
+        changes |= {"device": "cuda", "at_once": 1000}
+    chosen = dataclasses.replace(chosen, **changes, outputs=2 if outputs == 2 else 1)
+    folder = output or Path("checkpoints") / (name.replace(":", "-") + ("-quick" if quick else ""))
+    trainings = _trainings(name, quick, axis, set_, folder, chosen, samples)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for report in _reports(trainings, serial, workers, replicas, address, shared_storage, backend, folder):
+        print(report.text, file=sys.stderr, flush=True)
+        if report.path:
+            paths.append(Path(report.path))
+    from jobs.training_curves import losses_against_epochs
+
+    picture = folder / "training.png"
+    write_figure(lambda: losses_against_epochs(sorted(paths)), [picture])
+    print(f"networks {folder}, {len(paths)} files{f'    ({chosen.label})' if chosen.label else ''}")
+    print(f"curves   {picture}")
+
+
+def _trainings(
+    name: str, quick: bool, axis: list[str], set_: list[str], folder: Path, chosen: Any, samples: int | None
+) -> list[Any]:
+    from scenarios import leakage_training as training
+    from scenarios.leakage_estimation import LeakageEstimation
+    from scenarios.leakage_learned import SensorSetEstimation
+
+    if name == _AMORTISED:
+        base = Sweep(LeakageEstimation(leakage="spherical"), name=_AMORTISED)
+        sweep = named.changed(base, settings=set_, axes=[])
+        if axis or not isinstance(sweep.scenario, LeakageEstimation):
+            raise InputError("the amortised network has no axes: it is trained on random sensor sets of every size")
+        count = samples or (40_000 if quick else 0)
+        label = f"quick: {count} samples" if quick else chosen.label
+        chosen = dataclasses.replace(chosen, label=label)
+        return [training.AmortisedTraining(sweep.scenario, sweep.name, sweep.fingerprint(), folder, chosen, count)]
+    base = named.find(name)
+    if not isinstance(base.scenario, SensorSetEstimation):
+        raise InputError(f"{name} has no fixed sensor sets to train on: choose leakage:fig3-learned or {_AMORTISED}")
+    if quick:
+        scenario = base.scenario.replace(noise_dbm=(-75.0,))
+        base = base.replace(scenario=scenario, axes={"n_sensors": (20,), "sensor_set": (0, 1)})
+    return list(training.set_trainings(named.changed(base, settings=set_, axes=axis), folder, chosen))
+
+
+def _reports(
+    trainings: list[Any],
+    serial: bool,
+    workers: int | None,
+    replicas: int,
+    address: str | None,
+    shared_storage: bool,
+    backend: str,
+    folder: Path,
+) -> Iterator[Any]:
+    """In this process, fanned out over a cluster, or one after the other by replicas."""
+    if serial:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            for one in trainings:
+                yield from one()
+        return
+    from engine import cluster
+
+    if replicas > 1:
+        for one in trainings:
+            yield from cluster.replicate(
+                one, replicas, backend, folder=folder, address=address, shared_storage=shared_storage
+            )
+    else:
+        yield from cluster.stream(
+            trainings, backend, folder=folder, workers=workers, address=address, shared_storage=shared_storage
+        )
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"training needs {' and '.join(missing)}: pip install 'nearfield[ml]'")

@@ -1,0 +1,173 @@
+"""`nearfield locate`: measurements in, places with deviations out, one line for what cannot be."""
+
+import math
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+from test_cli import nearfield
+
+from engine import InputError, Streams
+from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
+from jobs import measurements
+from scenarios.leakage_estimation import LeakageEstimation
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def _campaign() -> tuple[float, float, np.ndarray, np.ndarray, np.ndarray]:
+    """User's range and angle, sensors' ranges and angles, mean powers in mW of 50 snapshots at −80 dBm."""
+    scene = LeakageEstimation(leakage="spherical", n_sensors=40, noise_dbm=(-80.0,), n_snapshots=(50,))
+    drawn = scene.draw(Streams(4, 0), 3)
+    power_mw = scene.observe(np, drawn)[2][1, 0, 0] / 100 * 1e-8
+    return drawn.user_range_m[1], drawn.user_angle_rad[1], drawn.sensor_range_m[1], drawn.sensor_angle_rad[1], power_mw
+
+
+def _csv(missing: int | None = None) -> None:
+    _, _, range_m, angle_rad, power_mw = _campaign()
+    lines = ["sensor,range_m,angle_deg,power_dbm"]
+    for k in range(40):
+        power = "" if k == missing else f"{10 * math.log10(power_mw[k]):.6f}"
+        lines.append(f"S{k},{range_m[k]:.6f},{math.degrees(angle_rad[k]):.8f},{power}")
+    Path("m.csv").write_text("\n".join(lines) + "\n")
+
+
+def _rows(text: str) -> dict[str, tuple[float, float, float, float]]:
+    found = re.findall(r"^ *(\S.*?)  +([\d.]+) ± ([\d.]+) +([\d.]+) ± ([\d.]+)", text, re.MULTILINE)
+    return {name: tuple(map(float, rest)) for name, *rest in found}  # type: ignore[misc]
+
+
+def test_a_campaign_is_located_by_every_estimator(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _csv(missing=5)
+    words = "locate --measurements m.csv --noise-dbm -80 --snapshots 50 --checkpoint amortised.safetensors"
+    assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "left out: sensor S5" in printed.err
+    user_m, user_rad, *_ = _campaign()
+    rows = _rows(printed.out)
+    assert set(rows) == {
+        "least squares", "maximum likelihood", "posterior mean", "AmortisedDeepSets, amortised"}  # fmt: skip
+    for range_m, by_m, angle_deg, by_deg in rows.values():
+        assert abs(range_m - user_m) < 4 * by_m + 0.1
+        assert abs(angle_deg - math.degrees(user_rad)) < 4 * by_deg + 0.3
+
+
+def test_netcdf_in_other_units_says_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _csv()
+    _, _, range_m, angle_rad, power_mw = _campaign()
+    xarray.Dataset(
+        {
+            "x_m": ("sensor", range_m * np.sin(angle_rad), {"units": "m"}),
+            "y_m": ("sensor", range_m * np.cos(angle_rad)),
+            "power_w": (("sensor", "snapshot"), np.stack([0.5 * power_mw, 1.5 * power_mw], axis=1) * 1e-3),
+        }
+    ).to_netcdf("m.nc", engine="scipy")
+    tables = []
+    for words in ("m.csv --snapshots 50", "m.nc --snapshots 25"):
+        assert nearfield("locate", "--measurements", *words.split(), "--noise-dbm", "-80", monkeypatch=monkeypatch) == 0
+        tables.append(_rows(capsys.readouterr().out))
+    assert len(tables[0]) == 3
+    assert tables[0] == tables[1]
+
+
+NONSENSE = [
+    ("range_m,angle_deg,power_dbm\n", "needed a line of column names and a line for each sensor"),
+    ("range_m,angle_deg,power\n100,90,-80\n", "unknown column 'power'; did you mean 'power_"),
+    ("range_m,angle_deg\n100,90\n", "needed one of power_dbm, power_mw, power_w, found none"),
+    ("angle_deg,power_dbm\n90,-80\n", "needed positions as range_m and angle_deg"),
+    ("range_m,angle_deg,power_dbm\n100,90\n", "line 2 has 2 entries, needed 3"),
+    ("range_m,angle_deg,power_dbm\n100,ninety,-80\n", "line 2, angle_deg: given 'ninety', needed a number"),
+    ("range_m,angle_deg,power_dbm\n-100,90,-80\n", "range_m = -100: needed positive"),
+    ("range_m,angle_deg,power_dbm\n100,190,-80\n", "angle_deg = 190: needed angles .* between 0 and 180"),
+    ("x_m,y_m,power_w\n-100,9,1e-12\n", "x_m = -100: needed sensors ahead"),
+    ("range_m,angle_deg,power_mw\n100,90,-80\n", "power_mw = -80: needed powers, which are not negative"),
+    ("range_m,angle_deg,power_dbm\n,90,-80\n", "a sensor with a power has no range"),
+    ("range_m,angle_deg,power_dbm\n100,90,-80\n101,80,\n", "1 sensors with a power, needed at least 3"),
+    ("range_m,angle_deg,power_dbm\n100,90,inf\n", "infinite"),
+    (
+        "range_m,angle_deg,power_dbm\n100,90,-80\n100,90,-81\n101,80,-80\n102,70,-80\n",
+        "sensors have between 1 and 2 snapshots",
+    ),
+    ("range_m,angle_deg,power_dbm\n100,90,80\n101,80,80\n102,70,80\n", "received 80.0 dBm, more than the 23 dBm"),
+    ("range_m,angle_deg,power_w\n100,90,0\n101,80,0\n102,70,0\n", "every power is zero"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), NONSENSE, ids=[message for _, message in NONSENSE])
+def test_nonsense_is_one_line(
+    content: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("m.csv").write_text(content)
+    assert nearfield("locate", "--measurements", "m.csv", "--noise-dbm", "-80", monkeypatch=monkeypatch) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(rf"nearfield: .*{message}.*\n", printed.err), printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("none.csv --noise-dbm -80", "none.csv is no file"),
+        ("m.txt --noise-dbm -80", "needed a .csv or .nc file"),
+        ("m.csv --noise-dbm nan", "noise_dbm: given nan"),
+        ("m.csv --noise-dbm -80 --leakage cubic", "leakage: .*'spherical'"),
+        ("m.csv --noise-dbm -80 --set n_sensors=3", "n_sensors comes from the measurements"),
+        ("m.csv --noise-dbm -80 --checkpoint none", "checkpoint none: No such file"),
+        ("m.csv", "Missing option '--noise-dbm'"),
+    ],
+)
+def test_nonsense_in_the_words(
+    words: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _csv()
+    Path("m.txt").write_text("")
+    assert nearfield("locate", "--measurements", *words.split(), monkeypatch=monkeypatch) == 2
+    assert re.fullmatch(rf"nearfield: .*{message}.*\n", capsys.readouterr().err)
+
+
+def test_netcdf_in_a_foreign_unit_is_refused() -> None:
+    data = {"range_m": ("sensor", np.full(3, 0.1), {"units": "km"}), "power_w": ("sensor", np.ones(3))}
+    xarray.Dataset(data).to_netcdf("m.nc", engine="scipy")
+    with pytest.raises(InputError, match="range_m is in 'km', needed m"):
+        measurements.read(Path("m.nc"))
+
+
+def test_deviations_are_those_of_the_errors() -> None:
+    """One user and forty sensors, at high power: mean squared errors over the stated variances, 4 standard errors.
+
+    The posterior's deviation is also that of a mean over a grid around its one peak.
+    """
+    size = 300
+    scene = LeakageEstimation(leakage="spherical", n_sensors=40, noise_dbm=(-80.0,), n_snapshots=(1000,))
+    drawn = scene.draw(Streams(4, 0), size)
+    one = 1
+    drawn = type(drawn)(*(np.repeat(part[one : one + 1], size, axis=0) for part in drawn[:4]), *drawn[4:])
+    seen = Observations(scene.observe(np, drawn)[2], drawn.sensor_range_m, drawn.sensor_angle_rad)
+    workbench = Workbench(scene.problem(), np)
+    batch = workbench.batch(seen)
+    likeliest = MaximumLikelihood().prepare(workbench)(batch)
+    smallest = MaximumLikelihood().deviations(batch, likeliest)
+    for found, true, by in zip(likeliest, drawn[:2], smallest, strict=True):
+        ratio = np.mean((found[:, 0, 0] - true) ** 2 / by[:, 0, 0] ** 2)
+        assert abs(ratio - 1) < 4 * math.sqrt(2 / size)
+        assert abs(ratio / 2 - 1) > 4 * math.sqrt(2 / size)  # the test can fail
+    larger = LeastSquares().deviations(batch, likeliest)  # at the same places: it weighs the sensors worse
+    assert np.all(larger.range_m > smallest.range_m)
+    assert np.all(larger.angle_rad > smallest.angle_rad)
+    assert np.all(larger.range_m < 2 * smallest.range_m)
+    few = workbench.batch(Observations(*(part[:3] for part in seen)))
+    mean = PosteriorMean().prepare(workbench)(few)
+    width = PosteriorMean().deviations(few, mean)
+    assert np.allclose(width.range_m, smallest.range_m[:3], rtol=0.1)
+    assert np.allclose(width.angle_rad, smallest.angle_rad[:3], rtol=0.1)
