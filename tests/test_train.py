@@ -145,7 +145,7 @@ def test_jobs_are_spread_and_lost_ones_begin_again(local_ray: None, tmp_path: Pa
     jobs = [_Counting(tmp_path, "a"), _Counting(tmp_path, "b", dies=True), _Counting(tmp_path, "c")]
     reports = list(cluster.stream(jobs, "cpu", folder=tmp_path, workers=2))
     assert {"a started 1 times", "b started 2 times", "c started 1 times"} <= set(reports)
-    assert reports.count("b begins") == 2
+    assert reports.count("b begins") in (1, 2)  # its last words may have died with it
     with pytest.raises(TaskError, match="ZeroDivisionError: by design"):
         list(cluster.stream([_Counting(tmp_path, "d", raises=True)], "cpu", folder=tmp_path))
     with pytest.raises(InputError, match="workers: given 9, needed at most 7"):

@@ -14,7 +14,8 @@ from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, DeepSets
 from engine.estimators.deepsets.checkpoint import Card, Member, Scaling, save
 from engine.estimators.deepsets.features import FEATURES, frames
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
-from engine.estimators.estimator import description, from_description
+from engine.estimators.described import description, reader
+from engine.estimators.estimator import Estimator
 from scenarios.leakage_estimation import LeakageEstimation
 from scenarios.leakage_learned import SensorSetEstimation, fig3_learned
 
@@ -151,7 +152,7 @@ def test_a_checkpoint_is_part_of_what_defines_the_numbers(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"has changed: sha256 \w+… where \w+… was named"):
         one.scenario.prepare(np)
     estimator = DeepSets(checkpoints=(str(path),))
-    assert from_description(description(estimator)) == estimator
+    assert reader(Estimator)(description(estimator)) == estimator
 
 
 def test_training_seeds_are_refused(tmp_path: Path) -> None:
