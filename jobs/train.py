@@ -63,9 +63,9 @@ def command(
     validation = None if samples is None else -(-samples * chosen.validation // chosen.training)
     given = {"training": samples, "validation": validation, "epochs": epochs, "patience": patience, "seed": seed}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    if changes.keys() - {"seed"} and not quick:
-        told = ", ".join(f"{key} {value}" for key, value in changes.items() if key not in ("seed", "validation"))
-        changes["label"] = f"other than Table II: {told}"
+    told = ", ".join(f"{key} {value}" for key, value in changes.items() if key not in ("seed", "validation"))
+    if told:
+        changes["label"] = f"{'quick' if quick else 'other than Table II'}: {told}"
     if backend == "gpu":
         changes |= {"device": "cuda", "at_once": 1000}
     chosen = dataclasses.replace(chosen, **changes, outputs=2 if outputs == 2 else 1)
