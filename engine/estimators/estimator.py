@@ -3,13 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Self, get_args
+from typing import Annotated, Self, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from engine.estimators.described import description, reader
 from engine.estimators.problem import AssumedLeakage, Estimates, Tabulated
 from engine.estimators.workbench import Batch, Workbench
+from engine.numerics.leakage import LeakageModel
 
 
 class Estimator(BaseModel, ABC):
@@ -47,6 +48,12 @@ def require_a_model(leakage: AssumedLeakage, instead: str) -> None:
     """ValueError where an estimator would leave the grid of a tabulated leakage."""
     if leakage in get_args(Tabulated):
         raise ValueError(f"the leakage {leakage!r} is known on the grid alone: set {instead}")
+
+
+def model_of(leakage: AssumedLeakage) -> LeakageModel:
+    """The model itself, for what needs leakages off the grid. ValueError where there is a table alone."""
+    require_a_model(leakage, instead="a model such as leakage='spherical'")
+    return cast(LeakageModel, leakage)
 
 
 def _in_words(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.estimators.estimator import Estimator
+from engine.estimators.estimator import Estimator, model_of
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.definite import diagonal, inverse
@@ -33,7 +33,11 @@ class LeastSquares(Estimator):
         shape = estimates.range_m.shape
         range_m, angle_rad = (xp.reshape(part, (shape[0], -1)) for part in estimates)
         g, by_range, by_angle = leakage(
-            self.leakage, problem.array, range_m=range_m, angle_rad=angle_rad, sensor_angle_rad=seen.sensor_angle_rad
+            model_of(self.leakage),
+            problem.array,
+            range_m=range_m,
+            angle_rad=angle_rad,
+            sensor_angle_rad=seen.sensor_angle_rad,
         )
         snr, counts = (xp.asarray(np.array(part, float))[:, None] for part in zip(*problem.observations(), strict=True))
         power = snr * path_gain(seen.sensor_range_m, problem.array.wavelength_m)[:, None, :]

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from engine.estimators.estimator import Estimator, require_a_model
+from engine.estimators.estimator import Estimator, model_of, require_a_model
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
@@ -54,7 +54,9 @@ class MaximumLikelihood(Estimator):
         """Of small errors: the inverse of the expected information at the estimate, Eq. (23)."""
         xp, shape = batch.workbench.xp, estimates.range_m.shape
         range_m, angle_rad = (xp.reshape(part, (shape[0], -1, 1)) for part in estimates)
-        at = Likelihood.of(xp, batch.workbench.problem, self.leakage, batch.observations).at(xp, range_m, angle_rad)
+        at = Likelihood.of(xp, batch.workbench.problem, model_of(self.leakage), batch.observations).at(
+            xp, range_m, angle_rad
+        )
         rows = ((at.range_range, at.range_angle), (at.range_angle, at.angle_angle))
         information = xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
         variance = diagonal(inverse(information, diagonal(information)))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from pydantic import model_validator
 
-from engine.estimators.estimator import Estimator, require_a_model
+from engine.estimators.estimator import Estimator, model_of, require_a_model
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.maximum_likelihood import STEPS, climb
 from engine.estimators.posterior_spread import spread
@@ -63,7 +63,7 @@ class PosteriorMean(Estimator):
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
         """Roots of the posterior's mean squared distances from the estimates, `posterior_spread.spread`."""
-        return spread(batch, self.leakage, estimates)
+        return spread(batch, model_of(self.leakage), estimates)
 
 
 class Peak(NamedTuple):

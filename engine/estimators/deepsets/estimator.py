@@ -11,7 +11,7 @@ from engine.errors import InputError
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Networks, checkpoints_in
 from engine.estimators.deepsets.features import elements, frames, placed
 from engine.estimators.deepsets.network import NUMPY, forward
-from engine.estimators.estimator import Estimator
+from engine.estimators.estimator import Estimator, model_of
 from engine.estimators.problem import Estimates, Observations, Problem
 from engine.estimators.workbench import Batch, Workbench
 
@@ -106,7 +106,7 @@ def _amortised(batch: Batch, estimator: AmortisedDeepSets) -> tuple[Estimates, E
     """Estimates of a batch and their deviations."""
     xp, problem = batch.workbench.xp, batch.workbench.problem
     on_cpu = batch if is_numpy_namespace(xp) else Workbench(problem, np).batch(on_host(batch))
-    seen = frames(on_cpu, estimator.leakage)
+    seen = frames(on_cpu, model_of(estimator.leakage))
     size, m, k, _ = seen.x.shape
     parameters = estimator.checkpoint.read().parameters
     outputs = _in_pieces(parameters, seen.x.reshape(1, size * m, k, -1))[0].reshape(size, m, -1)
