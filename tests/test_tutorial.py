@@ -31,6 +31,7 @@ def test_the_tutorial_runs_as_it_stands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "mystudy", raising=False)  # other tests have studies of that name
     blocks = re.findall(r"```(\w+)\n(.*?)```", TUTORIAL.read_text(), re.DOTALL)
     state: dict[str, object] = {}
     for language, text in blocks:
