@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -28,17 +28,7 @@ from engine import Scenario, Streams, Sweep, provenance
 from engine.backend import backend, processor
 from engine.execute import Evaluator
 from engine.scenario import Simulate, Variables
-
-
-class Row(NamedTuple):
-    """One measurement: a value, its goal in the same unit, and how it was taken."""
-
-    what: str
-    value: float
-    unit: str
-    goal: str
-    met: bool
-    how: str
+from jobs.benchmarks.measurement import Measurement
 
 
 def command(
@@ -63,7 +53,7 @@ def command(
         output.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def _measurements(scaling: bool) -> Iterator[Row]:
+def _measurements(scaling: bool) -> Iterator[Measurement]:
     yield _import_time()
     yield from _figure_1_compute()
     yield from _estimators()
@@ -77,14 +67,14 @@ def _measurements(scaling: bool) -> Iterator[Row]:
             yield _two_workers(Path(folder))
 
 
-def _import_time() -> Row:
+def _import_time() -> Measurement:
     code = "import time; t = time.perf_counter(); import engine; print(time.perf_counter() - t)"
     times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(9)]
     value = min(times)  # a busy machine only adds
-    return Row("import engine", value, "s", "< 0.3 s", value < 0.3, "best of 9 processes")
+    return Measurement("import engine", value, "s", "< 0.3 s", value < 0.3, "best of 9 processes")
 
 
-def _figure_1_compute() -> Iterator[Row]:
+def _figure_1_compute() -> Iterator[Measurement]:
     """All blocks of Fig. 1 in one process, and some realizations the way a script would do them."""
     from threadpoolctl import threadpool_limits
 
@@ -105,39 +95,39 @@ def _figure_1_compute() -> Iterator[Row]:
         direct, seconds = _direct_bounds(middle)
     bound = variables["bcrlb_range_m2"][1][: len(direct)]
     agreement = float(np.max(np.abs(bound / direct - 1)))
-    yield Row("Fig. 1, compute", ours, "cpu-s", "≤ 5 cpu-s", ours <= 5, "10 × 1000 realizations, one core")
-    yield Row(
+    yield Measurement("Fig. 1, compute", ours, "cpu-s", "≤ 5 cpu-s", ours <= 5, "10 × 1000 realizations, one core")
+    yield Measurement(
         "Fig. 1, one realization", seconds / len(direct) / ours_each, "times faster", "–", True,
         f"K = {fig1.values(middle)['n_sensors']}; a loop over ranges and sensors, scipy's Fresnel integrals, one "
         f"quadrature per information: {seconds / len(direct):.3g} s; bounds agree to {agreement:.0e}",
     )  # fmt: skip
 
 
-def _estimators() -> Iterator[Row]:
+def _estimators() -> Iterator[Measurement]:
     from jobs.benchmarks import estimators, ris
 
     for row in estimators.benchmarks():
         reference = f"{row.direct_seconds * 1e3:.3g} ms against {row.seconds * 1e3:.3g} ms"
-        yield Row(row.name, row.ratio, "times", row.goal, row.met, f"a realization: {reference}, one core")
-    yield from (Row(*row) for row in ris.benchmarks())
+        yield Measurement(row.name, row.ratio, "times", row.goal, row.met, f"a realization: {reference}, one core")
+    yield from ris.benchmarks()
 
 
-def _multipath() -> Iterator[Row]:
+def _multipath() -> Iterator[Measurement]:
     from jobs.benchmarks.multipath import benchmark
 
     found = benchmark()
-    yield Row(
+    yield Measurement(
         "multipath, users traced", found.users_per_second, "per cpu-s", "≥ 300 per cpu-s",
         found.users_per_second >= 300, "campus, 100 elements, 2 reflections, powers at 200 sensors, one core",
     )  # fmt: skip
-    yield Row(
+    yield Measurement(
         "multipath, data set", found.measured_ratio, "times", "≥ 20 times", found.measured_ratio >= 20,
         f"{found.full_users} users, 200 sensors, against tracing every pair, measured on 600 of them; by places traced "
         f"{found.counted_ratio:.0f} times",
     )  # fmt: skip
 
 
-def _training() -> Iterator[Row]:
+def _training() -> Iterator[Measurement]:
     if find_spec("torch") is None:
         return
     from jobs.benchmarks.training import benchmarks
@@ -145,7 +135,7 @@ def _training() -> Iterator[Row]:
     for row in benchmarks():
         how = f"{row.ours:.0f} samples a cpu-second against {row.plain:.0f}, one core; equal to {row.difference:.0e}"
         what = f"DeepSets training, K = {row.n_sensors}"
-        yield Row(what, row.ratio, "times the plain loop", "≥ 1.25 times", row.ratio >= 1.25, how)
+        yield Measurement(what, row.ratio, "times the plain loop", "≥ 1.25 times", row.ratio >= 1.25, how)
 
 
 def _direct_bounds(point: tuple[int, ...], realizations: int = 2) -> tuple[np.ndarray, float]:
@@ -207,7 +197,7 @@ def _direct_bounds(point: tuple[int, ...], realizations: int = 2) -> tuple[np.nd
     return np.array(bounds), time.process_time() - started
 
 
-def _figure(name: str, limit: float, folder: Path) -> Row:
+def _figure(name: str, limit: float, folder: Path) -> Measurement:
     started = time.perf_counter()
     store = folder / f"{name.replace(':', '-')}.zarr"
     subprocess.run(
@@ -215,7 +205,7 @@ def _figure(name: str, limit: float, folder: Path) -> Row:
     )
     value = time.perf_counter() - started
     how = "new process, local Ray, all cores, table and figure"
-    return Row(f"{name}, command to figure", value, "s", f"≤ {limit:g} s", value <= limit, how)
+    return Measurement(f"{name}, command to figure", value, "s", f"≤ {limit:g} s", value <= limit, how)
 
 
 class _Trivial(Scenario):
@@ -231,7 +221,7 @@ class _Trivial(Scenario):
         return simulate
 
 
-def _driver_cost(folder: Path) -> Row:
+def _driver_cost(folder: Path) -> Measurement:
     sweep = Sweep(_Trivial(), realizations=1000, block=1, chunk=1)
     used = 0.0
     started = None
@@ -240,7 +230,7 @@ def _driver_cost(folder: Path) -> Row:
             started, first = time.process_time(), report.tasks_done
     assert started is not None
     used = (time.process_time() - started) / (sweep.n_tasks - first) * 1e3
-    return Row(
+    return Measurement(
         "driver, per chunk",
         used,
         "cpu-ms",
@@ -250,7 +240,7 @@ def _driver_cost(folder: Path) -> Row:
     )
 
 
-def _two_workers(folder: Path) -> Row:
+def _two_workers(folder: Path) -> Measurement:
     """From the first receipt to the last, without Ray's start and end; 2, 1, 2 workers, so that drift cancels."""
     from scenarios.leakage import fig1
 
@@ -264,4 +254,4 @@ def _two_workers(folder: Path) -> Row:
         seconds[workers].append((times[-1] - times[0]) / (len(times) - 1) * sweep.n_tasks)
     one, two = (float(np.mean(seconds[workers])) for workers in (1, 2))
     how = f"{sweep.realizations} realizations of K = 100: {one:.0f} s and {two:.0f} s"
-    return Row("2 workers against 1", one / two, "times", "≥ 1.8", one / two >= 1.8, how)
+    return Measurement("2 workers against 1", one / two, "times", "≥ 1.8", one / two >= 1.8, how)

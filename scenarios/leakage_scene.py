@@ -90,13 +90,7 @@ class LeakageScene(Scenario, ABC):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        for quantity in ("user_range", "user_angle", "sensor_range", "sensor_angle"):
-            unit = "m" if quantity.endswith("range") else "rad"
-            low, high = (getattr(self, f"{quantity}_{end}_{unit}") for end in ("min", "max"))
-            if not low < high:
-                raise ValueError(
-                    f"{quantity}_min_{unit} = {low:g} and {quantity}_max_{unit} = {high:g}: needed min < max"
-                )
+        require_intervals(self)
         self.prior_information_per_m2()
         nodes_needed(self.array(), self.user_range_min_m, self.user_range_max_m, model=self.leakage)
         return self
@@ -154,6 +148,15 @@ class LeakageScene(Scenario, ABC):
             uniform("sensor_range", self.sensor_range_min_m, self.sensor_range_max_m, self.n_sensors),
             uniform("sensor_angle", self.sensor_angle_min_rad, self.sensor_angle_max_rad, self.n_sensors),
         )
+
+
+def require_intervals(scene: Scenario) -> None:
+    """Refuse a scene whose users or sensors have an empty interval of ranges or angles. Raises ValueError."""
+    for quantity in ("user_range", "user_angle", "sensor_range", "sensor_angle"):
+        unit = "m" if quantity.endswith("range") else "rad"
+        low, high = (getattr(scene, f"{quantity}_{end}_{unit}") for end in ("min", "max"))
+        if not low < high:
+            raise ValueError(f"{quantity}_min_{unit} = {low:g} and {quantity}_max_{unit} = {high:g}: needed min < max")
 
 
 def prepare_bound(scene: LeakageScene, xp: Any) -> Callable[[Geometry], tuple[Any, Any, Any]]:

@@ -22,6 +22,7 @@ from engine.channels.surroundings import Surroundings, in_sight, indoors
 from engine.channels.tracing import TracedChannel, Tracer
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.scenario import Variables
+from scenarios.leakage_scene import require_intervals
 
 _SENSOR_TRIES = 200  # for each sensor, before a place is found to have too few in sight
 SENSOR_SUBARRAYS = 10
@@ -98,13 +99,7 @@ class MultipathScene(Scenario, ABC):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for quantity in ("user_range", "user_angle", "sensor_range", "sensor_angle"):
-            unit = "m" if quantity.endswith("range") else "rad"
-            low, high = (getattr(self, f"{quantity}_{end}_{unit}") for end in ("min", "max"))
-            if not low < high:
-                raise ValueError(
-                    f"{quantity}_min_{unit} = {low:g} and {quantity}_max_{unit} = {high:g}: needed min < max"
-                )
+        require_intervals(self)
         for who in ("user", "sensor"):
             angles = (getattr(self, f"{who}_angle_{end}_rad") for end in ("min", "max"))
             nearest = getattr(self, f"{who}_range_min_m") * min(math.sin(angle) for angle in angles)

@@ -8,7 +8,7 @@ cycles and bounds as well.
 """
 
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,6 +18,7 @@ from engine.numerics.candidates import field_grid
 from engine.numerics.circle_manifold import Armijo
 from engine.numerics.path_information import Paths, path_covariance
 from engine.streams import Streams
+from jobs.benchmarks.measurement import Measurement
 from jobs.benchmarks.ris_literal import algorithm_1, waves
 from jobs.benchmarks.ris_literal_bound import literal_optimise
 from scenarios.ris import CLOSED_LOOP, Method, RisLocalization
@@ -25,18 +26,7 @@ from scenarios.ris import CLOSED_LOOP, Method, RisLocalization
 _BLOCK = 32
 
 
-class Row(NamedTuple):
-    """One measurement: value, unit, goal, whether it is met, and how it was taken."""
-
-    what: str
-    value: float
-    unit: str
-    goal: str
-    met: bool
-    how: str
-
-
-def benchmarks() -> list[Row]:
+def benchmarks() -> list[Measurement]:
     """Measure; about a minute."""
     with threadpool_limits(1):
         direct, places = _direct()
@@ -47,12 +37,12 @@ def benchmarks() -> list[Row]:
     same = f"{first:.0f} % of users at the same candidate after the random cycles, {last:.0f} % after all"
     against = f"{loop * 1e3:.3g} ms; {on_grid / loop:.2g} times cheaper than our own on-grid trial"
     return [
-        Row(
+        Measurement(
             "on-grid trial through a surface", ratio, "times", "≥ 50 times", ratio >= 50,
             f"{direct:.3g} s against {on_grid * 1e3:.3g} ms, one core; {same}",
         ),
-        Row("closed-loop trial", loop, "cpu-s", "≤ 0.1 cpu-s", loop <= 0.1, "20 cycles, in blocks of 32 trials"),
-        Row(
+        Measurement("closed-loop trial", loop, "cpu-s", "≤ 0.1 cpu-s", loop <= 0.1, "20 cycles, blocks of 32 trials"),
+        Measurement(
             "closed-loop trial against the direct on-grid one", direct / loop, "times", "≥ 4 times", direct >= 4 * loop,
             f"{direct:.3g} s against {against}",
         ),
