@@ -1,0 +1,239 @@
+"""Forward, backward and Adam of one network by hand, on one CPU core. Imports numba, and no PyTorch.
+
+What autograd cannot know saves the time: every buffer is there before the first step; a layer's bias, GELU and GELU's
+slope are one pass over what the matrix product left; the slope becomes the gradient in its place; the data need no
+gradient. Matrix products are NumPy's. The network is that of `network.forward`, in single precision.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.polynomial import chebyshev, polynomial
+from scipy.special import erfcx
+
+from engine.estimators.deepsets.network import NUMPY, Architecture, posterior_weights
+from engine.numerics.compiled import compiled
+
+_MEAN_DECAY, _SQUARE_DECAY, _EPSILON = 0.9, 0.999, np.float32(1e-8)
+_ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+_LOG2_E = np.float32(1 / math.log(2))
+_DENSITY = np.float32(1 / math.sqrt(2 * math.pi))
+_LOWEST_EXPONENT, _HIGHEST_EXPONENT = np.float32(-126), np.float32(126)
+_EXPONENT_OF_1, _FRACTION_BITS = np.int32(127), np.int32(23)
+_ROWS = 32
+"""Rows that are summed before their sum joins that of others: single precision keeps more digits."""
+
+
+def _fitted(function: Any, degree: int) -> tuple[np.float32, ...]:
+    """A polynomial for `function` on [0, 1], lowest power first."""
+    fit = chebyshev.Chebyshev.interpolate(function, degree, domain=[0, 1])
+    return tuple(np.float32(c) for c in fit.convert(kind=polynomial.Polynomial).coef)
+
+
+_TAIL = np.float32(0.4)
+_EXP_2 = _fitted(np.exp2, 6)  # error 1e-8
+_MILLS = _fitted(lambda t: erfcx((1 / np.maximum(t, 1e-9) - 1) / (0.4 * math.sqrt(2))) / 2, 8)
+"""Φ(−u) e^{u²/2} as a polynomial in t = 1/(1 + 0.4 u); times e^{−u²/2}, which GELU's slope needs too: error 4e-8."""
+
+
+def _exp_2_plain(x: Any) -> Any:
+    """2^x for x in ±126."""
+    whole = np.floor(x)
+    f = x - whole
+    c0, c1, c2, c3, c4, c5, c6 = _EXP_2
+    power = np.int32((np.int32(whole) + _EXPONENT_OF_1) << _FRACTION_BITS).view(np.float32)
+    return power * (c0 + f * (c1 + f * (c2 + f * (c3 + f * (c4 + f * (c5 + f * c6))))))
+
+
+_exp_2 = compiled(_exp_2_plain)
+
+
+def _gelu_plain(x: Any, bias: Any, slope: Any) -> None:
+    """x (R, W) becomes GELU(x + bias), slope its derivative."""
+    c0, c1, c2, c3, c4, c5, c6, c7, c8 = _MILLS
+    for r in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            v = x[r, c] + bias[c]
+            e = _exp_2(max(-v * v * (_HALF * _LOG2_E), _LOWEST_EXPONENT))
+            t = _ONE / (_ONE + _TAIL * abs(v))
+            tail = e * (c0 + t * (c1 + t * (c2 + t * (c3 + t * (c4 + t * (c5 + t * (c6 + t * (c7 + t * c8))))))))
+            below = tail if v < _ZERO else _ONE - tail
+            x[r, c] = v * below
+            slope[r, c] = below + v * (_DENSITY * e)
+
+
+def _through_gelu_plain(slope: Any, gradient: Any, bias: Any) -> None:
+    """slope (R, W) becomes the gradient by what GELU was taken of; bias (W,) its sum."""
+    bias[:] = _ZERO
+    some = np.empty_like(bias)
+    for first in range(0, slope.shape[0], _ROWS):
+        some[:] = _ZERO
+        for r in range(first, min(first + _ROWS, slope.shape[0])):
+            for c in range(slope.shape[1]):
+                g = slope[r, c] * gradient[r, c]
+                slope[r, c] = g
+                some[c] += g
+        for c in range(slope.shape[1]):
+            bias[c] += some[c]
+
+
+def _through_pooling_plain(gradient: Any, weight: Any, pooled: Any) -> None:
+    """Add weight (B, K) times the gradient by each set's pooled elements (B, W) to that by the elements (B K, W)."""
+    for b in range(weight.shape[0]):
+        for k in range(weight.shape[1]):
+            r, w = b * weight.shape[1] + k, weight[b, k]
+            for c in range(gradient.shape[1]):
+                gradient[r, c] += w * pooled[b, c]
+
+
+def _scores_plain(x: Any, query: Any, scores: Any) -> None:
+    """x (R, A) becomes tanh x, scores (R,) its products with the query (A,)."""
+    for r in range(x.shape[0]):
+        score = _ZERO
+        for c in range(x.shape[1]):
+            t = min(max(x[r, c] * (_TWO * _LOG2_E), _LOWEST_EXPONENT), _HIGHEST_EXPONENT)
+            t = _ONE - _TWO / (_ONE + _exp_2(t))
+            x[r, c] = t
+            score += t * query[c]
+        scores[r] = score
+
+
+def _through_scores_plain(tanh: Any, query: Any, scores: Any, query_gradient: Any) -> None:
+    """From the gradient by the scores (R,) that by what tanh was taken of, in the place of tanh, and by the query."""
+    query_gradient[:] = _ZERO
+    for r in range(tanh.shape[0]):
+        g = scores[r]
+        for c in range(tanh.shape[1]):
+            t = tanh[r, c]
+            query_gradient[c] += g * t
+            tanh[r, c] = g * query[c] * (_ONE - t * t)
+
+
+def _adam_plain(
+    parameters: Any, gradient: Any, mean: Any, square: Any, mean_decay: Any, square_decay: Any, rate: Any, widen: Any
+) -> None:
+    """Kingma, Ba, "Adam", ICLR 2015, Algorithm 1: rate is α/(1 − β₁ᵗ), widen 1/√(1 − β₂ᵗ)."""
+    for i in range(parameters.shape[0]):
+        g = gradient[i]
+        m = mean[i] + (_ONE - mean_decay) * (g - mean[i])
+        v = square_decay * square[i] + (_ONE - square_decay) * (g * g)
+        mean[i], square[i] = m, v
+        parameters[i] -= rate * m / (np.sqrt(v) * widen + _EPSILON)
+
+
+_gelu, _through_gelu, _through_pooling = map(compiled, (_gelu_plain, _through_gelu_plain, _through_pooling_plain))
+_scores, _through_scores, _adam = map(compiled, (_scores_plain, _through_scores_plain, _adam_plain))
+
+
+class _Layers:
+    """Linear layers with GELU between them, and after the `last` one if so, for at most `rows` rows."""
+
+    def __init__(self, step: "Step", part: str, rows: int, *, last: bool) -> None:
+        names = [name for name in step.architecture.shapes() if name.startswith(f"{part}.")]
+        self.weights = [step.parameters[f"{name}.weight"] for name in names]
+        self.biases = [step.parameters[f"{name}.bias"] for name in names]
+        self.weight_gradients = [step.gradients[f"{name}.weight"] for name in names]
+        self.bias_gradients = [step.gradients[f"{name}.bias"] for name in names]
+        widths = [weight.shape[1] for weight in self.weights]
+        self.outputs = [np.empty((rows, width), np.float32) for width in widths]
+        self.slopes = [np.empty((rows, width), np.float32) for width in widths[: len(widths) if last else -1]]
+        self.scratch = np.empty(rows * max(weight.shape[0] for weight in self.weights), np.float32)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Of x (R, in), which must stay as it is until `backward`, the last layer's outputs (R, out)."""
+        self.inputs, n = [x], len(x)
+        for i, (weight, bias, outputs) in enumerate(zip(self.weights, self.biases, self.outputs, strict=True)):
+            x = np.matmul(x, weight, out=outputs[:n])
+            if i < len(self.slopes):
+                _gelu(x, bias[0], self.slopes[i][:n])
+            else:
+                x += bias
+            self.inputs.append(x)
+        return x
+
+    def backward(self, gradient: np.ndarray) -> np.ndarray:
+        """From the gradient by the outputs those of weights and biases; returns that by what the first layer gave."""
+        n = len(gradient)
+        for i in reversed(range(len(self.weights))):
+            if i < len(self.slopes):
+                _through_gelu(self.slopes[i][:n], gradient, self.bias_gradients[i][0])
+                gradient = self.slopes[i][:n]
+            else:
+                np.sum(gradient, axis=0, keepdims=True, out=self.bias_gradients[i])
+            np.matmul(self.inputs[i].T, gradient, out=self.weight_gradients[i])
+            if i:
+                gradient = self.by_inputs(i, gradient)
+        return gradient
+
+    def by_inputs(self, i: int, gradient: np.ndarray) -> np.ndarray:
+        """The gradient by what layer i took."""
+        width = self.weights[i].shape[0]
+        return np.matmul(gradient, self.weights[i].T, out=self.scratch[: len(gradient) * width].reshape(-1, width))
+
+
+class Step:
+    """One network, its gradient, and Adam's moments; `parameters` and `gradients` by name, as `network.initial` has
+    them but for the axis of networks, are views of the flat arrays beside them."""
+
+    def __init__(self, architecture: Architecture, sets: int, elements: int) -> None:
+        """For at most so many sets of at most so many elements at once."""
+        self.architecture, self.steps = architecture, 0
+        shapes: dict[str, tuple[int, int]] = {}
+        for name, (n_in, n_out) in architecture.shapes().items():
+            shapes[f"{name}.weight"] = (n_in, n_out)
+            if name not in ("attention", "query"):
+                shapes[f"{name}.bias"] = (1, n_out)
+        total = sum(math.prod(shape) for shape in shapes.values())
+        self.flat, self.gradient, self.mean, self.square = np.zeros((4, total), np.float32)
+
+        def views(flat: np.ndarray) -> dict[str, np.ndarray]:
+            ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+            return {n: part.reshape(shapes[n]) for n, part in zip(shapes, np.split(flat, ends[:-1]), strict=True)}
+
+        self.parameters, self.gradients, self.means, self.squares = map(
+            views, (self.flat, self.gradient, self.mean, self.square)
+        )
+        rows = sets * elements
+        self._encoder = _Layers(self, "encoder", rows, last=True)
+        self._decoder = _Layers(self, "decoder", sets, last=False)
+        self._tanh = np.empty((rows, architecture.attention), np.float32)
+        self._scores = np.empty(rows, np.float32)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Outputs (B, O) for sets x (B, K, F); the next call overwrites them."""
+        b, k, features = x.shape
+        summed = self.architecture.summed
+        self._hidden = self._encoder.forward(x[..., summed:].reshape(b * k, features - summed))
+        tanh = np.matmul(self._hidden, self.parameters["attention.weight"], out=self._tanh[: b * k])
+        _scores(tanh, self.parameters["query.weight"][:, 0], self._scores[: b * k])
+        scores = self._scores[: b * k].reshape(b, k)
+        weight = np.exp(scores - scores.max(axis=1, keepdims=True))
+        self._weight = weight / weight.sum(axis=1, keepdims=True)  # Eq. (27)
+        pooled = (self._weight[:, None] @ self._hidden.reshape(b, k, -1))[:, 0]  # Eq. (26)
+        if summed:
+            pooled = np.concatenate([pooled, *posterior_weights(NUMPY, x[..., :summed].sum(-2))], axis=-1)
+        return self._decoder.forward(pooled)
+
+    def backward(self, gradient: np.ndarray) -> None:
+        """From the gradient of a loss by the outputs of the last `forward`, (B, O), `self.gradient`."""
+        b, k = self._weight.shape
+        by_pooled = self._decoder.by_inputs(0, self._decoder.backward(gradient))[:, : self._hidden.shape[1]]
+        along = (self._hidden.reshape(b, k, -1) @ by_pooled[:, :, None])[:, :, 0]
+        along -= np.sum(self._weight * along, axis=1, keepdims=True)
+        tanh, query = self._tanh[: b * k], self.parameters["query.weight"][:, 0]
+        _through_scores(tanh, query, (self._weight * along).reshape(-1), self.gradients["query.weight"][:, 0])
+        np.matmul(self._hidden.T, tanh, out=self.gradients["attention.weight"])
+        by_hidden = self._encoder.scratch[: self._hidden.size].reshape(self._hidden.shape)
+        np.matmul(tanh, self.parameters["attention.weight"].T, out=by_hidden)
+        _through_pooling(by_hidden, self._weight, np.ascontiguousarray(by_pooled))
+        self._encoder.backward(by_hidden)
+
+    def update(self, rate: float) -> None:
+        """One step of Adam with this learning rate."""
+        self.steps += 1
+        rate /= 1 - _MEAN_DECAY**self.steps
+        widen = 1 / math.sqrt(1 - _SQUARE_DECAY**self.steps)
+        scalars = (np.float32(number) for number in (_MEAN_DECAY, _SQUARE_DECAY, rate, widen))
+        _adam(self.flat, self.gradient, self.mean, self.square, *scalars)
