@@ -82,7 +82,8 @@ class SetTraining:
 
     def __call__(self) -> Iterator[Report]:
         """Train, or continue, and write the file of networks; nothing to do where it is already there."""
-        from engine.estimators.deepsets.training import Recipe, Replica, Samples, StackTraining
+        from engine.estimators.deepsets.replica import Replica
+        from engine.estimators.deepsets.stack_training import Recipe, Samples, StackTraining
 
         path = self.folder / f"{self.name}.safetensors"
         if path.exists():

@@ -17,7 +17,10 @@ ONLY_IN = {
     "ray": ("engine/cluster.py",),
     "cupy": ("engine/backend.py",),
     "tensorflow": ("engine/tensorflow_data.py",),
-    "torch": ("engine/estimators/deepsets/training.py", "jobs/benchmarks/training.py"),
+    "torch": (
+        *(f"engine/estimators/deepsets/{name}.py" for name in ("autograd", "replica", "training")),
+        "jobs/benchmarks/training.py",
+    ),
     "safetensors": ("engine/estimators/deepsets/checkpoint.py",),
     "sionna": ("engine/channels/",),
     "mitsuba": ("engine/channels/",),

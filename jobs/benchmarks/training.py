@@ -108,7 +108,7 @@ def _plain(n_sensors: int) -> tuple[float, list[Any]]:
 def _ours(n_sensors: int) -> tuple[float, list[Any]]:
     """The same networks, data and order by `StackTraining`."""
     from engine.estimators.deepsets.network import NUMPY, Architecture, forward
-    from engine.estimators.deepsets.training import Recipe, Samples, StackTraining
+    from engine.estimators.deepsets.stack_training import Recipe, Samples, StackTraining
 
     z, position, place = _data(n_sensors)
     few = Samples(z[:, :1], position, place[:, :1])

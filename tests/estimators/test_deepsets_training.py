@@ -8,17 +8,11 @@ import pytest
 
 from engine import InputError
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
+from engine.estimators.deepsets.stack_training import Recipe, Samples, StackTraining
 
 torch = pytest.importorskip("torch")
-from engine.estimators.deepsets.training import (  # noqa: E402
-    TORCH,
-    AmortisedRecipe,
-    AmortisedTraining,
-    Recipe,
-    Round,
-    Samples,
-    StackTraining,
-)
+from engine.estimators.deepsets.autograd import TORCH  # noqa: E402
+from engine.estimators.deepsets.training import AmortisedRecipe, AmortisedTraining, Round  # noqa: E402
 
 SMALL = Architecture(3, (16, 16), 12, (12, 8), 2)
 

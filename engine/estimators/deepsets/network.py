@@ -90,7 +90,7 @@ def forward(to: Operations, parameters: Parameters, x: Array, mask: Array | None
     pooled = pooled.reshape(m, b, -1)
     if summed:
         evidence = x[..., :summed] if mask is None else x[..., :summed] * mask[:, :, None]
-        pooled = to.joined([pooled, *posterior_weights(to, evidence.sum(-2))])
+        pooled = to.joined([pooled, *_as_weights(to, evidence.sum(-2))])
     return _layers(to, parameters, "decoder", pooled, last=False)
 
 
@@ -103,7 +103,7 @@ def _layers(to: Operations, parameters: Parameters, part: str, x: Array, *, last
     return x
 
 
-def posterior_weights(to: Operations, log_likelihood: Array) -> list[Array]:
+def _as_weights(to: Operations, log_likelihood: Array) -> list[Array]:
     """Posterior weights of the last axis's templates, as they are and tempered, and how far behind the best each is.
 
     Where the posterior is narrower than the templates' spacing one weight is 1, and only the tempered ones tell more.

@@ -6,17 +6,16 @@ gradient. Matrix products are NumPy's. The network is that of `network.forward`,
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 from scipy.special import erfcx
 
-from engine.estimators.deepsets.network import NUMPY, Architecture, posterior_weights
+from engine.estimators.deepsets.network import Architecture
 from engine.numerics.compiled import compiled
 
-_MEAN_DECAY, _SQUARE_DECAY, _EPSILON = 0.9, 0.999, np.float32(1e-8)
+_MEAN_SHARE, _SQUARE_SHARE, _EPSILON = 0.1, 0.001, np.float32(1e-8)  # 1 − β₁, 1 − β₂, ε
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 _LOG2_E = np.float32(1 / math.log(2))
 _DENSITY = np.float32(1 / math.sqrt(2 * math.pi))
@@ -111,129 +110,135 @@ def _through_scores_plain(tanh: Any, query: Any, scores: Any, query_gradient: An
             tanh[r, c] = g * query[c] * (_ONE - t * t)
 
 
-def _adam_plain(
-    parameters: Any, gradient: Any, mean: Any, square: Any, mean_decay: Any, square_decay: Any, rate: Any, widen: Any
-) -> None:
+def _adam_plain(parameters: Any, gradient: Any, mean: Any, square: Any, rate: Any, widen: Any) -> None:
     """Kingma, Ba, "Adam", ICLR 2015, Algorithm 1: rate is α/(1 − β₁ᵗ), widen 1/√(1 − β₂ᵗ)."""
     for i in range(parameters.shape[0]):
         g = gradient[i]
-        m = mean[i] + (_ONE - mean_decay) * (g - mean[i])
-        v = square_decay * square[i] + (_ONE - square_decay) * (g * g)
-        mean[i], square[i] = m, v
-        parameters[i] -= rate * m / (np.sqrt(v) * widen + _EPSILON)
+        mean[i] += np.float32(_MEAN_SHARE) * (g - mean[i])
+        square[i] += np.float32(_SQUARE_SHARE) * (g * g - square[i])
+        parameters[i] -= rate * mean[i] / (np.sqrt(square[i]) * widen + _EPSILON)
 
 
-_gelu, _through_gelu, _through_pooling = map(compiled, (_gelu_plain, _through_gelu_plain, _through_pooling_plain))
-_scores, _through_scores, _adam = map(compiled, (_scores_plain, _through_scores_plain, _adam_plain))
+_gelu, _through_gelu = compiled(_gelu_plain), compiled(_through_gelu_plain)
+_scores, _through_scores = compiled(_scores_plain), compiled(_through_scores_plain)
+_through_pooling, _adam = compiled(_through_pooling_plain), compiled(_adam_plain)
 
 
 class _Layers:
     """Linear layers with GELU between them, and after the `last` one if so, for at most `rows` rows."""
 
-    def __init__(self, step: "Step", part: str, rows: int, *, last: bool) -> None:
-        names = [name for name in step.architecture.shapes() if name.startswith(f"{part}.")]
-        self.weights = [step.parameters[f"{name}.weight"] for name in names]
-        self.biases = [step.parameters[f"{name}.bias"] for name in names]
-        self.weight_gradients = [step.gradients[f"{name}.weight"] for name in names]
-        self.bias_gradients = [step.gradients[f"{name}.bias"] for name in names]
+    def __init__(
+        self, parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], part: str, rows: int, *, last: bool
+    ) -> None:
+        (self.weights, self.biases), (self.weight_gradients, self.bias_gradients) = (
+            [[array for name, array in arrays.items() if name.startswith(part) and name.endswith(kind)] for kind in
+             ("weight", "bias")] for arrays in (parameters, gradients)
+        )  # fmt: skip
         widths = [weight.shape[1] for weight in self.weights]
         self.outputs = [np.empty((rows, width), np.float32) for width in widths]
         self.slopes = [np.empty((rows, width), np.float32) for width in widths[: len(widths) if last else -1]]
         self.scratch = np.empty(rows * max(weight.shape[0] for weight in self.weights), np.float32)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """Of x (R, in), which must stay as it is until `backward`, the last layer's outputs (R, out)."""
-        self.inputs, n = [x], len(x)
+        """The last layer's outputs (R, out) for x (R, in)."""
+        self.inputs = [x]
         for i, (weight, bias, outputs) in enumerate(zip(self.weights, self.biases, self.outputs, strict=True)):
-            x = np.matmul(x, weight, out=outputs[:n])
+            x = np.matmul(x, weight, out=outputs[: len(x)])
             if i < len(self.slopes):
-                _gelu(x, bias[0], self.slopes[i][:n])
+                _gelu(x, bias[0], self.slopes[i][: len(x)])
             else:
                 x += bias
             self.inputs.append(x)
         return x
 
     def backward(self, gradient: np.ndarray) -> np.ndarray:
-        """From the gradient by the outputs those of weights and biases; returns that by what the first layer gave."""
-        n = len(gradient)
+        """Gradients by weights and biases from that by the outputs; returned is that by the first layer's product."""
         for i in reversed(range(len(self.weights))):
             if i < len(self.slopes):
-                _through_gelu(self.slopes[i][:n], gradient, self.bias_gradients[i][0])
-                gradient = self.slopes[i][:n]
+                slope = self.slopes[i][: len(gradient)]
+                _through_gelu(slope, gradient, self.bias_gradients[i][0])
+                gradient = slope
             else:
                 np.sum(gradient, axis=0, keepdims=True, out=self.bias_gradients[i])
             np.matmul(self.inputs[i].T, gradient, out=self.weight_gradients[i])
             if i:
-                gradient = self.by_inputs(i, gradient)
+                gradient = self.into_scratch(gradient, self.weights[i])
         return gradient
 
-    def by_inputs(self, i: int, gradient: np.ndarray) -> np.ndarray:
-        """The gradient by what layer i took."""
-        width = self.weights[i].shape[0]
-        return np.matmul(gradient, self.weights[i].T, out=self.scratch[: len(gradient) * width].reshape(-1, width))
+    def into_scratch(self, gradient: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The gradient (R, in) by what a layer took, from that by its product (R, out)."""
+        shape = len(gradient), len(weight)
+        return np.matmul(gradient, weight.T, out=self.scratch[: math.prod(shape)].reshape(shape))
 
 
 class Step:
-    """One network, its gradient, and Adam's moments; `parameters` and `gradients` by name, as `network.initial` has
-    them but for the axis of networks, are views of the flat arrays beside them."""
+    """One network, its gradient and Adam's moments, each flat and, by name as `network.initial` has them but for the
+    axis of networks, in views of it."""
 
     def __init__(self, architecture: Architecture, sets: int, elements: int) -> None:
         """For at most so many sets of at most so many elements at once."""
-        self.architecture, self.steps = architecture, 0
         shapes: dict[str, tuple[int, int]] = {}
         for name, (n_in, n_out) in architecture.shapes().items():
             shapes[f"{name}.weight"] = (n_in, n_out)
             if name not in ("attention", "query"):
                 shapes[f"{name}.bias"] = (1, n_out)
-        total = sum(math.prod(shape) for shape in shapes.values())
-        self.flat, self.gradient, self.mean, self.square = np.zeros((4, total), np.float32)
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
 
         def views(flat: np.ndarray) -> dict[str, np.ndarray]:
-            ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-            return {n: part.reshape(shapes[n]) for n, part in zip(shapes, np.split(flat, ends[:-1]), strict=True)}
+            parts = zip(shapes.items(), np.split(flat, ends[:-1]), strict=True)
+            return {name: part.reshape(shape) for (name, shape), part in parts}
 
-        self.parameters, self.gradients, self.means, self.squares = map(
-            views, (self.flat, self.gradient, self.mean, self.square)
-        )
+        self._flat, self.gradient, self._mean, self._square = np.zeros((4, ends[-1]), np.float32)
+        self.parameters, self.gradients = views(self._flat), views(self.gradient)
+        self._moments = {"mean": views(self._mean), "square": views(self._square)}
+        self.steps = 0
         rows = sets * elements
-        self._encoder = _Layers(self, "encoder", rows, last=True)
-        self._decoder = _Layers(self, "decoder", sets, last=False)
+        self._encoder = _Layers(self.parameters, self.gradients, "encoder", rows, last=True)
+        self._decoder = _Layers(self.parameters, self.gradients, "decoder", sets, last=False)
         self._tanh = np.empty((rows, architecture.attention), np.float32)
         self._scores = np.empty(rows, np.float32)
 
+    def load(self, tensors: dict[str, np.ndarray], steps: int) -> None:
+        """Parameters and moments (1, …) after so many steps, by the names that training states have."""
+        self.steps = steps
+        for kind, parts in {"parameters": self.parameters, **self._moments}.items():
+            for name, part in parts.items():
+                part[:] = tensors[f"{kind}/{name}"][0]
+
+    def store(self, tensors: dict[str, np.ndarray]) -> None:
+        """The inverse of `load`."""
+        for kind, parts in {"parameters": self.parameters, **self._moments}.items():
+            for name, part in parts.items():
+                tensors[f"{kind}/{name}"][0] = part
+
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """Outputs (B, O) for sets x (B, K, F); the next call overwrites them."""
+        """Outputs (B, O) for sets x (B, K, F), in whose place the next outputs are put; x is needed until then."""
         b, k, features = x.shape
-        summed = self.architecture.summed
-        self._hidden = self._encoder.forward(x[..., summed:].reshape(b * k, features - summed))
+        self._hidden = self._encoder.forward(x.reshape(b * k, features))
         tanh = np.matmul(self._hidden, self.parameters["attention.weight"], out=self._tanh[: b * k])
         _scores(tanh, self.parameters["query.weight"][:, 0], self._scores[: b * k])
         scores = self._scores[: b * k].reshape(b, k)
         weight = np.exp(scores - scores.max(axis=1, keepdims=True))
         self._weight = weight / weight.sum(axis=1, keepdims=True)  # Eq. (27)
-        pooled = (self._weight[:, None] @ self._hidden.reshape(b, k, -1))[:, 0]  # Eq. (26)
-        if summed:
-            pooled = np.concatenate([pooled, *posterior_weights(NUMPY, x[..., :summed].sum(-2))], axis=-1)
-        return self._decoder.forward(pooled)
+        pooled = self._weight[:, None] @ self._hidden.reshape(b, k, -1)  # Eq. (26)
+        return self._decoder.forward(pooled[:, 0])
 
     def backward(self, gradient: np.ndarray) -> None:
-        """From the gradient of a loss by the outputs of the last `forward`, (B, O), `self.gradient`."""
+        """`self.gradient` from the gradient of a loss by the outputs (B, O) of the last `forward`."""
         b, k = self._weight.shape
-        by_pooled = self._decoder.by_inputs(0, self._decoder.backward(gradient))[:, : self._hidden.shape[1]]
+        by_pooled = self._decoder.into_scratch(self._decoder.backward(gradient), self.parameters["decoder.0.weight"])
         along = (self._hidden.reshape(b, k, -1) @ by_pooled[:, :, None])[:, :, 0]
         along -= np.sum(self._weight * along, axis=1, keepdims=True)
         tanh, query = self._tanh[: b * k], self.parameters["query.weight"][:, 0]
         _through_scores(tanh, query, (self._weight * along).reshape(-1), self.gradients["query.weight"][:, 0])
         np.matmul(self._hidden.T, tanh, out=self.gradients["attention.weight"])
-        by_hidden = self._encoder.scratch[: self._hidden.size].reshape(self._hidden.shape)
-        np.matmul(tanh, self.parameters["attention.weight"].T, out=by_hidden)
-        _through_pooling(by_hidden, self._weight, np.ascontiguousarray(by_pooled))
+        by_hidden = self._encoder.into_scratch(tanh, self.parameters["attention.weight"])
+        _through_pooling(by_hidden, self._weight, by_pooled)
         self._encoder.backward(by_hidden)
 
-    def update(self, rate: float) -> None:
-        """One step of Adam with this learning rate."""
+    def update(self, learning_rate: float) -> None:
+        """One step of Adam."""
         self.steps += 1
-        rate /= 1 - _MEAN_DECAY**self.steps
-        widen = 1 / math.sqrt(1 - _SQUARE_DECAY**self.steps)
-        scalars = (np.float32(number) for number in (_MEAN_DECAY, _SQUARE_DECAY, rate, widen))
-        _adam(self.flat, self.gradient, self.mean, self.square, *scalars)
+        rate = learning_rate / (1 - (1 - _MEAN_SHARE) ** self.steps)
+        widen = 1 / math.sqrt(1 - (1 - _SQUARE_SHARE) ** self.steps)
+        _adam(self._flat, self.gradient, self._mean, self._square, np.float32(rate), np.float32(widen))
