@@ -58,7 +58,7 @@ def command(
         raise InputError(f"workers: given {workers}, needed at least 1, and no --replicas beside them")
     if backend != "cpu":
         checked(backend)
-    _require_torch()
+    _require("safetensors", *(["torch"] if name == _AMORTISED or replicas > 1 or backend != "cpu" else []))
     chosen = training.QUICK if quick else training.Options()
     validation = None if samples is None else -(-samples * chosen.validation // chosen.training)
     given = {"training": samples, "validation": validation, "epochs": epochs, "patience": patience, "seed": seed}
@@ -141,9 +141,9 @@ def _reports(
         )
 
 
-def _require_torch() -> None:
+def _require(*packages: str) -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise InputError(f"training needs {' and '.join(missing)}: pip install 'nearfield[ml]'")

@@ -51,6 +51,7 @@ def test_numpy_and_torch_compute_the_same() -> None:
 
 
 def test_stacked_networks_are_those_trained_alone() -> None:
+    """Alone and one at a time they are trained by hand, more at once by autograd."""
     alone = [_trained(members=(m,)) for m in range(3)]
     for training in alone:
         list(training)
@@ -76,16 +77,16 @@ def test_it_learns_and_stops() -> None:
     assert all(len(epochs) >= best + 2 for best in training.best_epoch)
 
 
-@pytest.mark.parametrize("stop_after", [1, 4])
-def test_an_interrupted_training_ends_as_if_it_were_not(tmp_path: Path, stop_after: int) -> None:
-    whole = _trained(at_once=2, epochs=8)
+@pytest.mark.parametrize(("stop_after", "at_once"), [(1, 1), (4, 1), (4, 2)])
+def test_an_interrupted_training_ends_as_if_it_were_not(tmp_path: Path, stop_after: int, at_once: int) -> None:
+    whole = _trained(at_once=at_once, epochs=8)
     list(whole)
     state = tmp_path / "state"
-    first = iter(_trained(state, at_once=2, epochs=8))
+    first = iter(_trained(state, at_once=at_once, epochs=8))
     for _ in range(stop_after):
         next(first)
     del first  # as after SIGKILL: nothing but the file is left
-    again = _trained(state, at_once=2, epochs=8)
+    again = _trained(state, at_once=at_once, epochs=8)
     assert len(again.history) == stop_after
     list(again)
     assert again.best_epoch == whole.best_epoch

@@ -1,4 +1,4 @@
-"""Learned estimators: sets of sensors in, a place out. Inference needs NumPy alone; `training` alone imports torch."""
+"""Learned estimators: sets of sensors in, a place out. Inference needs NumPy alone."""
 
 from engine.estimators.deepsets.checkpoint import Checkpoint
 from engine.estimators.deepsets.estimator import AmortisedDeepSets, DeepSets

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 from scipy.special import erfcx
 
-from engine.estimators.deepsets.network import Architecture
+from engine.estimators.deepsets.network import Architecture, initial
 from engine.numerics.compiled import compiled
 
 _MEAN_SHARE, _SQUARE_SHARE, _EPSILON = 0.1, 0.001, np.float32(1e-8)  # 1 − β₁, 1 − β₂, ε
@@ -21,8 +21,6 @@ _LOG2_E = np.float32(1 / math.log(2))
 _DENSITY = np.float32(1 / math.sqrt(2 * math.pi))
 _LOWEST_EXPONENT, _HIGHEST_EXPONENT = np.float32(-126), np.float32(126)
 _EXPONENT_OF_1, _FRACTION_BITS = np.int32(127), np.int32(23)
-_ROWS = 32
-"""Rows that are summed before their sum joins that of others: single precision keeps more digits."""
 
 
 def _fitted(function: Any, degree: int) -> tuple[np.float32, ...]:
@@ -66,16 +64,11 @@ def _gelu_plain(x: Any, bias: Any, slope: Any) -> None:
 def _through_gelu_plain(slope: Any, gradient: Any, bias: Any) -> None:
     """slope (R, W) becomes the gradient by what GELU was taken of; bias (W,) its sum."""
     bias[:] = _ZERO
-    some = np.empty_like(bias)
-    for first in range(0, slope.shape[0], _ROWS):
-        some[:] = _ZERO
-        for r in range(first, min(first + _ROWS, slope.shape[0])):
-            for c in range(slope.shape[1]):
-                g = slope[r, c] * gradient[r, c]
-                slope[r, c] = g
-                some[c] += g
+    for r in range(slope.shape[0]):
         for c in range(slope.shape[1]):
-            bias[c] += some[c]
+            g = slope[r, c] * gradient[r, c]
+            slope[r, c] = g
+            bias[c] += g
 
 
 def _through_pooling_plain(gradient: Any, weight: Any, pooled: Any) -> None:
@@ -87,7 +80,7 @@ def _through_pooling_plain(gradient: Any, weight: Any, pooled: Any) -> None:
                 gradient[r, c] += w * pooled[b, c]
 
 
-def _scores_plain(x: Any, query: Any, scores: Any) -> None:
+def _score_plain(x: Any, query: Any, scores: Any) -> None:
     """x (R, A) becomes tanh x, scores (R,) its products with the query (A,)."""
     for r in range(x.shape[0]):
         score = _ZERO
@@ -99,15 +92,11 @@ def _scores_plain(x: Any, query: Any, scores: Any) -> None:
         scores[r] = score
 
 
-def _through_scores_plain(tanh: Any, query: Any, scores: Any, query_gradient: Any) -> None:
-    """From the gradient by the scores (R,) that by what tanh was taken of, in the place of tanh, and by the query."""
-    query_gradient[:] = _ZERO
+def _through_score_plain(tanh: Any, query: Any, scores: Any) -> None:
+    """From the gradient by the scores (R,) that by what tanh (R, A) was taken of, in its place."""
     for r in range(tanh.shape[0]):
-        g = scores[r]
         for c in range(tanh.shape[1]):
-            t = tanh[r, c]
-            query_gradient[c] += g * t
-            tanh[r, c] = g * query[c] * (_ONE - t * t)
+            tanh[r, c] = scores[r] * query[c] * (_ONE - tanh[r, c] * tanh[r, c])
 
 
 def _adam_plain(parameters: Any, gradient: Any, mean: Any, square: Any, rate: Any, widen: Any) -> None:
@@ -120,7 +109,7 @@ def _adam_plain(parameters: Any, gradient: Any, mean: Any, square: Any, rate: An
 
 
 _gelu, _through_gelu = compiled(_gelu_plain), compiled(_through_gelu_plain)
-_scores, _through_scores = compiled(_scores_plain), compiled(_through_scores_plain)
+_score, _through_score = compiled(_score_plain), compiled(_through_score_plain)
 _through_pooling, _adam = compiled(_through_pooling_plain), compiled(_adam_plain)
 
 
@@ -130,10 +119,11 @@ class _Layers:
     def __init__(
         self, parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], part: str, rows: int, *, last: bool
     ) -> None:
-        (self.weights, self.biases), (self.weight_gradients, self.bias_gradients) = (
-            [[array for name, array in arrays.items() if name.startswith(part) and name.endswith(kind)] for kind in
-             ("weight", "bias")] for arrays in (parameters, gradients)
-        )  # fmt: skip
+        def of(arrays: dict[str, np.ndarray], kind: str) -> list[np.ndarray]:
+            return [array for name, array in arrays.items() if name.startswith(part) and name.endswith(kind)]
+
+        self.weights, self.biases = of(parameters, "weight"), of(parameters, "bias")
+        self.weight_gradients, self.bias_gradients = of(gradients, "weight"), of(gradients, "bias")
         widths = [weight.shape[1] for weight in self.weights]
         self.outputs = [np.empty((rows, width), np.float32) for width in widths]
         self.slopes = [np.empty((rows, width), np.float32) for width in widths[: len(widths) if last else -1]]
@@ -162,10 +152,10 @@ class _Layers:
                 np.sum(gradient, axis=0, keepdims=True, out=self.bias_gradients[i])
             np.matmul(self.inputs[i].T, gradient, out=self.weight_gradients[i])
             if i:
-                gradient = self.into_scratch(gradient, self.weights[i])
+                gradient = self.through(gradient, self.weights[i])
         return gradient
 
-    def into_scratch(self, gradient: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def through(self, gradient: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The gradient (R, in) by what a layer took, from that by its product (R, out)."""
         shape = len(gradient), len(weight)
         return np.matmul(gradient, weight.T, out=self.scratch[: math.prod(shape)].reshape(shape))
@@ -177,11 +167,7 @@ class Step:
 
     def __init__(self, architecture: Architecture, sets: int, elements: int) -> None:
         """For at most so many sets of at most so many elements at once."""
-        shapes: dict[str, tuple[int, int]] = {}
-        for name, (n_in, n_out) in architecture.shapes().items():
-            shapes[f"{name}.weight"] = (n_in, n_out)
-            if name not in ("attention", "query"):
-                shapes[f"{name}.bias"] = (1, n_out)
+        shapes = {name: part.shape[1:] for name, part in initial(architecture, [0]).items()}
         ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
 
         def views(flat: np.ndarray) -> dict[str, np.ndarray]:
@@ -190,7 +176,8 @@ class Step:
 
         self._flat, self.gradient, self._mean, self._square = np.zeros((4, ends[-1]), np.float32)
         self.parameters, self.gradients = views(self._flat), views(self.gradient)
-        self._moments = {"mean": views(self._mean), "square": views(self._square)}
+        kinds = {"parameters": self.parameters, "mean": views(self._mean), "square": views(self._square)}
+        self._state = {f"{kind}/{name}": part for kind, parts in kinds.items() for name, part in parts.items()}
         self.steps = 0
         rows = sets * elements
         self._encoder = _Layers(self.parameters, self.gradients, "encoder", rows, last=True)
@@ -201,38 +188,43 @@ class Step:
     def load(self, tensors: dict[str, np.ndarray], steps: int) -> None:
         """Parameters and moments (1, …) after so many steps, by the names that training states have."""
         self.steps = steps
-        for kind, parts in {"parameters": self.parameters, **self._moments}.items():
-            for name, part in parts.items():
-                part[:] = tensors[f"{kind}/{name}"][0]
+        for name, part in self._state.items():
+            part[:] = tensors[name][0]
 
     def store(self, tensors: dict[str, np.ndarray]) -> None:
         """The inverse of `load`."""
-        for kind, parts in {"parameters": self.parameters, **self._moments}.items():
-            for name, part in parts.items():
-                tensors[f"{kind}/{name}"][0] = part
+        for name, part in self._state.items():
+            tensors[name][0] = part
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        """Outputs (B, O) for sets x (B, K, F), in whose place the next outputs are put; x is needed until then."""
+    def forward(self, x: np.ndarray, told: np.ndarray | None = None) -> np.ndarray:
+        """Outputs (B, O) for sets x (B, K, F), in whose place the next outputs are put; x is needed until then.
+
+        told (B, C): what the decoder takes beside the pooled elements.
+        """
         b, k, features = x.shape
         self._hidden = self._encoder.forward(x.reshape(b * k, features))
         tanh = np.matmul(self._hidden, self.parameters["attention.weight"], out=self._tanh[: b * k])
-        _scores(tanh, self.parameters["query.weight"][:, 0], self._scores[: b * k])
+        _score(tanh, self.parameters["query.weight"][:, 0], self._scores[: b * k])
         scores = self._scores[: b * k].reshape(b, k)
         weight = np.exp(scores - scores.max(axis=1, keepdims=True))
         self._weight = weight / weight.sum(axis=1, keepdims=True)  # Eq. (27)
-        pooled = self._weight[:, None] @ self._hidden.reshape(b, k, -1)  # Eq. (26)
-        return self._decoder.forward(pooled[:, 0])
+        pooled = (self._weight[:, None] @ self._hidden.reshape(b, k, -1))[:, 0]  # Eq. (26)
+        return self._decoder.forward(pooled if told is None else np.concatenate([pooled, told], axis=1))
 
     def backward(self, gradient: np.ndarray) -> None:
-        """`self.gradient` from the gradient of a loss by the outputs (B, O) of the last `forward`."""
+        """`self.gradient` from the gradient of a loss by the outputs (B, O) of the last `forward`; once, as what that
+        left is overwritten."""
         b, k = self._weight.shape
-        by_pooled = self._decoder.into_scratch(self._decoder.backward(gradient), self.parameters["decoder.0.weight"])
-        along = (self._hidden.reshape(b, k, -1) @ by_pooled[:, :, None])[:, :, 0]
+        width = self._hidden.shape[1]
+        by_pooled = self._decoder.through(self._decoder.backward(gradient), self.parameters["decoder.0.weight"][:width])
+        along = (self._hidden.reshape(b, k, width) @ by_pooled[:, :, None])[:, :, 0]
         along -= np.sum(self._weight * along, axis=1, keepdims=True)
-        tanh, query = self._tanh[: b * k], self.parameters["query.weight"][:, 0]
-        _through_scores(tanh, query, (self._weight * along).reshape(-1), self.gradients["query.weight"][:, 0])
+        by_scores = (self._weight * along).reshape(-1)
+        tanh = self._tanh[: b * k]
+        np.matmul(tanh.T, by_scores, out=self.gradients["query.weight"][:, 0])
+        _through_score(tanh, self.parameters["query.weight"][:, 0], by_scores)
         np.matmul(self._hidden.T, tanh, out=self.gradients["attention.weight"])
-        by_hidden = self._encoder.into_scratch(tanh, self.parameters["attention.weight"])
+        by_hidden = self._encoder.through(tanh, self.parameters["attention.weight"])
         _through_pooling(by_hidden, self._weight, by_pooled)
         self._encoder.backward(by_hidden)
 
