@@ -71,4 +71,4 @@ def test_adam_is_pytorchs() -> None:
         step.update(1e-2)
     found = np.concatenate([part.ravel() for part in step.parameters.values()])
     assert np.abs(found - mine.detach().numpy()).max() < 1e-6
-    assert np.abs(found).min() > 1e-3
+    assert np.abs(found).mean() > 1e-2
