@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 def benchmarks() -> list[Row]:
-    """K = 20 and 40; about a minute. Best of three processes' two turns each, which others disturb least."""
+    """K = 20 and 40; about two minutes. Best of three processes' two turns each, which others disturb least."""
     rows = []
     for n_sensors in (20, 40):
         found: dict[str, list[dict[str, Any]]] = {"plain": [], "ours": []}
