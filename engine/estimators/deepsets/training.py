@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from engine.errors import InputError
-from engine.estimators.deepsets.autograd import TORCH, Group, use_one_core
+from engine.estimators.deepsets.autograd import TORCH, Group, torch, use_one_core
 from engine.estimators.deepsets.checkpoint import read_tensors, write_tensors
 from engine.estimators.deepsets.features import LOG_VARIANCE, gated
 from engine.estimators.deepsets.network import Architecture, forward, initial
