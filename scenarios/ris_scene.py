@@ -4,6 +4,7 @@ Cao, Zhang, Eldar, Zhang, "Hybrid Near-field and Far-field Localization with Hol
 Equation numbers are that paper's.
 """
 
+import functools
 import math
 from abc import ABC
 from typing import Any, Literal, NamedTuple, Self
@@ -108,7 +109,7 @@ class RisScene(Scenario, ABC):
                 f"range_min_m = {self.range_min_m:g} lies in the reactive near field of this surface: needed at least "
                 f"0.62 √(D³/λ) = {surface.fresnel_range_m:.3f} m"
             )
-        nearest_end, farthest_end = self._ends_of_near_field()
+        nearest_end, farthest_end = _ends_of_near_field(self.surface(), self.view())
         if "far" in self.user_fields() + self.scatterer_fields() and farthest_end >= self.range_max_m:
             raise ValueError(
                 f"the surface's near field reaches {farthest_end:.2f} m and range_max_m is {self.range_max_m:g}: no "
@@ -165,19 +166,6 @@ class RisScene(Scenario, ABC):
             "user_field": (("user",), np.array(self.user_fields()), {"long_name": "field that the user is in"}),
         }  # fmt: skip
 
-    def _ends_of_near_field(self) -> tuple[float, float]:
-        """Shortest and longest range at which the near field ends, over a grid of directions in view."""
-        polar, azimuth = self._directions(np.linspace(0, 1, 9)[:, None], np.linspace(0, 1, 9)[None, :])
-        ends = near_field_range_m(self.surface(), *np.broadcast_arrays(polar, azimuth))
-        return float(ends.min()), float(ends.max())
-
-    def _directions(self, polar_share: np.ndarray, azimuth_share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        view = self.view()
-        return (
-            view.polar_min_rad + (view.polar_max_rad - view.polar_min_rad) * polar_share,
-            view.azimuth_min_rad + (view.azimuth_max_rad - view.azimuth_min_rad) * azimuth_share,
-        )
-
     def draw(self, streams: Streams, size: int) -> Draws:
         users, scatterers, cycles = self.n_users, self.n_scatterers, self.n_cycles
 
@@ -187,7 +175,7 @@ class RisScene(Scenario, ABC):
 
         def places(name: str, fields: list[str], near_max_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             count = len(fields)
-            polar, azimuth = self._directions(shares(f"{name}_polar", count), shares(f"{name}_azimuth", count))
+            polar, azimuth = _directions(self.view(), shares(f"{name}_polar", count), shares(f"{name}_azimuth", count))
             ends = near_field_range_m(self.surface(), polar, azimuth) if count else polar
             near = np.array([field == "near" for field in fields], dtype=bool)
             low = np.where(near, self.range_min_m, ends)
@@ -225,6 +213,24 @@ class RisScene(Scenario, ABC):
         if self.waves == "spherical":
             return 1 / range_m
         return xp.asarray([float(field == "near") for field in fields]) / range_m
+
+
+@functools.lru_cache(maxsize=64)
+def _ends_of_near_field(surface: UniformPlanarArray, view: FieldOfView) -> tuple[float, float]:
+    """Shortest and longest range at which the near field ends, over a grid of directions in view.
+
+    Kept, as a sweep asks it of a scene a point, and every process builds all sweeps.
+    """
+    polar, azimuth = _directions(view, np.linspace(0, 1, 9)[:, None], np.linspace(0, 1, 9)[None, :])
+    ends = near_field_range_m(surface, *np.broadcast_arrays(polar, azimuth))
+    return float(ends.min()), float(ends.max())
+
+
+def _directions(view: FieldOfView, polar_share: np.ndarray, azimuth_share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        view.polar_min_rad + (view.polar_max_rad - view.polar_min_rad) * polar_share,
+        view.azimuth_min_rad + (view.azimuth_max_rad - view.azimuth_min_rad) * azimuth_share,
+    )
 
 
 def _phasor(xp: Any, phase_rad: Any) -> Any:
