@@ -45,7 +45,7 @@ class MultipathData(MultipathScene):
     training, validation and test are realizations in this order.
     """
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def coordinates(self) -> Variables:
         range_m, angle_rad = self.sensors()
@@ -98,7 +98,7 @@ class MultipathEstimation(MultipathScene):
     `LeakageEstimation`; sets of sensors share the users.
     """
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     noise_dbm: tuple[float, ...] = Field(
         (-65.0, -70.0, -75.0, -80.0, -85.0), min_length=1, description="noise power σ²"

@@ -25,10 +25,6 @@ from engine.scenario import Variables
 from scenarios.leakage_scene import require_intervals
 
 _SENSOR_TRIES = 200  # for each sensor, before a place is found to have too few in sight
-SENSOR_SUBARRAYS = 10
-"""Parts of the array whose paths to the sensors are traced on their own. Edges of shadows cross the array at 3 of 20
-sensors, where one part leaves an error of up to 27 % against tracing every element, 5 parts 8 %, 10 parts 7 %; at the
-others it is the 0.4 % of single precision. Users have one part: 0.02 % in the median, 0.6 % at 95 % of them."""
 INCLUDED, INDOORS, UNREACHED = 0, 1, 2
 
 
@@ -93,9 +89,13 @@ class MultipathScene(Scenario, ABC):
     n_sensors: int = Field(40, ge=1, le=10_000, description="number of sensors K of a set")
     sensor_sets: int = Field(5, ge=1, le=1000, description="independent sets of sensors")
     sensor_seed: int = Field(0, ge=0, description="of the sensors' places")
-    max_depth: int = Field(2, ge=0, le=6, description="reflections of a path, at most; 0 is line of sight")
-    max_paths: int = Field(3, ge=1, le=1000, description="strongest paths that a channel keeps")
-    samples: int = Field(10_000, ge=1000, le=10_000_000, description="rays shot from the array")
+    # The next four are what `nearfield convergence` recommends; docs/multipath.md shows it.
+    max_depth: int = Field(3, ge=0, le=6, description="reflections of a path, at most; 0 is line of sight")
+    max_paths: int = Field(10, ge=1, le=1000, description="strongest paths that a channel keeps; Table III: 3")
+    samples: int = Field(30_000, ge=1000, le=10_000_000, description="rays shot from the array, once")
+    sensor_subarrays: int = Field(
+        20, ge=1, le=10_000, description="parts of the array, at most one an element, that are traced to the sensors"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -186,7 +186,7 @@ class Traces:
         places = scene.sensor_position_m(*scene.sensors())
         flat = places.reshape(-1, 3)
         self._sets = places.shape[:2]
-        self.sensor_h, _ = self.tracer.channels(flat, min(SENSOR_SUBARRAYS, scene.n_elements))
+        self.sensor_h, _ = self.tracer.channels(flat, min(scene.sensor_subarrays, scene.n_elements))
         self.sensor_h_free = self.channel.free_space(flat)
 
     def user_channels(self, users: Users) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

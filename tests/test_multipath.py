@@ -18,7 +18,7 @@ from scenarios import multipath, multipath_map
 from scenarios.leakage_estimation import LeakageEstimation
 from scenarios.multipath import MultipathData, MultipathEstimation
 from scenarios.multipath_map import MultipathMap
-from scenarios.multipath_scene import INDOORS, SENSOR_SUBARRAYS, Traces
+from scenarios.multipath_scene import INDOORS, Traces
 
 COLLEGE = str(Path(multipath.__file__).parent / "places/college.geojson")
 SMALL: dict[str, Any] = {"n_elements": 32, "sensor_sets": 2, "samples": 2000, "n_sensors": 6}
@@ -228,17 +228,17 @@ def test_tracing_is_factorised(monkeypatch: pytest.MonkeyPatch) -> None:
     sensors = scenario.sensor_sets * scenario.n_sensors
     assert sweep.full == 20_300 + 8_700 + 1_000
     traced: list[int] = []
-    solve = Tracer._solve
+    paths = Tracer.paths
 
-    def counted(self: Tracer, source_m: np.ndarray, target_m: np.ndarray) -> Any:
-        traced.append(len(source_m) * len(target_m))
-        return solve(self, source_m, target_m)
+    def counted(self: Tracer, position_m: np.ndarray, source_m: np.ndarray) -> Any:
+        traced.append(len(position_m))
+        return paths(self, position_m, source_m)
 
-    monkeypatch.setattr(Tracer, "_solve", counted)
+    monkeypatch.setattr(Tracer, "paths", counted)
     traces = Traces(scenario.replace(samples=1000))
-    assert sum(traced) == SENSOR_SUBARRAYS * sensors
+    assert sum(traced) == scenario.sensor_subarrays * sensors
     users = 60
     h, _, _ = traces.user_channels(scenario.draw_users(Streams(0, 0), users))
     traces.expected_power(h)
-    assert sum(traced) == SENSOR_SUBARRAYS * sensors + users
+    assert sum(traced) == scenario.sensor_subarrays * sensors + users
     assert (sum(traced) - users + sweep.full) * 20 < sweep.full * sensors

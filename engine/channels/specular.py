@@ -34,16 +34,11 @@ def path_responses(paths: SpecularPaths, element_m: np.ndarray, wavelength_m: fl
     element_m: positions (N, 3). Elements have the pattern and are vertically polarised, places receive vertical
     polarisation from all directions (C_θ = 1). Walls are half spaces: nothing comes back from behind them.
     """
-    image = paths.target_m
-    depth = paths.normal.shape[1]
-    for i in reversed(range(depth)):
-        beyond = np.sum(image * paths.normal[:, i], axis=-1) - paths.offset_m[:, i]
-        image = image - 2 * beyond[:, None] * paths.normal[:, i]
-    apart = image[:, None, :] - element_m
+    apart = _images_m(paths)[0][:, None, :] - element_m
     length_m = np.linalg.norm(apart, axis=-1)
     k = apart / length_m[..., None]
     field = (_theta_hat(k) * _PATTERNS[pattern](k)[..., None]).astype(complex)
-    for i in range(depth):
+    for i in range(paths.normal.shape[1]):
         reflects = np.any(paths.normal[:, i] != 0, axis=-1)
         if np.any(reflects):
             here = paths.permittivity[reflects, i, None], paths.normal[reflects, i, None, :]
@@ -51,6 +46,37 @@ def path_responses(paths: SpecularPaths, element_m: np.ndarray, wavelength_m: fl
     received = np.sum(field * _theta_hat(-k), axis=-1)
     cycles = length_m / wavelength_m
     return received * wavelength_m / (4 * np.pi * length_m) * np.exp(-2j * np.pi * (cycles - np.floor(cycles)))
+
+
+def reflection_points_m(paths: SpecularPaths, source_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where straight legs from a source (3,) meet the planes, (P, D, 3), and whether all lie between the ends (P,).
+
+    Without a reflection, a point is the one before it.
+    """
+    here = np.broadcast_to(source_m, paths.target_m.shape)
+    between = np.ones(len(here), dtype=bool)
+    points = np.empty(paths.normal.shape)
+    for i, image in enumerate(_images_m(paths)[:-1]):
+        normal = paths.normal[:, i]
+        leg = image - here
+        approach = np.sum(leg * normal, axis=-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (paths.offset_m[:, i] - np.sum(here * normal, axis=-1)) / approach
+        reflects = np.any(normal != 0, axis=-1)
+        met = (share > 0) & (share < 1)
+        between &= met | ~reflects
+        here = here + np.where(met & reflects, share, 0.0)[:, None] * leg
+        points[:, i] = here
+    return points, between
+
+
+def _images_m(paths: SpecularPaths) -> list[np.ndarray]:
+    """The place's images behind planes i, …, D, for i = 1 … D, and the place itself: (P, 3) each."""
+    images = [paths.target_m]
+    for i in reversed(range(paths.normal.shape[1])):
+        beyond = np.sum(images[-1] * paths.normal[:, i], axis=-1) - paths.offset_m[:, i]
+        images.append(images[-1] - 2 * beyond[:, None] * paths.normal[:, i])
+    return images[::-1]
 
 
 def fresnel_coefficients(cosine: np.ndarray, permittivity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,15 @@
-"""Specular paths from an array to places, by Sionna RT; sionna, mitsuba and drjit are imported when one is prepared.
+"""Specular paths from an array to places, by ray tests in a scene of Sionna RT; sionna, mitsuba and drjit are imported
+when one is prepared.
 
-Hoydis et al., "Sionna RT: Technical report", arXiv 2504.21719. A path is traced once, from the centre of the array or
-of a part of it, and `engine.channels.specular` makes the response of every element of its planes: a hundredth of the
-rays that a trace from every element takes, and free of its single-precision phases.
+Rays shot from the array once, at no place in particular, find the chains of planes that reflect its waves; the image
+method makes of each chain and place at most one path, exactly, and ray tests say whether anything stands in its way.
+`engine.channels.specular` makes the response of every element of its planes. Sionna RT's own solver (Hoydis et al.,
+"Sionna RT: Technical report", arXiv 2504.21719) shoots anew for each place and keeps chains in hash tables that collide:
+it takes six times as long and loses weak paths, the more the more rays it is given (measured, docs/multipath.md). It
+stays as what all this is held to, tracing from every element on its own.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +17,17 @@ import numpy as np
 
 from engine.channels.llvm import require_llvm
 from engine.channels.materials import MATERIALS, permittivity_and_conductivity, relative_permittivity
-from engine.channels.specular import Pattern, SpecularPaths, path_responses
+from engine.channels.specular import Pattern, SpecularPaths, path_responses, reflection_points_m
 from engine.channels.surroundings import Faces, Surroundings, faces_of
 from engine.errors import InputError
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 
-_AT_ONCE = 250
-"""Places traced together. Sionna tells chains of planes apart by two hash tables of 10⁶ entries for all places of a
-solve, and drops what collides: more places at once would lose paths."""
-_CHAINS = 400
-"""Chains kept for each place; further ones would be dropped without a word: in a campus 100 lose paths, 200 do not."""
+_CANDIDATES_AT_ONCE = 100_000  # chains times places, a few hundred bytes each
+_RAYS_AT_ONCE = 100_000
+_OFF_WALL_M = 1e-3  # single precision places a point 100 m away to 1e-5 m
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_SOLVER_CHAINS = 400  # Sionna's solver keeps for each place; in a campus 100 lose paths, 200 do not
 _THICK_M = 10.0  # a half space: what enters a wall does not come back
-_NO_INTERACTION = 0  # in Sionna's numbers
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,17 @@ class TracedChannel:
     """The channel of an array in surroundings: line of sight and specular reflections.
 
     array: along y, centred at (0, 0, `array_height_m`). max_depth: reflections of a path, at most; 0 is line of sight,
-    buildings still shadow. max_paths: of a place, the strongest that are kept. samples: rays shot from the array;
-    a place costs as many ray tests. `jobs.convergence` measures what these three leave out.
+    buildings still shadow. max_paths: of a place, the strongest that are kept. samples: rays shot from the
+    array, once for all places. `jobs.convergence` measures what these three leave out.
     """
 
     surroundings: Surroundings
     array: UniformLinearArray
     array_height_m: float
     pattern: Pattern = "tr38901"
-    max_depth: int = 2
-    max_paths: int = 3
-    samples: int = 10_000
-    chains: int = _CHAINS
+    max_depth: int = 3
+    max_paths: int = 10
+    samples: int = 30_000
 
     def element_positions_m(self) -> np.ndarray:
         """(N, 3)."""
@@ -78,10 +81,12 @@ class Tracer:
         carrier_hz = SPEED_OF_LIGHT_M_PER_S / channel.array.wavelength_m
         faces = faces_of(channel.surroundings)
         permittivity = np.array([relative_permittivity(name, carrier_hz) for name in MATERIALS])  # type: ignore[arg-type]
-        # The last one stands for no reflection.
-        self._normal = np.concatenate([faces.normal, np.zeros((1, 3))])
-        self._offset_m = np.append(faces.offset_m, 0.0)
-        self._permittivity = np.append(permittivity[faces.material], 1.0)
+        described = np.column_stack([faces.normal, faces.offset_m, faces.material]).round(9)
+        _, first, self._plane_of_face = np.unique(described, axis=0, return_index=True, return_inverse=True)
+        # The last plane stands for no reflection.
+        self._normal = np.concatenate([faces.normal[first], np.zeros((1, 3))])
+        self._offset_m = np.append(faces.offset_m[first], 0.0)
+        self._permittivity = np.append(permittivity[faces.material[first]], 1.0)
         self._scene = rt.load_scene()
         self._scene.frequency = carrier_hz
         self._objects = self._add(rt, faces, carrier_hz)
@@ -90,6 +95,7 @@ class Tracer:
         self._scene.add(rt.Transmitter("array", position=_opaque(np.zeros(3))))
         self._scene.add(rt.Receiver("places", position=_opaque(np.zeros(3))))
         self._solver = rt.PathSolver()
+        self._chains = self._found_chains()
 
     def _add(self, rt: Any, faces: Faces, carrier_hz: float) -> dict[int, np.ndarray]:
         """One mesh a material; Sionna's number of each mesh → the faces in it."""
@@ -128,61 +134,119 @@ class Tracer:
         away, it will not (tests/channels/test_tracing.py).
         """
         parts = np.array_split(self.channel.element_positions_m(), subarrays)
+        at_once = max(1, _CANDIDATES_AT_ONCE // len(self._chains))
         found = [
-            self._channels_of_some(position_m[start : start + _AT_ONCE], parts)
-            for start in range(0, len(position_m), _AT_ONCE)
+            self._channels_of_some(position_m[start : start + at_once], parts)
+            for start in range(0, len(position_m), at_once)
         ]
         h, count = (np.concatenate(part) for part in zip(*found, strict=True))
         return h, count
 
     def _channels_of_some(self, position_m: np.ndarray, parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         channel, n = self.channel, len(position_m)
-        centre_m = np.stack([part.mean(axis=0) for part in parts])
-        place, source, paths = self.paths(position_m, centre_m)
+        wavelength_m, pattern = channel.array.wavelength_m, channel.pattern
         responses, counts = [], []
-        for number, element_m in enumerate(parts):
-            mine = source == number
-            to, those = place[mine], SpecularPaths(*(part[mine] for part in paths))
-            at_centre = path_responses(
-                those, centre_m[number : number + 1], channel.array.wavelength_m, channel.pattern
-            )
-            kept = _strongest(to, np.abs(at_centre[:, 0]), channel.max_paths)
-            those = SpecularPaths(*(part[kept] for part in those))
+        for element_m in parts:
+            centre_m = element_m.mean(axis=0)
+            place, paths = self.paths(position_m, centre_m)
+            strength = np.abs(path_responses(paths, centre_m[None], wavelength_m, pattern)[:, 0])
+            kept = _strongest(place, strength, channel.max_paths)
             h = np.zeros((n, len(element_m)), dtype=complex)
-            np.add.at(h, to[kept], path_responses(those, element_m, channel.array.wavelength_m, channel.pattern))
+            of_paths = path_responses(SpecularPaths(*(part[kept] for part in paths)), element_m, wavelength_m, pattern)
+            np.add.at(h, place[kept], of_paths)
             responses.append(h)
-            counts.append(np.bincount(to[kept], minlength=n))
+            counts.append(np.bincount(place[kept], minlength=n))
         return np.concatenate(responses, axis=1), np.max(counts, axis=0)
 
-    def paths(self, position_m: np.ndarray, source_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, SpecularPaths]:
-        """All paths from sources (A, 3) to places: the place (P,) and source (P,) of each, and its planes."""
-        solved = self._solve(source_m, position_m)
-        place, source, path = np.nonzero(solved.valid.numpy()[0, :, 0, :])
-        happens, shape, primitive = (
-            part.numpy()[:, 0, :, 0, :].transpose(1, 2, 3, 0)[place, source, path]
-            for part in (solved.interactions, solved.objects, solved.primitives)
-        )  # (P, D) each
-        face = np.full(happens.shape, -1)
-        for number, members in self._objects.items():
-            here = (shape == number) & (happens != _NO_INTERACTION)
-            face[here] = members[primitive[here]]
-        planes = self._normal[face], self._offset_m[face], self._permittivity[face]
-        return place, source, SpecularPaths(position_m[place], *planes)
+    def paths(self, position_m: np.ndarray, source_m: np.ndarray) -> tuple[np.ndarray, SpecularPaths]:
+        """All paths from a source (3,) to places (n, 3): the place (P,) of each, and its planes."""
+        place = np.tile(np.arange(len(position_m)), len(self._chains))
+        planes = np.repeat(self._chains, len(position_m), axis=0)
+        paths = SpecularPaths(
+            position_m[place], self._normal[planes], self._offset_m[planes], self._permittivity[planes]
+        )
+        points, possible = reflection_points_m(paths, source_m)
+        paths = SpecularPaths(*(part[possible] for part in paths))
+        clear = self._is_clear(source_m, points[possible], planes[possible], paths)
+        return place[possible][clear], SpecularPaths(*(part[clear] for part in paths))
 
-    def exact_channels(self, position_m: np.ndarray) -> np.ndarray:
-        """h (n, N) traced from every element on its own, in Sionna's single precision: what `channels` is held to.
+    def _is_clear(
+        self, source_m: np.ndarray, points_m: np.ndarray, planes: np.ndarray, paths: SpecularPaths
+    ) -> np.ndarray:
+        """Whether each leg ends on the plane that it should, and the last one at the place: (P,)."""
+        here = np.broadcast_to(source_m, paths.target_m.shape).copy()
+        clear = np.ones(len(here), dtype=bool)
+        for i in range(planes.shape[1]):
+            (left,) = np.nonzero(clear & (planes[:, i] >= 0))
+            point, normal = points_m[left, i], paths.normal[left, i]
+            met, _ = self._first_met(here[left], point - here[left])
+            clear[left] = met == planes[left, i]
+            side = np.sign(np.sum((here[left] - point) * normal, axis=-1))
+            here[left] = point + _OFF_WALL_M * side[:, None] * normal
+        (left,) = np.nonzero(clear)
+        last = paths.target_m[left] - here[left]
+        met, distance_m = self._first_met(here[left], last)
+        clear[left] = (met < 0) | (distance_m > np.linalg.norm(last, axis=-1) - _OFF_WALL_M)
+        return clear
 
-        N times the rays; with `max_paths` ignored.
+    def _found_chains(self) -> np.ndarray:
+        """Planes that rays from the array are reflected at, one after the other: (C, max_depth), −1 for none.
+
+        Rays leave the elements in turn, evenly over the sphere (a Fibonacci lattice). Line of sight comes first.
         """
-        solved = self._solve(self.channel.element_positions_m(), position_m)
+        channel = self.channel
+        element_m = channel.element_positions_m()
+        found = np.full((1, channel.max_depth), -1)
+        for start in range(0, channel.samples, _RAYS_AT_ONCE):
+            number = np.arange(start, min(start + _RAYS_AT_ONCE, channel.samples))
+            up = 1 - (2 * number + 1) / channel.samples
+            around = 2 * math.pi * (number * _GOLDEN % 1)
+            flat = np.sqrt(1 - up * up)
+            direction = np.stack([flat * np.cos(around), flat * np.sin(around), up], axis=-1)
+            here = element_m[number % len(element_m)]
+            chain = np.full((len(number), channel.max_depth), -1)
+            for i in range(channel.max_depth):
+                met, distance_m = self._first_met(here, direction)
+                hits = met >= 0
+                chain, met = chain[hits], met[hits]
+                chain[:, i] = met
+                found = np.unique(np.concatenate([found, chain]), axis=0)
+                normal = self._normal[met]
+                along = np.sum(direction[hits] * normal, axis=-1, keepdims=True)
+                here = here[hits] + distance_m[hits, None] * direction[hits] - _OFF_WALL_M * np.sign(along) * normal
+                direction = direction[hits] - 2 * along * normal
+        return found
+
+    def _first_met(self, origin_m: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The plane that rays (n, 3) meet first, −1 for none, and how far away (m): (n,) each."""
+        import drjit
+        import mitsuba
+
+        if not len(origin_m):
+            return np.empty(0, dtype=int), np.empty(0)  # Dr.Jit ends the process at an array of none
+        unit = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+        ray = mitsuba.Ray3f(_opaque(origin_m.T), mitsuba.Vector3f(_opaque(unit.T)))
+        met = self._scene.mi_scene.ray_intersect(ray, ray_flags=mitsuba.RayFlags.Minimal, coherent=False)
+        shape, primitive, distance_m = drjit.reinterpret_array(mitsuba.UInt32, met.shape), met.prim_index, met.t
+        drjit.eval(shape, primitive, distance_m)
+        plane = np.full(len(origin_m), -1)
+        for number, members in self._objects.items():
+            here = shape.numpy() == number
+            plane[here] = self._plane_of_face[members[primitive.numpy()[here]]]
+        return plane, distance_m.numpy().astype(float)
+
+    def exact_channels(self, position_m: np.ndarray, samples: int = 10_000) -> np.ndarray:
+        """h (n, N) that Sionna RT's solver traces from every element on its own, in single precision: what `channels`
+        is held to. A place costs `samples` rays for each element; all paths count."""
+        solved = self._solve(self.channel.element_positions_m(), position_m, samples)
         return _sum_of_paths(solved)[0, :, 0, :]
 
-    def reversed_channels(self, position_m: np.ndarray) -> np.ndarray:
+    def reversed_channels(self, position_m: np.ndarray, samples: int = 10_000) -> np.ndarray:
         """As `exact_channels`, traced from the places to the elements: (n, N)."""
-        solved = self._solve(position_m, self.channel.element_positions_m())
+        solved = self._solve(position_m, self.channel.element_positions_m(), samples)
         return _sum_of_paths(solved)[0, :, 0, :].T
 
-    def _solve(self, source_m: np.ndarray, target_m: np.ndarray) -> Any:
+    def _solve(self, source_m: np.ndarray, target_m: np.ndarray, samples: int) -> Any:
         import sionna.rt as rt
 
         wavelength_m = self.channel.array.wavelength_m
@@ -191,8 +255,8 @@ class Tracer:
         return self._solver(
             self._scene,
             max_depth=self.channel.max_depth,
-            max_num_paths_per_src=self.channel.chains * len(target_m),
-            samples_per_src=self.channel.samples,
+            max_num_paths_per_src=_SOLVER_CHAINS * len(target_m),
+            samples_per_src=samples,
             synthetic_array=False,  # a synthetic array is a plane wave
             refraction=False,
         )

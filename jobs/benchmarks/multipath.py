@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from engine.streams import Streams
 from scenarios.multipath import MultipathData
-from scenarios.multipath_scene import SENSOR_SUBARRAYS, Traces, Users
+from scenarios.multipath_scene import Traces, Users
 
 _USERS, _PAIRED_USERS = 1000, 3
 
@@ -50,4 +50,4 @@ def benchmark(full_users: int = 30_000) -> Tracing:
         Traces(scenario)  # its scene is there already: traces the sensors
         once = time.process_time() - started
     measured = full_users * direct / (full_users * ours + once)
-    return Tracing(1 / ours, measured, 2 * full_users * sensors / (full_users + SENSOR_SUBARRAYS * sensors), full_users)
+    return Tracing(1 / ours, measured, 2 * full_users * sensors / (full_users + scenario.sensor_subarrays * sensors), full_users)
