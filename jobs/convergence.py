@@ -4,7 +4,7 @@ nearfield convergence
 nearfield convergence --set surroundings=place.geojson --users 200
 
 The rule: of each setting the smallest value at which, as at all larger ones, the expected powers of 95 % of users are
-within 5 % of those at the finest value.
+within 5 % of those at the finest value; walls and ground themselves are known no better.
 """
 
 import time
@@ -19,7 +19,7 @@ from rich.table import Table
 from engine import Streams
 from jobs import named, options
 
-_STUDIES: dict[str, tuple[int, ...]] = {
+SETTINGS: dict[str, tuple[int, ...]] = {
     "samples": (1000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000),
     "max_depth": (0, 1, 2, 3, 4, 6),
     "max_paths": (1, 2, 3, 5, 7, 10, 20, 1000),
@@ -44,13 +44,13 @@ class Row(NamedTuple):
 
 def command(
     set_: options.Settings = [],  # noqa: B006  typer copies it
-    users: Annotated[int, typer.Option(metavar="N", min=2, help="Users to trace.")] = 100,
+    users: Annotated[int, typer.Option(metavar="N", min=2, help="Users to trace.")] = 200,
 ) -> None:
     """Change one setting at a time, the others as they are, and say what each should be."""
     console = Console()
     scenario = named.changed(named.find("multipath:data"), settings=set_, axes=[]).scenario
     rows = study(scenario, users)
-    advised, now = recommended(rows), {name: getattr(scenario, name) for name in _STUDIES}
+    advised, now = recommended(rows), {name: getattr(scenario, name) for name in SETTINGS}
     table = Table(
         "setting", "value", "median error", "95 % below", "cpu-ms a user", "cpu-s once", "", box=None, pad_edge=False
     )
@@ -61,7 +61,7 @@ def command(
             f"{row.seconds:.2g}", ", ".join(marks),
         )  # fmt: skip
     console.print(table)
-    changes = " ".join(f"--set {name}={value}" for name, value in advised.items() if value != now[name])
+    changes = " ".join(f"--set {name}={advised[name]}" for name, value in now.items() if value != advised[name])
     console.print(f"\nRecommended: the smallest value that leaves 95 % of users an error below {TOLERANCE:.0%}.")
     if changes:
         console.print(f"Instead of what is set: {changes}\nSettings depend on each other: run this again with them.")
@@ -99,7 +99,7 @@ def study(scenario: object, users: int) -> list[Row]:
 
     powers({})  # compiles the kernels
     rows = []
-    for setting, values in _STUDIES.items():
+    for setting, values in SETTINGS.items():
         values = tuple(sorted({*values, getattr(scenario, setting)}))
         found = [powers({setting: value}) for value in values]
         reference, included, *_ = found[-1]

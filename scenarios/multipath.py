@@ -118,7 +118,7 @@ class MultipathEstimation(MultipathScene):
         description="estimators, each with the leakage that it assumes",
     )
     grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges")
-    grid_angles: int = Field(180, ge=2, le=10_000, description="candidate angles")
+    grid_angles: int = Field(360, ge=2, le=10_000, description="candidate angles; the paper: 180")
 
     @field_validator("noise_dbm", "n_snapshots", mode="before")
     @classmethod

@@ -10,9 +10,9 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from engine.channels.materials import MATERIALS, Material
 from engine.channels.surroundings import Building, Surroundings, require_shapely
@@ -21,6 +21,14 @@ from engine.errors import InputError
 _DEFAULT_HEIGHT_M, _LEVEL_M = 6.0, 3.0
 _FACING_EAST_DEG = 90.0
 _SEMI_MAJOR_M, _ECCENTRICITY_2 = 6_378_137.0, 6.69437999014e-3  # WGS84
+_Position = Annotated[list[Any], Field(min_length=2)]
+_Ring = Annotated[list[_Position], Field(min_length=1)]
+_Rings = Annotated[list[_Ring], Field(min_length=1)]
+_COORDINATES: dict[Any, TypeAdapter[Any]] = {
+    "Point": TypeAdapter(_Position),
+    "Polygon": TypeAdapter(_Rings),
+    "MultiPolygon": TypeAdapter(list[_Rings]),
+}
 _SAME: dict[str, Material] = {  # other names that the tag has, by how such walls reflect
     "stone": "concrete", "cement_block": "concrete", "plaster": "concrete", "masonry": "brick", "bricks": "brick",
     "timber_framing": "wood", "timber": "wood", "steel": "metal", "mirror": "glass",
@@ -42,7 +50,7 @@ def surroundings_from(path: Path, ground: Material | None = "concrete") -> Surro
         raise InputError(f"{path}: no buildings; needed polygons with a 'building' tag or a 'height'")
     given = [point for _, part in rings for ring in part for point in ring]
     for point in given:
-        if len(point) < 2 or not all(_is_number(value) for value in point[:2]):
+        if not all(_is_number(value) for value in point[:2]):
             raise InputError(f"{path}: a coordinate is {point!r}, needed two numbers")
         if not metres and not (abs(point[0]) <= 180 and abs(point[1]) <= 90):
             raise InputError(
@@ -90,7 +98,23 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no GeoJSON: needed a FeatureCollection")
     if not all(isinstance(feature, dict) for feature in content.get("features", [])):
         raise InputError(f"{path} is no GeoJSON: its features must be objects")
+    for number, feature in enumerate(content.get("features", [content]), 1):
+        _require_feature(f"{path} is no GeoJSON: feature {number}", feature)
     return content
+
+
+def _require_feature(label: str, feature: dict[str, Any]) -> None:
+    """InputError unless the properties are an object and the coordinates nested as the geometry's type says."""
+    for member in ("properties", "geometry"):
+        if not isinstance(feature.get(member) or {}, dict):
+            raise InputError(f"{label} has {member} that are no object")
+    geometry = feature.get("geometry") or {}
+    kind = geometry.get("type")
+    if isinstance(kind, str) and kind in _COORDINATES:
+        try:
+            _COORDINATES[kind].validate_python(geometry.get("coordinates"))
+        except ValidationError:
+            raise InputError(f"{label} has coordinates that make no {kind}") from None
 
 
 def _tags(feature: dict[str, Any]) -> dict[str, Any]:

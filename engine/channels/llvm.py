@@ -31,6 +31,18 @@ def require_llvm() -> None:
     raise InputError(f"ray tracing needs LLVM {OLDEST} or newer, found {', '.join(found) or 'none'}: {_REMEDY}")
 
 
+def require_llvm_in_use() -> None:
+    """InputError where Dr.Jit, imported before `require_llvm` could point it elsewhere, runs on an LLVM too old."""
+    import drjit
+
+    version = drjit.detail.llvm_version()
+    if version < (OLDEST,):
+        raise InputError(
+            f"ray tracing needs LLVM {OLDEST} or newer, and Dr.Jit, imported before, took {version[0]}: let "
+            f"{_VARIABLE} name a newer libLLVM.so before Python starts"
+        )
+
+
 def _beside_python() -> list[str]:
     return sorted(map(str, Path(sys.prefix, "lib").glob("libLLVM.so.*")), reverse=True)
 

@@ -4,9 +4,9 @@ when one is prepared.
 Rays shot from the array once, at no place in particular, find the chains of planes that reflect its waves; the image
 method makes of each chain and place at most one path, exactly, and ray tests say whether anything stands in its way.
 `engine.channels.specular` makes the response of every element of its planes. Sionna RT's own solver (Hoydis et al.,
-"Sionna RT: Technical report", arXiv 2504.21719) shoots anew for each place and keeps chains in hash tables that collide:
-it takes six times as long and loses weak paths, the more the more rays it is given (measured, docs/multipath.md). It
-stays as what all this is held to, tracing from every element on its own.
+"Sionna RT: Technical report", arXiv 2504.21719) shoots anew for each place and keeps chains in hash tables that
+collide: it loses weak paths, also with many rays (docs/multipath.md). It is what all this is held to, tracing from every
+element on its own.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.channels.llvm import require_llvm
+from engine.channels.llvm import require_llvm, require_llvm_in_use
 from engine.channels.materials import MATERIALS, permittivity_and_conductivity, relative_permittivity
 from engine.channels.specular import Pattern, SpecularPaths, path_responses, reflection_points_m
 from engine.channels.surroundings import Faces, Surroundings, faces_of
@@ -36,7 +36,7 @@ class TracedChannel:
 
     array: along y, centred at (0, 0, `array_height_m`). max_depth: reflections of a path, at most; 0 is line of sight,
     buildings still shadow. max_paths: of a place, the strongest that are kept. samples: rays shot from the
-    array, once for all places. `jobs.convergence` measures what these three leave out.
+    array, once for all places. `nearfield convergence` measures what these three leave out.
     """
 
     surroundings: Surroundings
@@ -77,6 +77,7 @@ class Tracer:
             import sionna.rt as rt
         except ImportError:
             raise InputError("ray tracing needs Sionna RT: pip install 'nearfield[rt]'") from None
+        require_llvm_in_use()
         drjit.set_thread_count(1)  # a worker owns one core, and one thread gives the same bits every time
         carrier_hz = SPEED_OF_LIGHT_M_PER_S / channel.array.wavelength_m
         faces = faces_of(channel.surroundings)
@@ -227,13 +228,14 @@ class Tracer:
         unit = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
         ray = mitsuba.Ray3f(_opaque(origin_m.T), mitsuba.Vector3f(_opaque(unit.T)))
         met = self._scene.mi_scene.ray_intersect(ray, ray_flags=mitsuba.RayFlags.Minimal, coherent=False)
-        shape, primitive, distance_m = drjit.reinterpret_array(mitsuba.UInt32, met.shape), met.prim_index, met.t
-        drjit.eval(shape, primitive, distance_m)
+        found = mitsuba.UInt32(drjit.reinterpret_array(mitsuba.UInt32, met.shape)), met.prim_index, met.t
+        drjit.eval(found)
+        shape, primitive, distance_m = (part.numpy() for part in found)
         plane = np.full(len(origin_m), -1)
         for number, members in self._objects.items():
-            here = shape.numpy() == number
-            plane[here] = self._plane_of_face[members[primitive.numpy()[here]]]
-        return plane, distance_m.numpy().astype(float)
+            here = shape == number
+            plane[here] = self._plane_of_face[members[primitive[here]]]
+        return plane, distance_m.astype(float)
 
     def exact_channels(self, position_m: np.ndarray, samples: int = 10_000) -> np.ndarray:
         """h (n, N) that Sionna RT's solver traces from every element on its own, in single precision: what `channels`

@@ -50,4 +50,5 @@ def benchmark(full_users: int = 30_000) -> Tracing:
         Traces(scenario)  # its scene is there already: traces the sensors
         once = time.process_time() - started
     measured = full_users * direct / (full_users * ours + once)
-    return Tracing(1 / ours, measured, 2 * full_users * sensors / (full_users + scenario.sensor_subarrays * sensors), full_users)
+    counted = 2 * full_users * sensors / (full_users + scenario.sensor_subarrays * sensors)
+    return Tracing(1 / ours, measured, counted, full_users)

@@ -79,6 +79,12 @@ def test_the_college_that_ships() -> None:
         ([marked(0, 0), feature([[900, 0], [930, 0], [930, 9]])], {"units": "m"}, "no building within 200 m"),
         ([marked(0, 0), feature([["a", 0], [1, 0], [1, 1]])], {"units": "m"}, "needed two numbers"),
         ([marked(0, 0, bearing=1), marked(1, 1, bearing=2), feature()], {"units": "m"}, "2 Points have a 'bearing'"),
+        ([marked(0, 0) | {"properties": [1]}], {}, "feature 1 has properties that are no object"),
+        ([marked(0, 0) | {"geometry": {"type": "Point", "coordinates": [0]}}], {}, "coordinates that make no Point"),
+        *(
+            ([feature() | {"geometry": {"type": "Polygon", "coordinates": given}}], {}, "that make no Polygon")
+            for given in (None, [], [[]], [[1, 2], [3, 4]])
+        ),
         ([marked(0, 0, bearing="west"), feature()], {"units": "m"}, "bearing 'west': needed numbers"),
     ],
 )  # fmt: skip

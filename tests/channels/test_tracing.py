@@ -1,6 +1,7 @@
 """Numbers that must hold, whatever traces the paths: free space, the ground, reciprocity, every element on its own."""
 
 import dataclasses
+import itertools
 import math
 import os
 import subprocess
@@ -15,7 +16,7 @@ from engine.channels import llvm
 from engine.channels.campus import campus
 from engine.channels.materials import relative_permittivity
 from engine.channels.specular import SpecularPaths, fresnel_coefficients, path_responses
-from engine.channels.surroundings import Building, Surroundings, faces_of, in_sight, indoors
+from engine.channels.surroundings import Building, Faces, Surroundings, faces_of, in_sight, indoors
 from engine.channels.tracing import TracedChannel
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 
@@ -107,6 +108,73 @@ def test_one_trace_agrees_with_tracing_every_element() -> None:
     assert np.median(np.linalg.norm(plane - exact, axis=1) / np.linalg.norm(exact, axis=1)) > 0.5  # no plane wave
 
 
+def mirrored(point: np.ndarray, normal: np.ndarray, offset: float) -> np.ndarray:
+    return point - 2 * (point @ normal - offset) * normal
+
+
+def first_met(faces: Faces, start: np.ndarray, end: np.ndarray) -> int | None:
+    """The first triangle between two places, by Möller and Trumbore."""
+    a, b, c = (faces.vertices_m[faces.triangles[:, i]] for i in range(3))
+    leg = end - start
+    p = np.cross(leg, c - a)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        u = np.sum((start - a) * p, axis=1) / np.sum((b - a) * p, axis=1)
+        q = np.cross(start - a, b - a)
+        v = (q @ leg) / np.sum((b - a) * p, axis=1)
+        share = np.sum((c - a) * q, axis=1) / np.sum((b - a) * p, axis=1)
+    met = (u >= 0) & (v >= 0) & (u + v <= 1) & (share > 1e-6) & (share < 1 - 1e-6)
+    return int(np.argmin(np.where(met, share, np.inf))) if met.any() else None
+
+
+def lengths_of_all_paths(faces: Faces, source: np.ndarray, target: np.ndarray) -> list[float]:
+    """Every chain of up to two planes, tried."""
+    planes = np.unique(np.column_stack([faces.normal, faces.offset_m]).round(9), axis=0)
+    alone = [(plane,) for plane in planes]
+    lengths = []
+    for chain in [(), *alone, *itertools.permutations(planes, 2)]:
+        images = [target]
+        for plane in reversed(chain):
+            images.insert(0, mirrored(images[0], plane[:3], plane[3]))
+        here = source
+        for image, plane in zip(images, chain, strict=False):
+            here_off, image_off = here @ plane[:3] - plane[3], image @ plane[:3] - plane[3]
+            if here_off * image_off >= -1e-9:
+                break
+            point = here + here_off / (here_off - image_off) * (image - here)
+            met = first_met(faces, here, here + 1.00001 * (point - here))
+            if met is None or not np.allclose((*faces.normal[met], faces.offset_m[met]), plane, atol=1e-8):
+                break
+            here = point
+        else:
+            if first_met(faces, here, target) is None:
+                lengths.append(float(np.linalg.norm(images[0] - source)))
+    return sorted(lengths)
+
+
+def test_no_path_is_lost() -> None:
+    """All chains of planes, tried in a loop, against those that rays found; with a hundred rays, some are not."""
+    street = [((x, y), (x + 22, y), (x + 22, y + 9), (x, y + 9)) for x, y in ((14, 15), (40, 17), (15, -24), (43, -22))]
+    buildings = tuple(Building(footprint=ring, height_m=6, material="glass") for ring in street)
+    place = Surroundings(name="street", buildings=buildings)
+    far = np.array([(9.0, -4.0, 1.5), (60.0, 8.0, 1.5), (100.0, -5.0, 1.5)])
+    source = np.array([0.0, 0.0, HEIGHT_M])
+
+    def found(samples: int) -> list[list[float]]:
+        to, paths = channel(place, max_depth=2, samples=samples).prepare().paths(far, source)
+        lengths: list[list[float]] = [[], [], []]
+        for number, image, normals, offsets in zip(to, paths.target_m, paths.normal, paths.offset_m, strict=True):
+            for normal, offset in zip(normals[::-1], offsets[::-1], strict=True):
+                image = mirrored(image, normal, offset)
+            lengths[number].append(float(np.linalg.norm(image - source)))
+        return [sorted(one) for one in lengths]
+
+    expected = [lengths_of_all_paths(faces_of(place), source, target) for target in far]
+    assert sum(map(len, expected)) > 10
+    for ours, theirs in zip(found(30_000), expected, strict=True):
+        assert np.allclose(ours, theirs, rtol=0, atol=1e-6)
+    assert sum(map(len, found(100))) < sum(map(len, expected))
+
+
 def test_parts_of_the_array_follow_a_shadow_that_crosses_it() -> None:
     """A wall's end hides a place from half of the array: one trace cannot say so, ten can."""
     blind = Building(footprint=((20, -6), (21, -6), (21, 0), (20, 0)), height_m=9)
@@ -167,6 +235,13 @@ def test_llvm_that_is_missing_or_too_old_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(llvm, "_beside_python", list)
     with pytest.raises(InputError, match="found none"):
         llvm.require_llvm()
+
+
+def test_an_llvm_that_was_taken_before_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel(NOWHERE).prepare()
+    monkeypatch.setattr("drjit.detail.llvm_version", lambda: (15, 0, 6))
+    with pytest.raises(InputError, match=r"needs LLVM 19 or newer, and Dr.Jit, imported before, took 15: let DRJIT"):
+        channel(NOWHERE).prepare()
 
 
 def test_an_old_llvm_ends_no_process(tmp_path: Path) -> None:
