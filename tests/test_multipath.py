@@ -240,11 +240,9 @@ def test_the_study_recommends_what_the_scene_has() -> None:
     advised = convergence.recommended(rows)
     assert len(rows) > 20
     assert advised == bold == {name: getattr(scenario, name) for name in convergence.SETTINGS}
-    finest = {row.setting: row.value for row in rows}
     lucky = [row._replace(worst=0.0) if row.value == 3 else row for row in rows]  # a coarse value that is right once
     assert convergence.recommended(lucky) == advised
     assert convergence.recommended([row._replace(worst=0.0) for row in rows]) != advised
-    assert all(advised[name] < finest[name] for name in advised)
 
 
 def test_tracing_is_factorised(monkeypatch: pytest.MonkeyPatch) -> None:
