@@ -1,12 +1,11 @@
-"""Specular paths from an array to places, by ray tests in a scene of Sionna RT; sionna, mitsuba and drjit are imported
-when one is prepared.
+"""Specular paths from an array to places; sionna, mitsuba and drjit are imported when one is prepared.
 
-Rays shot from the array once, at no place in particular, find the chains of planes that reflect its waves; the image
-method makes of each chain and place at most one path, exactly, and ray tests say whether anything stands in its way.
-`engine.channels.specular` makes the response of every element of its planes. Sionna RT's own solver (Hoydis et al.,
-"Sionna RT: Technical report", arXiv 2504.21719) shoots anew for each place and keeps chains in hash tables that
-collide: it loses weak paths, also with many rays (docs/multipath.md). It is what all this is held to, tracing from
-every element on its own.
+In a scene of Sionna RT, rays shot from the array once, at no place in particular, find the chains of planes that
+reflect its waves; the image method makes of each chain and place at most one path, exactly, and ray tests say whether
+anything stands in its way. `engine.channels.specular` makes the response of every element of its planes. Sionna RT's
+own solver (Hoydis et al., "Sionna RT: Technical report", arXiv 2504.21719) shoots anew for each place and keeps chains
+in hash tables that collide: it loses weak paths, also with many rays (docs/multipath.md). It is what all this is held
+to, tracing from every element on its own.
 """
 
 import math
