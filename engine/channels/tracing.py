@@ -3,9 +3,9 @@
 In a scene of Sionna RT, rays shot from the array once, at no place in particular, find the chains of planes that
 reflect its waves; the image method makes of each chain and place at most one path, exactly, and ray tests say whether
 anything stands in its way. `engine.channels.specular` makes the response of every element of its planes. Sionna RT's
-own solver (Hoydis et al., "Sionna RT: Technical report", arXiv 2504.21719) shoots anew for each place and keeps chains
-in hash tables that collide: it loses weak paths, also with many rays (docs/multipath.md). It is what all this is held
-to, tracing from every element on its own.
+own solver (Hoydis et al., "Sionna RT: Technical report", arXiv 2504.21719) shoots anew for each place and loses weak
+paths, also with many rays (docs/multipath.md); it tells chains apart by hashes, which it says may collide. It is what
+all this is held to, tracing from every element on its own.
 """
 
 import math
