@@ -118,7 +118,7 @@ def _multipath() -> Iterator[Measurement]:
     found = benchmark()
     yield Measurement(
         "multipath, users traced", found.users_per_second, "per cpu-s", "≥ 300 per cpu-s",
-        found.users_per_second >= 300, "campus, 100 elements, 2 reflections, powers at 200 sensors, one core",
+        found.users_per_second >= 300, "campus, 100 elements, 3 reflections, powers at 200 sensors, one core",
     )  # fmt: skip
     yield Measurement(
         "multipath, data set", found.measured_ratio, "times", "≥ 20 times", found.measured_ratio >= 20,
