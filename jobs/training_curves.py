@@ -25,7 +25,7 @@ def losses_against_epochs(paths: list[Path]) -> "Figure":
         card = Checkpoint(path=str(path)).read().card
         panel.set_title(path.stem + (f"\n({card.label})" if card.label else ""), fontsize=10)
         panel.grid(True, color="#e6e6e6", linewidth=0.7)
-        if card.kind == "amortised":
+        if card.kind != "sensor_set":
             samples = [h["samples"] for h in card.history]
             for key, width in (("loss", 0.7), ("validation_loss", 1.6)):
                 losses = [math.nan if h.get(key) is None else h[key] for h in card.history]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from engine import InputError, Streams, Sweep
+from engine import Streams, Sweep
 from engine.estimators import (
     AnyEstimator,
     Estimates,
@@ -21,6 +21,7 @@ from engine.estimators import (
     Problem,
     Workbench,
 )
+from engine.estimators.estimator import require_unseen
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
 from engine.numerics.noncentral_chi2 import summed_power
@@ -102,11 +103,7 @@ class LeakageEstimation(LeakageScene):
         return {"estimator": (("estimator",), names, {"long_name": "estimator"}), **super().coordinates()}
 
     def draw(self, streams: Streams, size: int) -> Draws:
-        for estimator in self.estimators:
-            if streams.seed in estimator.training_seeds():
-                raise InputError(
-                    f"seed {streams.seed} drew the data that {estimator.name} was trained on: choose another --seed"
-                )
+        require_unseen(self.estimators, streams.seed)
         shape = (self.n_sensors, size)  # one sensor after the other, so that fewer of them are the first ones
         gaussian = [streams(f"noise_gaussian_{n}").standard_normal(shape).T for n in self.n_snapshots]
         chi_square = [streams(f"noise_chi_square_{n}").chisquare(2 * n - 1, shape).T for n in self.n_snapshots]

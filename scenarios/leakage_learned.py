@@ -5,7 +5,8 @@ Sections IV and V-C. Equation numbers are that paper's.
 """
 
 import math
-from typing import Annotated, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
@@ -28,6 +29,7 @@ from engine.estimators.deepsets.network import Architecture
 from scenarios import figures_fig3
 from scenarios.leakage_estimation import LeakageEstimation
 from scenarios.leakage_scene import Geometry
+from scenarios.set_data import Labelled
 
 _SET_SEED = 0
 _BLOCK = 1000
@@ -82,13 +84,30 @@ class SensorSetEstimation(LeakageEstimation):
         )
 
 
-class Labelled(NamedTuple):
-    """What sensors of one set saw of n users, and where these were."""
+@dataclass(frozen=True)
+class DrawnSet:
+    """Users and noise of the scenario's own draws: data of `SetTraining`."""
 
-    z: np.ndarray
-    """compressed powers, (S, L, n, K)"""
-    place: np.ndarray
-    """range (m) and angle (rad), (n, 2)"""
+    scenario: SensorSetEstimation
+    block: int = _BLOCK
+    fingerprint: str = ""
+
+    @property
+    def sensor_set(self) -> int:
+        return self.scenario.sensor_set
+
+    @property
+    def leakage(self) -> str:
+        return self.scenario.leakage
+
+    def seed(self, seed: int) -> int:
+        return seed
+
+    def sensors(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.scenario.sensors()
+
+    def labelled(self, seed: int, start: int, count: int) -> Labelled:
+        return labelled(self.scenario, seed, start, count)
 
 
 def labelled(scenario: SensorSetEstimation, seed: int, start: int, count: int) -> Labelled:
@@ -104,9 +123,8 @@ def labelled(scenario: SensorSetEstimation, seed: int, start: int, count: int) -
     return Labelled(np.concatenate([part.z for part in parts], axis=2), np.concatenate([part.place for part in parts]))
 
 
-def scaling(scenario: SensorSetEstimation, training: Labelled) -> Scaling:
-    """Means and deviations of z over all points of the set, of its sensors' positions, and of the users' places."""
-    position = np.stack(scenario.sensors(), axis=-1)
+def scaling(position: np.ndarray, training: Labelled) -> Scaling:
+    """Means and deviations of z over the set's points, of the sensors' positions (K, 2), and of the users' places."""
     return Scaling(
         input_mean=(float(training.z.mean()), *map(float, position.mean(axis=0))),
         input_deviation=(float(training.z.std()), *(float(value) or 1.0 for value in position.std(axis=0))),

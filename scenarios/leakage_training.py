@@ -12,21 +12,22 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from engine import InputError, Sweep, provenance
-from engine.estimators import LeastSquares
-from engine.estimators.deepsets.checkpoint import Card, Member, save
+from engine.estimators import LeastSquares, Problem
+from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Member, save
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward
+from engine.estimators.deepsets.setting import require_setting, setting_of
 from scenarios.leakage_estimation import LeakageEstimation
 from scenarios.leakage_learned import (
     TRAINING_SEED,
-    Labelled,
+    DrawnSet,
     SensorSetEstimation,
     amortised_architecture,
     amortised_round,
-    labelled,
     scaling,
 )
+from scenarios.set_data import Labelled, SetData
 
-_NONE = (LeastSquares(leakage="fresnel_closed"),)
+NO_NETWORKS = (LeastSquares(leakage="fresnel_closed"),)
 """What the scenario of training data estimates by: nothing that was trained, on this seed perhaps."""
 _VALIDATION = range(1_000_000, 1_000_016)
 """Rounds that no amortised training reaches."""
@@ -56,6 +57,7 @@ class Options:
                 raise InputError(f"{name}: given {getattr(self, name)}, needed at least 1")
 
 
+OPTIONS = Options()
 QUICK = Options(training=6000, validation=1500, epochs=10, label="quick: 6000 of 35 000 samples, at most 10 epochs")
 
 
@@ -70,7 +72,7 @@ class Report(NamedTuple):
 class SetTraining:
     """Networks for one sensor set: one, or one a coordinate, at each of its noise powers and snapshot counts."""
 
-    scenario: SensorSetEstimation
+    data: SetData
     sweep: str
     fingerprint: str
     folder: Path
@@ -78,7 +80,7 @@ class SetTraining:
 
     @property
     def name(self) -> str:
-        return f"K{self.scenario.n_sensors}-set{self.scenario.sensor_set}"
+        return f"K{self.data.scenario.n_sensors}-set{self.data.sensor_set}"
 
     def __call__(self) -> Iterator[Report]:
         """Train, or continue, and write the file of networks; nothing to do where it is already there."""
@@ -86,15 +88,16 @@ class SetTraining:
         from engine.estimators.deepsets.stack_training import Recipe, Samples, StackTraining
 
         path = self.folder / f"{self.name}.safetensors"
+        data, scenario, options, members = self.data, self.data.scenario, self.options, self._members()
         if path.exists():
+            require_same(path, scenario.problem(), data.seed(options.seed))
             yield Report(f"{self.name}: already trained", str(path))
             return
-        options, members = self.options, self._members()
         counts = (options.training, options.validation, options.test)
-        starts = [1000 * -(-sum(counts[:i]) // 1000) for i in range(3)]  # whole blocks: no user is in two of the parts
-        parts = [labelled(self.scenario, options.seed, *span) for span in zip(starts, counts, strict=True)]
-        scale = scaling(self.scenario, parts[0])
-        sensors = np.stack(self.scenario.sensors(), axis=-1)
+        starts = [data.block * -(-sum(counts[:i]) // data.block) for i in range(3)]
+        parts = [data.labelled(options.seed, *span) for span in zip(starts, counts, strict=True)]
+        sensors = np.stack(data.sensors(), axis=-1)
+        scale = scaling(sensors, parts[0])
 
         def samples(part: Labelled) -> Samples:
             z = (part.z - scale.input_mean[0]) / scale.input_deviation[0]
@@ -133,8 +136,8 @@ class SetTraining:
             scaling=scale,
             members=tuple(
                 Member(
-                    snr_db=self.scenario.transmit_dbm - self.scenario.noise_dbm[s],
-                    n_snapshots=self.scenario.n_snapshots[c],
+                    snr_db=scenario.transmit_dbm - scenario.noise_dbm[s],
+                    n_snapshots=scenario.n_snapshots[c],
                     estimates=what,
                     best_epoch=training.best_epoch[i],
                     validation_loss=training.best_loss[i],
@@ -144,13 +147,15 @@ class SetTraining:
             ),
             sensor_range_m=tuple(sensors[:, 0].tolist()),
             sensor_angle_rad=tuple(sensors[:, 1].tolist()),
-            leakage=self.scenario.leakage,
+            leakage=data.leakage,
+            setting=setting_of(scenario.problem()),
             sweep=self.sweep,
             fingerprint=self.fingerprint,
-            seed=options.seed,
-            samples=dict(zip(("training", "validation", "test"), counts, strict=True)),
+            seed=data.seed(options.seed),
+            data=data.fingerprint,
+            samples=_counted(parts),
             recipe={**asdict(recipe), "optimizer": "Adam", "replicas": training.replica.size},
-            history=[_finite(epoch._asdict()) for epoch in training.history],
+            history=[finite(epoch._asdict()) for epoch in training.history],
             versions=provenance.versions(),
             label=options.label,
         )
@@ -164,11 +169,11 @@ class SetTraining:
         """(noise power, snapshot count, what it estimates) of every network."""
         forms: tuple[Literal["both", "range", "angle"], ...]
         forms = ("both",) if self.options.outputs == 2 else ("range", "angle")
-        scene = self.scenario
+        scene = self.data.scenario
         return [(s, c, f) for s in range(len(scene.noise_dbm)) for c in range(len(scene.n_snapshots)) for f in forms]
 
     def _seed(self, index: int) -> int:
-        entropy = [self.options.seed, self.scenario.n_sensors, self.scenario.sensor_set, index]
+        entropy = [self.options.seed, self.data.scenario.n_sensors, self.data.sensor_set, index]
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
     def _errors(
@@ -210,7 +215,7 @@ class AmortisedTraining:
         recipe = torch_training.AmortisedRecipe()
         recipe = replace(recipe, samples=self.samples or recipe.samples)
         architecture = amortised_architecture()
-        scenario = self.scenario.replace(estimators=_NONE)
+        scenario = self.scenario.replace(estimators=NO_NETWORKS)
         state = self.folder / f".{self.name}.state"
         training = torch_training.AmortisedTraining(
             architecture,
@@ -229,12 +234,13 @@ class AmortisedTraining:
             kind="amortised",
             architecture=architecture,
             leakage=scenario.leakage,
+            setting=setting_of(scenario.problem()),
             sweep=self.sweep,
             fingerprint=self.fingerprint,
             seed=self.options.seed,
             samples={"training": training.history[-1].samples},
             recipe={**asdict(recipe), "optimizer": "Adam", "loss": "β-NLL, β = 0.5"},
-            history=[_finite(done._asdict()) for done in training.history],
+            history=[finite(done._asdict()) for done in training.history],
             versions=provenance.versions(),
             label=self.options.label,
         )
@@ -248,14 +254,33 @@ def set_trainings(sweep: Sweep, folder: Path, options: Options) -> list[SetTrain
     scenarios = [sweep.at(task.point) for task in sweep.replace(realizations=1, chunk=None).tasks()]
     return [
         SetTraining(
-            scenario.replace(checkpoints=(), estimators=_NONE), sweep.name, sweep.fingerprint(), folder, options
+            DrawnSet(scenario.replace(checkpoints=(), estimators=NO_NETWORKS)),
+            sweep.name,
+            sweep.fingerprint(),
+            folder,
+            options,
         )
         for scenario in scenarios
         if isinstance(scenario, SensorSetEstimation)
     ]
 
 
-def _finite(record: dict[str, Any]) -> dict[str, Any]:
+def require_same(path: Path, problem: Problem, seed: int) -> None:
+    """InputError where networks that are there already were trained elsewhere, or on other users."""
+    card = Checkpoint(path=str(path)).read().card
+    require_setting(card, problem, str(path))
+    if card.seed != seed:
+        raise InputError(f"{path} was trained with seed {card.seed}, given {seed}: choose another --output")
+
+
+def _counted(parts: list[Labelled]) -> dict[str, int]:
+    """Users in training, validation and test, and how many more were excluded."""
+    counts = {name: len(part.place) for name, part in zip(("training", "validation", "test"), parts, strict=True)}
+    excluded = sum(part.excluded for part in parts)
+    return counts | ({"excluded": excluded} if excluded else {})
+
+
+def finite(record: dict[str, Any]) -> dict[str, Any]:
     """JSON knows no NaN: the losses of networks that had stopped are None."""
 
     def known(value: Any) -> Any:

@@ -4,16 +4,17 @@ Mashhadi, Hoang, Vahid, arXiv 2605.21815, Section V-D and Table III.
 """
 
 import functools
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from engine import Streams, Sweep
 from engine.channels.surroundings import indoors
 from engine.channels.tracing import TracedChannel
 from engine.estimators import (
     AnyEstimator,
+    Estimator,
     LeastSquares,
     MaximumLikelihood,
     Observations,
@@ -21,6 +22,10 @@ from engine.estimators import (
     Problem,
     Workbench,
 )
+from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
+from engine.estimators.deepsets.checkpoint import checkpoints_in, is_shipped, shipped
+from engine.estimators.deepsets.setting import is_setting_of
+from engine.estimators.estimator import require_unseen
 from engine.estimators.problem import AssumedLeakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
@@ -117,6 +122,9 @@ class MultipathEstimation(MultipathScene):
         min_length=1,
         description="estimators, each with the leakage that it assumes",
     )
+    checkpoints: Annotated[tuple[Checkpoint, ...], BeforeValidator(checkpoints_in)] = Field(
+        (), description="files, or folders, of networks trained in this place"
+    )
     grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges")
     grid_angles: int = Field(360, ge=2, le=10_000, description="candidate angles; the paper: 180")
 
@@ -135,6 +143,35 @@ class MultipathEstimation(MultipathScene):
             raise ValueError("needed snapshot counts of at least 1 and noise powers between -400 and 400 dBm")
         return self
 
+    def all_estimators(self) -> tuple[Estimator, ...]:
+        """Those named, and those of the checkpoints: `DeepSets`, `ConditionedDeepSets`, or both.
+
+        Networks that come with the package serve where they were trained, and are left out elsewhere; others that do
+        not fit are refused by the estimator.
+        """
+        shipped = [one for one in self.checkpoints if is_shipped(one) and self._fits(one)]
+        given = [one for one in self.checkpoints if not is_shipped(one)]
+        if len(shipped) < self.sensor_sets:
+            shipped = []  # a set of sensors would be without
+        points = tuple(one for one in given if one.card().kind == "sensor_set")
+        others = tuple(one for one in (*shipped, *given) if one not in points)
+        learned: list[Estimator] = [DeepSets(checkpoints=points, leakage="ray_traced")] if points else []
+        learned += [ConditionedDeepSets(checkpoints=others, leakage="ray_traced")] if others else []
+        return (*self.estimators, *learned)
+
+    def _fits(self, checkpoint: Checkpoint) -> bool:
+        """Whether a network knows this place, array, and every point."""
+        card, snr_db = checkpoint.card(), [self.transmit_dbm - power for power in self.noise_dbm]
+        known = card.conditions
+        return (
+            known is not None
+            and is_setting_of(card, self.problem())
+            and self.n_sensors in known.n_sensors
+            and set(self.n_snapshots) <= set(known.n_snapshots)
+            and known.snr_db[0] <= min(snr_db)
+            and max(snr_db) <= known.snr_db[1]
+        )
+
     def snr(self) -> np.ndarray:
         """P_t/σ² at each noise power, (S,)."""
         return 10 ** ((self.transmit_dbm - np.asarray(self.noise_dbm)) / 10)
@@ -150,10 +187,10 @@ class MultipathEstimation(MultipathScene):
             self.user_range_min_m, self.user_range_max_m, self.user_angle_min_rad, self.user_angle_max_rad,
             self.grid_ranges, self.grid_angles,
         )  # fmt: skip
-        return Problem(self.array(), grid, tuple(map(float, self.snr())), self.n_snapshots)
+        return Problem(self.array(), grid, tuple(map(float, self.snr())), self.n_snapshots, setting=self.setting())
 
     def coordinates(self) -> Variables:
-        names = np.array([estimator.name for estimator in self.estimators])
+        names = np.array([estimator.name for estimator in self.all_estimators()])
         return {
             "estimator": (("estimator",), names, {"long_name": "estimator"}),
             "noise_dbm": (("noise_dbm",), np.asarray(self.noise_dbm), {"units": "dBm", "long_name": "noise power"}),
@@ -161,6 +198,7 @@ class MultipathEstimation(MultipathScene):
         }
 
     def draw(self, streams: Streams, size: int) -> Draws:
+        require_unseen(self.all_estimators(), streams.seed)
         shape = (self.n_sensors, size)  # one sensor after the other, so that fewer of them are the first ones
         noise = {
             "gaussian": lambda stream, _: stream.standard_normal(shape),
@@ -182,7 +220,7 @@ class MultipathEstimation(MultipathScene):
         require_host(xp)
         traces = Traces(self)
         workbenches = self._workbenches(traces)
-        prepared = [[estimator.prepare(bench) for estimator in self.estimators] for bench in workbenches]
+        prepared = [[estimator.prepare(bench) for estimator in self.all_estimators()] for bench in workbenches]
         sensor_range_m, sensor_angle_rad = self.sensors()
         snr, snapshots = self.snr(), np.asarray(self.n_snapshots, dtype=float)
 
@@ -261,7 +299,7 @@ data = Sweep(
 )
 
 fig4 = Sweep(
-    MultipathEstimation(),
+    MultipathEstimation(checkpoints=shipped("multipath-")),
     {"n_sensors": (20, 40)},
     realizations=200,
     full=1000,

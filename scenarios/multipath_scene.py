@@ -6,6 +6,7 @@ the user leaks to the sensor is a product, |h_kᴴ w|², and noise, snapshots an
 """
 
 import functools
+import hashlib
 import math
 from abc import ABC
 from pathlib import Path
@@ -26,6 +27,10 @@ from scenarios.leakage_scene import require_intervals
 
 _SENSOR_TRIES = 200  # for each sensor, before a place is found to have too few in sight
 INCLUDED, INDOORS, UNREACHED = 0, 1, 2
+_KNOWN_OTHERWISE = {
+    "surroundings", "n_elements", "carrier_hz", "spacing_wavelengths", "user_range_min_m", "user_range_max_m",
+    "user_angle_min_rad", "user_angle_max_rad", "n_sensors", "sensor_sets",
+}  # fmt: skip
 
 
 def _place(given: Any) -> Any:
@@ -114,6 +119,12 @@ class MultipathScene(Scenario, ABC):
     def array(self) -> UniformLinearArray:
         wavelength_m = SPEED_OF_LIGHT_M_PER_S / self.carrier_hz
         return UniformLinearArray(self.n_elements, self.spacing_wavelengths * wavelength_m, wavelength_m)
+
+    def setting(self) -> tuple[tuple[str, Any], ...]:
+        """What expected powers follow from, beside array, users' area and how many sensors there are, by name."""
+        place = self.surroundings.model_dump_json(exclude={"name"})
+        others = ((name, getattr(self, name)) for name in MultipathScene.model_fields if name not in _KNOWN_OTHERWISE)
+        return ("surroundings_sha256", hashlib.sha256(place.encode()).hexdigest()), *others
 
     def channel(self) -> TracedChannel:
         return TracedChannel(

@@ -14,7 +14,14 @@ from test_cli import nearfield
 
 from engine import InputError, Streams, TaskError
 from engine.estimators.deepsets import Checkpoint
-from scenarios.leakage_learned import TRAINING_SEED, SensorSetEstimation, amortised_round, fig3_learned, labelled
+from scenarios.leakage_learned import (
+    TRAINING_SEED,
+    DrawnSet,
+    SensorSetEstimation,
+    amortised_round,
+    fig3_learned,
+    labelled,
+)
 from scenarios.leakage_training import Options, SetTraining, set_trainings
 
 pytest.importorskip("torch")
@@ -177,7 +184,7 @@ def test_replicas_learn_what_one_learns(tmp_path: Path, local_ray: None) -> None
 
     scene = SensorSetEstimation(n_sensors=5, noise_dbm=(-75.0,), n_snapshots=(50,))
     options = Options(training=256, validation=64, test=32, epochs=2)
-    alone, shared = (SetTraining(scene, "t", "f", tmp_path / name, options) for name in ("alone", "shared"))
+    alone, shared = (SetTraining(DrawnSet(scene), "t", "f", tmp_path / name, options) for name in ("alone", "shared"))
     list(alone())
     reports = list(cluster.replicate(shared, 2, "cpu", folder=tmp_path))
     assert "trained" in reports[-1].text

@@ -2,11 +2,12 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Self, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from engine.errors import InputError
 from engine.estimators.described import description, reader
 from engine.estimators.problem import AssumedLeakage, Estimates, Tabulated
 from engine.estimators.workbench import Batch, Workbench
@@ -42,6 +43,13 @@ class Estimator(BaseModel, ABC):
     @abstractmethod
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
         """Builds what is costly, once in a worker; returns a pure function of a batch."""
+
+
+def require_unseen(estimators: Iterable[Estimator], seed: int) -> None:
+    """InputError where an estimator was trained on what this seed draws."""
+    for estimator in estimators:
+        if seed in estimator.training_seeds():
+            raise InputError(f"seed {seed} drew the data that {estimator.name} was trained on: choose another --seed")
 
 
 def require_a_model(leakage: AssumedLeakage, instead: str) -> None:

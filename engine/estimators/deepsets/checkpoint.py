@@ -19,6 +19,7 @@ from engine.estimators.deepsets.network import Architecture, initial
 
 SHIPPED = Path(__file__).parent / "weights"
 _READ_BYTES = 1 << 20
+_LONGEST_HEADER_BYTES = 1 << 24
 
 
 class Scaling(BaseModel):
@@ -48,23 +49,40 @@ class Member(BaseModel):
     test_mse_angle_rad2: float | None = None
 
 
+class Conditions(BaseModel):
+    """What a conditioned network was trained for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snr_db: tuple[float, float]
+    """P_t/σ², lowest and highest"""
+    n_snapshots: tuple[int, ...]
+    n_sensors: tuple[int, ...]
+    """how many of the set's first sensors"""
+
+
 class Card(BaseModel):
     """What a file's networks are and how they came to be. Sensors are those of a fixed set; none if amortised."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["sensor_set", "amortised"]
+    kind: Literal["sensor_set", "conditioned", "amortised"]
     architecture: Architecture
     scaling: Scaling | None = None
     members: tuple[Member, ...] = ()
+    conditions: Conditions | None = None
     sensor_range_m: tuple[float, ...] = ()
     sensor_angle_rad: tuple[float, ...] = ()
     leakage: str
     """of the training data"""
+    setting: dict[str, Any] = {}
+    """array, users' area and whatever else expected powers follow from; `setting.require_setting` compares it"""
     sweep: str
     fingerprint: str
     seed: int
     """of every stream that training, validation or test data came from"""
+    data: str = ""
+    """fingerprint of the stored data set that they were trained on, if it was stored"""
     samples: dict[str, int]
     recipe: dict[str, Any]
     history: list[dict[str, Any]]
@@ -106,6 +124,20 @@ class Checkpoint(BaseModel):
     def read(self) -> Networks:
         """The networks; a file that is missing, damaged or another than the one that was named is refused."""
         return _read(self.path, self.sha256)
+
+    def card(self) -> Card:
+        """What the file says of its networks, which stay unread; needs no package for it."""
+        return _card(self.path, self.sha256)
+
+
+def shipped(prefix: str) -> tuple[Checkpoint, ...]:
+    """Files that come with this package and are named so."""
+    return tuple(Checkpoint(path=path.name) for path in sorted(SHIPPED.glob(f"{prefix}*.safetensors")))
+
+
+def is_shipped(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint names a file that comes with this package."""
+    return _resolved(checkpoint.path).parent == SHIPPED
 
 
 def checkpoints_in(given: Any) -> Any:
@@ -192,6 +224,28 @@ def _hash(path: str) -> str:
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=256)
+def _card(path: str, _sha256: str) -> Card:
+    try:
+        with _resolved(path).open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, _LONGEST_HEADER_BYTES)))
+        return _parsed_card(path, header.get("__metadata__", {}))
+    except OSError as error:
+        raise InputError(f"checkpoint {path}: {error.strerror or error}; train one with 'nearfield train'") from None
+    except (ValueError, AttributeError, struct.error):
+        raise InputError(f"{path} is no safetensors file, or damaged: train it again or copy it anew") from None
+
+
+def _parsed_card(path: str, texts: dict[str, str]) -> Card:
+    try:
+        return Card.model_validate_json(texts.get("card", "{}"))
+    except ValidationError as error:
+        raise InputError(
+            f"{path} holds no networks of this package: its card lacks {error.error_count()} entries"
+        ) from None
+
+
 @functools.lru_cache(maxsize=32)
 def _read(path: str, sha256: str) -> Networks:
     try:
@@ -205,12 +259,7 @@ def _read(path: str, sha256: str) -> Networks:
             f"restore the file, or name it anew"
         )
     parameters, texts = _parsed(Path(path), content)
-    try:
-        card = Card.model_validate_json(texts.get("card", "{}"))
-    except ValidationError as error:
-        raise InputError(
-            f"{path} holds no networks of this package: its card lacks {error.error_count()} entries"
-        ) from None
+    card = _parsed_card(path, texts)
     expected = initial(card.architecture, [0])
     if {k: v.shape[1:] for k, v in parameters.items()} != {k: v.shape[1:] for k, v in expected.items()}:
         raise InputError(f"{path}: its weights are not those of the architecture on its card; copy the file anew")

@@ -11,6 +11,7 @@ from engine.errors import InputError
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Networks, checkpoints_in
 from engine.estimators.deepsets.features import elements, frames, placed
 from engine.estimators.deepsets.network import NUMPY, forward
+from engine.estimators.deepsets.setting import require_setting
 from engine.estimators.estimator import Estimator, model_of
 from engine.estimators.problem import Estimates, Observations, Problem
 from engine.estimators.workbench import Batch, Workbench
@@ -20,6 +21,12 @@ Array = Any
 _SETS_AT_ONCE = 64
 """Sets that a network sees together: their activations fit in the second-level cache."""
 _SAME_M, _SAME_RAD, _SAME_DB = 1e-6, 1e-9, 1e-6
+_KINDS = {
+    "sensor_set": ("of fixed sensor sets", "DeepSets"),
+    "conditioned": ("conditioned", "ConditionedDeepSets"),
+    "amortised": ("amortised", "AmortisedDeepSets"),
+}
+"""What the networks of a card's kind are, and who uses them."""
 
 
 class DeepSets(Estimator):
@@ -40,12 +47,12 @@ class DeepSets(Estimator):
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
         files = [one.read() for one in self.checkpoints]
         for one, networks in zip(self.checkpoints, files, strict=True):
-            if networks.card.kind != "sensor_set":
-                raise InputError(f"checkpoint {one.path} is amortised: use it in AmortisedDeepSets")
+            require_kind(networks.card, "sensor_set", one.path)
+            require_setting(networks.card, workbench.problem, one.path)
 
         def estimate(batch: Batch) -> Estimates:
             seen = on_host(batch)
-            networks = _of_this_set(files, seen)
+            networks = of_this_set(files, seen)
             places = _each_observation(networks, workbench.problem, seen)
             return Estimates(*(workbench.xp.asarray(np.ascontiguousarray(places[..., i])) for i in (0, 1)))
 
@@ -53,7 +60,7 @@ class DeepSets(Estimator):
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
         """Root mean squared errors of each point's network on the test users of its card."""
-        card = _of_this_set([one.read() for one in self.checkpoints], on_host(batch)).card
+        card = of_this_set([one.read() for one in self.checkpoints], on_host(batch)).card
         problem, shape = batch.workbench.problem, batch.observations.statistic.shape[:3]
         found = np.full((2, *shape), np.nan)
         for s, snr in enumerate(10 * np.log10(problem.snr)):
@@ -81,7 +88,7 @@ class AmortisedDeepSets(Estimator):
         return frozenset({self.checkpoint.read().card.seed})
 
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
-        self._networks()
+        require_setting(self._networks().card, workbench.problem, self.checkpoint.path)
         workbench.search(self.leakage)
 
         def estimate(batch: Batch) -> Estimates:
@@ -97,8 +104,7 @@ class AmortisedDeepSets(Estimator):
 
     def _networks(self) -> Networks:
         networks = self.checkpoint.read()
-        if networks.card.kind != "amortised":
-            raise InputError(f"checkpoint {self.checkpoint.path} is of fixed sensor sets: use it in DeepSets")
+        require_kind(networks.card, "amortised", self.checkpoint.path)
         return networks
 
 
@@ -109,13 +115,20 @@ def _amortised(batch: Batch, estimator: AmortisedDeepSets) -> tuple[Estimates, E
     seen = frames(on_cpu, model_of(estimator.leakage))
     size, m, k, _ = seen.x.shape
     parameters = estimator.checkpoint.read().parameters
-    outputs = _in_pieces(parameters, seen.x.reshape(1, size * m, k, -1))[0].reshape(size, m, -1)
+    outputs = in_pieces(parameters, seen.x.reshape(1, size * m, k, -1))[0].reshape(size, m, -1)
     shape = batch.observations.statistic.shape[:3]
     place, deviation = (
         Estimates(*(xp.asarray(np.ascontiguousarray(part[..., i]).reshape(shape)) for i in (0, 1)))
         for part in placed(outputs, seen.angle_rad, problem)
     )
     return place, deviation
+
+
+def require_kind(card: Card, kind: str, path: str) -> None:
+    """InputError that names the estimator which the file is for, if it is another."""
+    if card.kind != kind:
+        what, instead = _KINDS[card.kind]
+        raise InputError(f"checkpoint {path} is {what}: use it in {instead}")
 
 
 def on_host(batch: Batch) -> Observations:
@@ -125,7 +138,7 @@ def on_host(batch: Batch) -> Observations:
     return Observations(*(batch.workbench.xp.asnumpy(part) for part in batch.observations))
 
 
-def _of_this_set(files: list[Networks], seen: Observations) -> Networks:
+def of_this_set(files: list[Networks], seen: Observations) -> Networks:
     """The networks that were trained for the block's sensors."""
     range_m, angle_rad = seen.sensor_range_m, seen.sensor_angle_rad
     if np.ptp(range_m, axis=0).max() > _SAME_M or np.ptp(angle_rad, axis=0).max() > _SAME_RAD:
@@ -136,7 +149,9 @@ def _of_this_set(files: list[Networks], seen: Observations) -> Networks:
     order = np.lexsort((range_m[0], angle_rad[0]))
     for networks in files:
         known_m, known_rad = np.array(networks.card.sensor_range_m), np.array(networks.card.sensor_angle_rad)
-        if len(known_m) == range_m.shape[1]:
+        size, conditions = range_m.shape[1], networks.card.conditions
+        if size in (conditions.n_sensors if conditions else (len(known_m),)):
+            known_m, known_rad = known_m[:size], known_rad[:size]  # a conditioned network knows the first ones alone
             mine = np.lexsort((known_m, known_rad))
             if (
                 np.abs(known_m[mine] - range_m[0, order]).max() < _SAME_M
@@ -169,7 +184,7 @@ def _each_observation(networks: Networks, problem: Problem, seen: Observations) 
             for i in chosen:
                 mine = {name: part[i : i + 1] for name, part in networks.parameters.items()}
                 columns = {"both": [0, 1], "range": [0], "angle": [1]}[card.members[i].estimates]
-                places[:, s, c, columns] = _in_pieces(mine, x[None])[0] * deviation[columns] + mean[columns]
+                places[:, s, c, columns] = in_pieces(mine, x[None])[0] * deviation[columns] + mean[columns]
     return places
 
 
@@ -181,7 +196,7 @@ def _members_at(card: Card, snr_db: float, n_snapshots: int) -> list[int]:
     ]  # fmt: skip
 
 
-def _in_pieces(parameters: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+def in_pieces(parameters: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     """The network's outputs for sets x (1, R, K, F): always the same pieces of a block, hence the same bits."""
     parts = [forward(NUMPY, parameters, x[:, i : i + _SETS_AT_ONCE]) for i in range(0, x.shape[1], _SETS_AT_ONCE)]
     return np.concatenate(parts, axis=1).astype(float)

@@ -1,0 +1,41 @@
+"""Where a network may be used: what it was trained in beside its sensors."""
+
+from typing import Any
+
+from engine.errors import InputError
+from engine.estimators.deepsets.checkpoint import Card
+from engine.estimators.problem import Problem
+
+
+def setting_of(problem: Problem) -> dict[str, Any]:
+    """Array, users' area, and what else expected powers follow from, by name: what a card holds."""
+    array, grid = problem.array, problem.grid
+    return {
+        "n_elements": array.n_elements,
+        "spacing_m": array.spacing_m,
+        "wavelength_m": array.wavelength_m,
+        "user_range_min_m": grid.range_min_m,
+        "user_range_max_m": grid.range_max_m,
+        "user_angle_min_rad": grid.angle_min_rad,
+        "user_angle_max_rad": grid.angle_max_rad,
+        **dict(problem.setting),
+    }
+
+
+def is_setting_of(card: Card, problem: Problem) -> bool:
+    """Whether a network was trained in this setting."""
+    return card.setting == setting_of(problem)
+
+
+def require_setting(card: Card, problem: Problem, path: str) -> None:
+    """InputError that names what differs; cards older than this check are taken as they are."""
+    if not card.setting:
+        return
+    here = setting_of(problem)
+    for name in {**here, **card.setting}:
+        trained, given = card.setting.get(name, "none"), here.get(name, "none")
+        if trained != given:
+            raise InputError(
+                f"checkpoint {path} was trained with {name} = {trained}, given {given}: train networks for that, or "
+                f"leave it out"
+            )
