@@ -10,6 +10,19 @@ import numpy as np
 
 from engine.summary import summarize
 from engine.sweep import TextTable, scenario_from
+from scenarios.estimation_errors import (
+    CLAIM_HEADINGS,
+    COLOURS,
+    FAINT,
+    INK,
+    LEARNED,
+    MARKERS,
+    Claim,
+    draw_errors,
+    dress,
+    label,
+    ordered,
+)
 from scenarios.figures import realizations_a_point
 
 if TYPE_CHECKING:
@@ -26,17 +39,6 @@ _QUANTITIES = {
 _SUMMARIES = (
     "mean", "mean_low", "mean_high", "median", "outlier_rate", "outlier_rate_low", "outlier_rate_high",
 )  # fmt: skip
-_LABELS = {
-    "least_squares": "least squares",
-    "maximum_likelihood": "maximum likelihood",
-    "posterior_mean": "posterior mean",
-    "deep_sets": "DeepSets, one for each set",
-    "amortised_deep_sets": "DeepSets, amortised",
-}
-_LEARNED = ("deep_sets", "amortised_deep_sets")
-_COLOURS = ("#d1495b", "#2e6f9e", "#1b7f5c", "#8a6db1", "#c78a2c")  # told apart by the colour-blind, and by marker
-_MARKERS = ("o", "s", "D", "^", "v")
-_INK, _FAINT = "#2b2b2b", "#8c8c8c"
 
 
 class Row(NamedTuple):
@@ -57,15 +59,6 @@ class Row(NamedTuple):
     outlier_rate_high: float
     bound: float
     prior_variance: float
-
-
-class Claim(NamedTuple):
-    """What the paper says, what was found, and whether the two agree."""
-
-    claim: str
-    paper: str
-    ours: str
-    reproduced: bool
 
 
 def summary(results: "xarray.Dataset") -> list[Row]:
@@ -131,26 +124,26 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
                 f"lowest {quantity} error, {where}",
                 f"{paper:g} {lowest.unit}",
                 f"{lowest.mean:.2g} {lowest.unit} [{lowest.mean_low:.2g}, {lowest.mean_high:.2g}], "
-                f"{_label(lowest.estimator)}",
+                f"{label(lowest.estimator)}",
                 agrees,
             )
         )
     table += [
-        _ordered(rows, names, "more sensors lower every error", [
+        ordered(rows, "more sensors lower every error", [
             ((q, sensors[0], n, s, name), (q, sensors[-1], n, s, name))
             for q in _QUANTITIES for n in counts for s in noises for name in names]),
-        _ordered(rows, names, "more snapshots lower every error", [
+        ordered(rows, "more snapshots lower every error", [
             ((q, k, counts[0], s, name), (q, k, counts[-1], s, name))
             for q in _QUANTITIES for k in sensors for s in noises for name in names]),
-        _ordered(rows, names, "more noise raises every error", [
+        ordered(rows, "more noise raises every error", [
             ((q, k, n, noises[-1], name), (q, k, n, noises[0], name))
             for q in _QUANTITIES for k in sensors for n in counts for name in names]),
     ]  # fmt: skip
     table += [_consistently(rows, names, name, [(n, k, s) for n in counts for k in sensors for s in noises])
-              for name in names if name in _LEARNED and "least_squares" in names]  # fmt: skip
+              for name in names if name in LEARNED and "least_squares" in names]  # fmt: skip
     if {"posterior_mean", "least_squares"} <= set(names):
         table.append(
-            _ordered(rows, names, "a learned or optimal estimator is below least squares everywhere", [
+            ordered(rows, "a learned or optimal estimator is below least squares everywhere", [
                 ((q, k, n, s, "least_squares"), (q, k, n, s, "posterior_mean"))
                 for q in _QUANTITIES for k in sensors for n in counts for s in noises])
         )  # fmt: skip
@@ -170,10 +163,7 @@ def report(results: "xarray.Dataset") -> list[TextTable]:
         )
         for quantity, (_, _, unit) in _QUANTITIES.items()
     ]
-    verdicts: list[tuple[str, ...]] = [
-        (c.claim, c.paper, c.ours, "reproduced" if c.reproduced else "not reproduced") for c in claims(results)
-    ]
-    return [*tables, TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), verdicts)]
+    return [*tables, TextTable("The paper's claims", CLAIM_HEADINGS, [claim.line() for claim in claims(results)])]
 
 
 def _line(row: Row) -> tuple[str, ...]:
@@ -182,25 +172,13 @@ def _line(row: Row) -> tuple[str, ...]:
         f"{row.n_sensors}",
         f"{row.n_snapshots}",
         f"{row.noise_dbm:g}",
-        _label(row.estimator),
+        label(row.estimator),
         f"{row.mean:.2g} ×÷ {factor:.2f}",
         f"{row.median:.2g}",
         f"{100 * row.outlier_rate:.1f} % ({100 * row.outlier_rate_low:.1f}–{100 * row.outlier_rate_high:.1f})",
         f"{row.bound:.2g}",
         f"{row.prior_variance:.2g}",
     )
-
-
-def _ordered(rows: dict[Any, Row], names: list[str], claim: str, pairs: list[tuple[Any, Any]]) -> Claim:
-    """Whether the first of each pair has the larger mean; a pair counts against it where intervals are apart."""
-    known = {key for key, row in rows.items() if np.isfinite(row.mean)}
-    pairs = [(above, below) for above, below in pairs if above != below and {above, below} <= known]
-    holds = sum(rows[above].mean >= rows[below].mean for above, below in pairs)
-    contradicts = sum(rows[above].mean_high < rows[below].mean_low for above, below in pairs)
-    ours = f"at {holds} of {len(pairs)} pairs of points"
-    if contradicts:
-        ours += f", contradicted beyond the intervals at {contradicts}"
-    return Claim(claim, "yes", ours, bool(pairs) and contradicts == 0)
 
 
 def _consistently(rows: dict[Any, Row], names: list[str], name: str, points: list[tuple[int, int, float]]) -> Claim:
@@ -216,7 +194,7 @@ def _consistently(rows: dict[Any, Row], names: list[str], name: str, points: lis
         for q in _QUANTITIES:
             ratios = [rows[(*at, name)].mean / rows[(*at, "posterior_mean")].mean for at in pairs if at[0] == q]
             ours += f"; {q} {min(ratios):.2f} to {max(ratios):.2f} times the posterior mean's"
-    return Claim(f"{_label(name)}: consistently outperforms the dense grid search", "yes", ours, better == len(pairs))
+    return Claim(f"{label(name)}: consistently outperforms the dense grid search", "yes", ours, better == len(pairs))
 
 
 def _bound_holds(rows: dict[Any, Row]) -> Claim:
@@ -253,7 +231,7 @@ def errors_against_noise(results: "xarray.Dataset") -> "Figure":
             ]  # fmt: skip
             _panel(axes[line, column], here, names)
             if not line:
-                axes[line, column].set_title(f"K = {n_sensors}, L = {n_snapshots}", fontsize=11, color=_INK)
+                axes[line, column].set_title(f"K = {n_sensors}, L = {n_snapshots}", fontsize=11, color=INK)
             else:
                 axes[line, column].set_xlabel("noise power σ² (dBm)")
         axes[line, 0].set_ylabel(f"squared error of the {quantity} ({_QUANTITIES[quantity][2]})")
@@ -266,7 +244,7 @@ def errors_against_noise(results: "xarray.Dataset") -> "Figure":
     figure.suptitle(
         f"Locating a near-field user from far-field powers      data: {truth}   ·   estimators assume: {assumed}"
         f"   ·   {realizations_a_point(_pooled(results))} realizations a point",
-        fontsize=11.5, color=_INK,
+        fontsize=11.5, color=INK,
     )  # fmt: skip
     return figure
 
@@ -275,32 +253,19 @@ def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:
     noises = sorted({row.noise_dbm for row in rows})
     step = min(np.diff(noises)) if len(noises) > 1 else 5.0
     first = {row.noise_dbm: row for row in rows}
-    axes.axhline(rows[0].prior_variance, color=_FAINT, linewidth=1.2, linestyle=(0, (1, 2)), label="prior variance")
-    axes.plot(
-        noises, [first[x].bound for x in noises], color=_INK, linewidth=1.4, linestyle="--", label="bound (BCRLB)"
-    )
+    axes.axhline(rows[0].prior_variance, color=FAINT, linewidth=1.2, linestyle=(0, (1, 2)), label="prior variance")
+    axes.plot(noises, [first[x].bound for x in noises], color=INK, linewidth=1.4, linestyle="--", label="bound (BCRLB)")
     for i, name in enumerate(names):
         mine = sorted((row for row in rows if row.estimator == name), key=lambda row: row.noise_dbm)
-        x = np.array([row.noise_dbm for row in mine]) + step * 0.07 * (i - (len(names) - 1) / 2)
-        mean = np.array([row.mean for row in mine])
-        reach = np.array([[row.mean - row.mean_low, row.mean_high - row.mean] for row in mine]).T
-        colour, marker = _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]
-        axes.errorbar(
-            x, mean, yerr=reach, color=colour, marker=marker, markersize=4.5, linewidth=1.4, elinewidth=1.0,
-            capsize=2.0, label=_label(name),
-        )  # fmt: skip
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        shift = step * 0.07 * (i - (len(names) - 1) / 2)
+        x = draw_errors(axes, mine, shift, color=colour, marker=marker, linewidth=1.4, label=label(name))
         axes.plot(
             x, [row.median for row in mine], linestyle="none", marker=marker, markersize=3.2,
             markerfacecolor="white", markeredgecolor=colour, markeredgewidth=0.8, zorder=1.5,
             label="medians" if i == len(names) - 1 else "_",
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.set_xticks(noises)
-    axes.grid(True, which="major", color="#e6e6e6", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(labelsize=9)
+    dress(axes, noises)
 
 
 def _frame(axes: Any, rows: list[Row]) -> None:
@@ -309,7 +274,3 @@ def _frame(axes: Any, rows: list[Row]) -> None:
     values = values[(values > 0) & np.isfinite(values)]  # of errors that were all zero, the interval has no end
     if len(values):
         axes[0].set_ylim(values.min() / 2, max(values.max(), rows[0].prior_variance) * 2)
-
-
-def _label(name: str) -> str:
-    return _LABELS.get(name, name.replace("_", " "))

@@ -4,12 +4,26 @@ Mashhadi, Hoang, Vahid, arXiv 2605.21815, Section V-D. Matplotlib is imported wh
 """
 
 import json
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from engine.summary import summarize
 from engine.sweep import TextTable, scenario_from
+from scenarios.estimation_errors import (
+    CLAIM_HEADINGS,
+    COLOURS,
+    FAINT,
+    INK,
+    LEARNED,
+    MARKERS,
+    Claim,
+    draw_errors,
+    dress,
+    label,
+    ordered,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -17,9 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _QUANTITIES = {"range": ("squared_error_range_m2", "m²"), "angle": ("squared_error_angle_rad2", "rad²")}
-_COLOURS = ("#d1495b", "#2e6f9e", "#1b7f5c", "#8a6db1", "#c78a2c")
-_MARKERS = ("o", "s", "D", "^", "v")
-_INK, _FAINT = "#2b2b2b", "#8c8c8c"
+_TRAIN = "nearfield train multipath:conditioned trains some; --set checkpoints=DIR uses them (docs/multipath.md)"
 _MISMATCHED = "_free_space"
 
 
@@ -74,7 +86,7 @@ def report(results: "xarray.Dataset") -> list[TextTable]:
             headings,
             [
                 (
-                    f"{row.n_sensors}", f"{row.n_snapshots}", f"{row.noise_dbm:g}", _label(row.estimator),
+                    f"{row.n_sensors}", f"{row.n_snapshots}", f"{row.noise_dbm:g}", _legend(row.estimator),
                     f"{row.mean:.2g} ×÷ {row.mean_high / row.mean if row.mean else 1.0:.2f}", f"{row.median:.2g}",
                 )
                 for row in rows if row.quantity == quantity
@@ -85,7 +97,98 @@ def report(results: "xarray.Dataset") -> list[TextTable]:
     users = results.excluded.isel(n_sensors=0).values
     users = users[np.isfinite(users)].astype(int)
     counts = [str(int(np.count_nonzero(users == kind))) for kind in range(3)]
-    return [*tables, TextTable("Users", ("included", "in a building", "reached by no path"), [tuple(counts)])]
+    excluded = TextTable("Users", ("included", "in a building", "reached by no path"), [tuple(counts)])
+    stated = TextTable("The paper's claims", CLAIM_HEADINGS, [claim.line() for claim in claims(results)])
+    learned = [_compared(results, name) for name in _learned(results)] or [
+        TextTable("Learned estimators", ("none was trained for this place and these points",), [(_TRAIN,)])
+    ]
+    return [*tables, *learned, stated, excluded]
+
+
+def _learned(results: "xarray.Dataset") -> list[str]:
+    return [str(name) for name in results.estimator.values if name in LEARNED]
+
+
+class Comparison(NamedTuple):
+    """Ratio of two estimators' mean squared errors at a point, and on which side of 1 it is."""
+
+    ratio: float
+    sign: int
+    """−1 or 1 where the 95 % interval of the difference, user by user, is on that side; else 0"""
+
+
+def compared(results: "xarray.Dataset", name: str, other: str) -> dict[tuple[str, int, int, float], Comparison]:
+    """One estimator against another on the same draws, by (quantity, K, L, σ²): a user's mean over sets is a sample."""
+    found = {}
+    for quantity, (variable, _) in _QUANTITIES.items():
+        dims = ("n_sensors", "n_snapshots", "noise_dbm")
+        mine, theirs = (
+            results[variable].sel(estimator=one, drop=True).mean("sensor_set", skipna=False) for one in (name, other)
+        )
+        apart = summarize(mine - theirs, quantiles=()).transpose(*dims, ...)
+        ratio = (mine.mean("realization") / theirs.mean("realization")).transpose(*dims).values
+        low, high = apart["mean_low"].values, apart["mean_high"].values
+        for where in np.ndindex(ratio.shape):
+            k, n, s = (results[dim].values[i].item() for dim, i in zip(dims, where, strict=True))
+            sign = -1 if high[where] < 0 else 1 if low[where] > 0 else 0
+            found[quantity, k, n, s] = Comparison(float(ratio[where]), sign)
+    return found
+
+
+def _compared(results: "xarray.Dataset", name: str) -> TextTable:
+    """A learned estimator beside the grid search and the posterior mean, point by point."""
+    others = [other for other in ("least_squares", "posterior_mean") if other in results.estimator.values]
+    against = {other: compared(results, name, other) for other in others}
+    points = product(*(results[axis].values.tolist() for axis in ("n_sensors", "n_snapshots", "noise_dbm")))
+    mark = {-1: "lower", 0: "–", 1: "higher"}
+    lines = []
+    for k, n, s in points:
+        here = [against[other][quantity, k, n, s] for quantity in _QUANTITIES for other in others]
+        lines.append((f"{k}", f"{n}", f"{s:g}", *(f"{one.ratio:.2f} {mark[one.sign]}" for one in here)))
+    headings = (f"{quantity} over {label(other)}'s" for quantity in _QUANTITIES for other in others)
+    return TextTable(
+        f"{label(name)}: ratios of mean squared errors; lower or higher where the paired 95 % interval says so",
+        ("K", "L", "σ² (dBm)", *headings),
+        lines,
+    )
+
+
+def claims(results: "xarray.Dataset") -> list[Claim]:
+    """What the paper says of its estimators under multipath: the grid search with ray-traced powers, and networks."""
+    rows = {(r.quantity, r.n_sensors, r.n_snapshots, r.noise_dbm, r.estimator): r for r in summary(results)}
+    names = [name for name in ("least_squares", *_learned(results)) if name in results.estimator.values]
+    sensors, counts, noises = (
+        sorted(results[axis].values.tolist()) for axis in ("n_sensors", "n_snapshots", "noise_dbm")
+    )
+    table = [
+        ordered(rows, "more sensors lower every error", [
+            ((q, sensors[0], n, s, name), (q, sensors[-1], n, s, name))
+            for q in _QUANTITIES for n in counts for s in noises for name in names]),
+        ordered(rows, "more snapshots lower every error", [
+            ((q, k, counts[0], s, name), (q, k, counts[-1], s, name))
+            for q in _QUANTITIES for k in sensors for s in noises for name in names]),
+        ordered(rows, "more noise raises every error", [
+            ((q, k, n, noises[-1], name), (q, k, n, noises[0], name))
+            for q in _QUANTITIES for k in sensors for n in counts for name in names]),
+    ]  # fmt: skip
+    if "least_squares" in names:
+        table += [_consistently(results, name) for name in names[1:]]
+    return table
+
+
+def _consistently(results: "xarray.Dataset", name: str) -> Claim:
+    """ "DeepSets consistently outperforms the dense grid-search" is said of Fig. 3, "the same trend" of Fig. 4."""
+    found = compared(results, name, "least_squares")
+    better, worse = (sum(one.sign == sign for one in found.values()) for sign in (-1, 1))
+    lower = sum(one.ratio < 1 for one in found.values())
+    ours = (
+        f"lower at {lower} of {len(found)} points, beyond the paired interval at {better}; higher beyond it at {worse}"
+    )
+    if "posterior_mean" in results.estimator.values:
+        for quantity in _QUANTITIES:
+            ratios = [one.ratio for at, one in compared(results, name, "posterior_mean").items() if at[0] == quantity]
+            ours += f"; {quantity} {min(ratios):.2f} to {max(ratios):.2f} times the posterior mean's"
+    return Claim(f"{label(name)}: consistently outperforms the dense grid search", "yes", ours, lower == len(found))
 
 
 def errors_against_noise(results: "xarray.Dataset") -> "Figure":
@@ -104,20 +207,20 @@ def errors_against_noise(results: "xarray.Dataset") -> "Figure":
     for line, (quantity, (_, unit)) in enumerate(_QUANTITIES.items()):
         for column, (n_sensors, n_snapshots) in enumerate(columns):
             panel = axes[line, column]
-            panel.axhline(blind[quantity], color=_FAINT, linewidth=1.2, linestyle=(0, (1, 2)), label="blind guess")
+            panel.axhline(blind[quantity], color=FAINT, linewidth=1.2, linestyle=(0, (1, 2)), label="blind guess")
             _panel(panel, [r for r in rows if (r.quantity, r.n_sensors, r.n_snapshots)
                            == (quantity, n_sensors, n_snapshots)])  # fmt: skip
             if line:
                 panel.set_xlabel("noise power σ² (dBm)")
             else:
-                panel.set_title(f"K = {n_sensors}, L = {n_snapshots}", fontsize=11, color=_INK)
+                panel.set_title(f"K = {n_sensors}, L = {n_snapshots}", fontsize=11, color=INK)
         axes[line, 0].set_ylabel(f"mean squared error of the {quantity} ({unit})")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9.5)
     figure.suptitle(
         f"Locating a near-field user from far-field powers under multipath      {scene.surroundings.name},"  # type: ignore[attr-defined]
         f" {results.sizes['sensor_set']} sets of sensors, {results.sizes['realization']} users",
-        fontsize=11.5, color=_INK,
+        fontsize=11.5, color=INK,
     )  # fmt: skip
     return figure
 
@@ -131,24 +234,16 @@ def _panel(axes: "Axes", rows: list[Row]) -> None:
         kind = kinds.index(name.removesuffix(_MISMATCHED))
         matched = not name.endswith(_MISMATCHED)
         mine = sorted((row for row in rows if row.estimator == name), key=lambda row: row.noise_dbm)
-        x = np.array([row.noise_dbm for row in mine]) + step * 0.07 * (kind - (len(kinds) - 1) / 2)
-        mean = np.array([row.mean for row in mine])
-        reach = np.array([[row.mean - row.mean_low, row.mean_high - row.mean] for row in mine]).T
-        colour = _COLOURS[kind % len(_COLOURS)]
-        axes.errorbar(
-            x, mean, yerr=reach, color=colour, marker=_MARKERS[kind % len(_MARKERS)], markersize=4.5, elinewidth=1.0,
-            linewidth=1.5 if matched else 1.1, linestyle="-" if matched else (0, (4, 2)), capsize=2.0,
-            markerfacecolor=colour if matched else "white", label=_label(name),
+        colour = COLOURS[kind % len(COLOURS)]
+        draw_errors(
+            axes, mine, step * 0.07 * (kind - (len(kinds) - 1) / 2),
+            color=colour, marker=MARKERS[kind % len(MARKERS)], linewidth=1.5 if matched else 1.1,
+            linestyle="-" if matched else (0, (4, 2)), markerfacecolor=colour if matched else "white",
+            label=_legend(name),
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.set_xticks(noises)
-    axes.grid(True, which="major", color="#e6e6e6", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(labelsize=9)
+    dress(axes, noises)
 
 
-def _label(name: str) -> str:
-    kind = name.removesuffix(_MISMATCHED).replace("_", " ")
+def _legend(name: str) -> str:
+    kind = label(name.removesuffix(_MISMATCHED))
     return f"{kind}, free space assumed" if name.endswith(_MISMATCHED) else kind

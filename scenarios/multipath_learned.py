@@ -22,7 +22,6 @@ _BLOCK = 500
 """As in `multipath:data`, so that users of one seed are the same, traced here or read from its store."""
 _SIZES = ("n_sensors", "sensor_sets")
 _ROUND = 2048
-_NAMES = {"surroundings": lambda place: place.name}
 
 
 class ExpectedPowers(NamedTuple):
@@ -90,11 +89,11 @@ def stored_users(path: str, wanted: MultipathScene, count: int) -> StoredUsers:
     for name in MultipathScene.model_fields:
         there, here = (getattr(scene, name) for scene in (found, wanted))
         if there < here if name in _SIZES else there != here:
-            there, here = (_NAMES.get(name, str)(value) for value in (there, here))
-            if there == here:
-                there, here = "others of that name", here
+            if name == "surroundings":
+                there, here = there.name, here.name if here.name != there.name else f"another {here.name}"
+            needed = "as many" if name in _SIZES else "the same"
             raise InputError(
-                f"{path}: {name} = {there} there and {here} in what is trained: needed the same, by --set here or there"
+                f"{path} has {name} = {there}, and what is trained {here}: needed {needed}, by --set here or there"
             )
     if sweep.realizations < count:
         raise InputError(
@@ -178,5 +177,6 @@ def conditioned_round(
         generator.standard_normal(power.shape),
         generator.chisquare((2 * count - 1)[:, None], power.shape),
     )
-    x = conditioned_elements(statistic, snr, count, *sensors[:, :n_sensors], scenario.array().wavelength_m)
+    range_m, angle_rad = sensors[:, :n_sensors]
+    x = conditioned_elements(statistic, snr, count, range_m, angle_rad, scenario.array().wavelength_m)
     return Conditioned(x, users.place[chosen])

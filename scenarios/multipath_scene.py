@@ -27,9 +27,9 @@ from scenarios.leakage_scene import require_intervals
 
 _SENSOR_TRIES = 200  # for each sensor, before a place is found to have too few in sight
 INCLUDED, INDOORS, UNREACHED = 0, 1, 2
-_KNOWN_OTHERWISE = {
+_NOT_OF_A_SETTING = {
     "surroundings", "n_elements", "carrier_hz", "spacing_wavelengths", "user_range_min_m", "user_range_max_m",
-    "user_angle_min_rad", "user_angle_max_rad", "n_sensors", "sensor_sets",
+    "user_angle_min_rad", "user_angle_max_rad", "n_sensors", "sensor_sets", "samples",
 }  # fmt: skip
 
 
@@ -121,9 +121,12 @@ class MultipathScene(Scenario, ABC):
         return UniformLinearArray(self.n_elements, self.spacing_wavelengths * wavelength_m, wavelength_m)
 
     def setting(self) -> tuple[tuple[str, Any], ...]:
-        """What expected powers follow from, beside array, users' area and how many sensors there are, by name."""
+        """What expected powers follow from, beside array, users' area and how many sensors there are, by name.
+
+        Not how many rays found the paths: that is an accuracy.
+        """
         place = self.surroundings.model_dump_json(exclude={"name"})
-        others = ((name, getattr(self, name)) for name in MultipathScene.model_fields if name not in _KNOWN_OTHERWISE)
+        others = ((name, getattr(self, name)) for name in MultipathScene.model_fields if name not in _NOT_OF_A_SETTING)
         return ("surroundings_sha256", hashlib.sha256(place.encode()).hexdigest()), *others
 
     def channel(self) -> TracedChannel:

@@ -102,7 +102,7 @@ class AmortisedTraining:
             for _ in range(self.recipe.passes):
                 for rows in torch.from_numpy(order.permutation(len(drawn.x))).split(self.recipe.batch):
                     self.group.adam.param_groups[0]["lr"] = self._rate(steps, samples)
-                    losses.append(self._step(drawn._make(part[rows] for part in drawn)))
+                    losses.append(self._step(type(drawn)(*(part[rows] for part in drawn))))
                     steps += 1
             before, samples, rounds = samples, samples + len(drawn.x), rounds + 1
             if (
@@ -145,4 +145,4 @@ class AmortisedTraining:
 
 
 def _as_tensors(drawn: Round) -> Round:
-    return drawn._make(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in drawn)
+    return type(drawn)(*(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in drawn))
