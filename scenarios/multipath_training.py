@@ -28,7 +28,7 @@ QUICK = replace(
 POOL = Options(training=120_000, validation=2_000)
 """Users of a conditioned training: noise is new whenever one is seen, and six users a metre and degree are not many."""
 QUICK_POOL = Options(training=8_000, validation=1_000)
-SAMPLES, QUICK_SAMPLES = 1_200_000, 100_000
+SAMPLES, QUICK_SAMPLES = 800_000, 100_000
 _LEARNING_RATE, _BATCH, _SAVED_EVERY = 1.5e-3, 64, 50_000
 _ROUNDS_FOR_SCALES = 4
 _VALIDATION = range(1_000_000, 1_000_004)

@@ -14,6 +14,7 @@ from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, DeepSets
 from engine.estimators.deepsets.checkpoint import Card, Member, Scaling, save
 from engine.estimators.deepsets.features import FEATURES, frames
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
+from engine.estimators.deepsets.setting import setting_of
 from engine.estimators.described import description, reader
 from engine.estimators.estimator import Estimator
 from scenarios.leakage_estimation import LeakageEstimation
@@ -110,7 +111,8 @@ def _saved(folder: Path, *, seed: int = 99, outputs: int = 2, scene: SensorSetEs
             input_mean=(1.0, 125.0, 1.5), input_deviation=(1.0, 15.0, 0.5),
             place_mean=(7.0, 1.5), place_deviation=(2.9, 0.6),
         ),
-        sensor_range_m=tuple(sensor_m), sensor_angle_rad=tuple(sensor_rad), leakage="spherical", sweep="t",
+        sensor_range_m=tuple(sensor_m), sensor_angle_rad=tuple(sensor_rad), leakage="spherical",
+        setting=setting_of(scene.problem()), sweep="t",
         fingerprint="f", seed=seed, samples={"training": 1}, recipe={}, history=[], versions={},
     )  # fmt: skip
     path = folder / f"K{scene.n_sensors}-set{scene.sensor_set}.safetensors"
@@ -176,6 +178,10 @@ def test_what_a_checkpoint_does_not_know_is_refused(tmp_path: Path) -> None:
         run(SCENE.replace(noise_dbm=(-70.0,)))
     with pytest.raises(InputError, match="sensors of their own"):
         run(LeakageEstimation(n_sensors=6, grid_ranges=20, grid_angles=30))
+    with pytest.raises(InputError, match=r"\S+ was trained with n_elements = 100, given 128: train networks"):
+        run(SCENE.replace(n_elements=128))
+    with pytest.raises(InputError, match="was trained with user_range_max_m = 12.0, given 20.0"):
+        run(SCENE.replace(user_range_max_m=20.0))
     with pytest.raises(InputError, match="is of fixed sensor sets: use it in DeepSets"):
         AmortisedDeepSets(checkpoint=path).prepare(Workbench(SCENE.problem(), np))
     with pytest.raises(InputError, match="is amortised: use it in AmortisedDeepSets"):
