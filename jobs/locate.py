@@ -39,9 +39,18 @@ def command(
     The array, the transmit power and the user's area are those of Fig. 3; --set changes them. Angles count from the
     array's axis, 90° is ahead.
     """
-    from engine.estimators import Estimator, LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
-    from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, DeepSets
+    from engine.estimators import (
+        Batch,
+        Estimator,
+        LeastSquares,
+        MaximumLikelihood,
+        Observations,
+        PosteriorMean,
+        Workbench,
+    )
+    from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, ConditionedDeepSets, DeepSets
     from engine.estimators.deepsets.checkpoint import checkpoints_in
+    from engine.estimators.deepsets.setting import surroundings_of
     from scenarios.leakage_estimation import LeakageEstimation
 
     if not math.isfinite(noise_dbm):
@@ -59,23 +68,28 @@ def command(
     _check(seen, scene)
     estimators: list[Estimator] = [LeastSquares(leakage=assumed), MaximumLikelihood(leakage=assumed)]
     estimators.append(PosteriorMean(leakage=assumed))
-    for one in checkpoints_in(checkpoint):
-        file = one if isinstance(one, Checkpoint) else Checkpoint(path=one)
-        amortised = file.read().card.kind == "amortised"
-        estimators.append(
-            AmortisedDeepSets(
-                checkpoint=file, leakage="fresnel_closed", name=f"AmortisedDeepSets, {Path(file.path).stem}"
-            )
-            if amortised
-            else DeepSets(checkpoints=(file,), name=f"DeepSets, {Path(file.path).stem}")
-        )
     noise_w = 1e-3 * 10 ** (noise_dbm / 10)
     statistic = 2 * count * seen.power_w / noise_w
-    batch = Workbench(scene.problem(), np).batch(
-        Observations(statistic[None, None, None, :], seen.range_m[None], seen.angle_rad[None])
-    )
+    observed = Observations(statistic[None, None, None, :], seen.range_m[None], seen.angle_rad[None])
+    problem = scene.problem()
+    in_free_space = Workbench(problem, np).batch(observed)
+    posed: list[tuple[Estimator, Batch]] = [(one, in_free_space) for one in estimators]
+    for one in checkpoints_in(checkpoint):
+        file = one if isinstance(one, Checkpoint) else Checkpoint(path=one)
+        card, stem = file.card(), Path(file.path).stem
+        learned: Estimator
+        if card.kind == "amortised":
+            learned = AmortisedDeepSets(checkpoint=file, leakage="fresnel_closed", name=f"AmortisedDeepSets, {stem}")
+        elif card.kind == "conditioned":
+            learned = ConditionedDeepSets(checkpoints=(file,), name=f"ConditionedDeepSets, {stem}")
+        else:
+            learned = DeepSets(checkpoints=(file,), name=f"DeepSets, {stem}")
+        there = surroundings_of(card, problem)
+        if there.setting:
+            print(f"nearfield: {learned.name} takes this for the place that it was trained in", file=sys.stderr)
+        posed.append((learned, Workbench(there, np).batch(observed) if there.setting else in_free_space))
     rows, refused = [], []
-    for estimator in estimators:
+    for estimator, batch in posed:
         try:
             estimate = estimator.prepare(batch.workbench)(batch)
             spread = estimator.deviations(batch, estimate)

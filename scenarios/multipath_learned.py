@@ -5,6 +5,7 @@ Mashhadi, Hoang, Vahid, arXiv 2605.21815, Section V-D and Table III.
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -105,7 +106,8 @@ def stored_users(path: str, wanted: MultipathScene, count: int) -> StoredUsers:
         raise InputError(
             f"{path} has {int(complete.sum())} of {count} users so far: finish with nearfield run --store {path}"
         )
-    return StoredUsers(path, sweep.seed, count, sweep.fingerprint())
+    anywhere = path if "://" in path else str(Path(path).absolute())  # workers may be started elsewhere
+    return StoredUsers(anywhere, sweep.seed, count, sweep.fingerprint())
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Where a network may be used: what it was trained in beside its sensors."""
 
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import InputError
@@ -20,6 +21,13 @@ def setting_of(problem: Problem) -> dict[str, Any]:
         "user_angle_max_rad": grid.angle_max_rad,
         **dict(problem.setting),
     }
+
+
+def surroundings_of(card: Card, problem: Problem) -> Problem:
+    """The problem as if it were posed where a network was trained, of which free space says nothing: array and users'
+    area stay those of the problem."""
+    known = setting_of(replace(problem, setting=()))
+    return replace(problem, setting=tuple((name, value) for name, value in card.setting.items() if name not in known))
 
 
 def is_setting_of(card: Card, problem: Problem) -> bool:
