@@ -4,7 +4,6 @@ Mashhadi, Hoang, Vahid, arXiv 2605.21815, Section V-D. Matplotlib is imported wh
 """
 
 import json
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -51,14 +50,17 @@ class Row(NamedTuple):
 
 
 def summary(results: "xarray.Dataset") -> list[Row]:
-    """Every estimator at every point. Sets of sensors share their users: a user's mean over the sets is one sample."""
+    """Every estimator at every point where it has estimates.
+
+    Sets of sensors share their users: a user's mean over the sets is one sample.
+    """
     rows = []
     for quantity, (name, unit) in _QUANTITIES.items():
         dims = ("n_sensors", "n_snapshots", "noise_dbm", "estimator")
         users = results[name].mean("sensor_set", skipna=False, keep_attrs=True)
         found = summarize(users, quantiles=()).transpose(*dims, ...)
         medians = results[name].median(("realization", "sensor_set")).transpose(*dims).values
-        for where in np.ndindex(found["mean"].shape):
+        for where in zip(*np.nonzero(np.isfinite(found["mean"].values)), strict=True):
             rows.append(
                 Row(
                     int(found.n_sensors[where[0]]),
@@ -106,7 +108,9 @@ def report(results: "xarray.Dataset") -> list[TextTable]:
 
 
 def _learned(results: "xarray.Dataset") -> list[str]:
-    return [str(name) for name in results.estimator.values if name in LEARNED]
+    """Estimators that are networks and have estimates."""
+    names = [str(name) for name in results.estimator.values if name in LEARNED]
+    return [name for name in names if results.squared_error_range_m2.sel(estimator=name).notnull().any()]
 
 
 class Comparison(NamedTuple):
@@ -128,7 +132,7 @@ def compared(results: "xarray.Dataset", name: str, other: str) -> dict[tuple[str
         apart = summarize(mine - theirs, quantiles=()).transpose(*dims, ...)
         ratio = (mine.mean("realization") / theirs.mean("realization")).transpose(*dims).values
         low, high = apart["mean_low"].values, apart["mean_high"].values
-        for where in np.ndindex(ratio.shape):
+        for where in zip(*np.nonzero(np.isfinite(ratio)), strict=True):
             k, n, s = (results[dim].values[i].item() for dim, i in zip(dims, where, strict=True))
             sign = -1 if high[where] < 0 else 1 if low[where] > 0 else 0
             found[quantity, k, n, s] = Comparison(float(ratio[where]), sign)
@@ -139,7 +143,7 @@ def _compared(results: "xarray.Dataset", name: str) -> TextTable:
     """A learned estimator beside the grid search and the posterior mean, point by point."""
     others = [other for other in ("least_squares", "posterior_mean") if other in results.estimator.values]
     against = {other: compared(results, name, other) for other in others}
-    points = product(*(results[axis].values.tolist() for axis in ("n_sensors", "n_snapshots", "noise_dbm")))
+    points = dict.fromkeys(at[1:] for comparisons in against.values() for at in comparisons)
     mark = {-1: "lower", 0: "–", 1: "higher"}
     lines = []
     for k, n, s in points:

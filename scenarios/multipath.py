@@ -14,6 +14,8 @@ from engine.channels.surroundings import indoors
 from engine.channels.tracing import TracedChannel
 from engine.estimators import (
     AnyEstimator,
+    Batch,
+    Estimates,
     Estimator,
     LeastSquares,
     MaximumLikelihood,
@@ -144,33 +146,35 @@ class MultipathEstimation(MultipathScene):
         return self
 
     def all_estimators(self) -> tuple[Estimator, ...]:
-        """Those named, and those of the checkpoints: `DeepSets`, `ConditionedDeepSets`, or both.
-
-        Networks that come with the package serve where they were trained, and are left out elsewhere; others that do
-        not fit are refused by the estimator.
-        """
-        shipped = [one for one in self.checkpoints if is_shipped(one) and self._fits(one)]
+        """Those named, and those of the checkpoints: `DeepSets`, `ConditionedDeepSets`, or both."""
         given = [one for one in self.checkpoints if not is_shipped(one)]
-        if len(shipped) < self.sensor_sets:
-            shipped = []  # a set of sensors would be without
         points = tuple(one for one in given if one.card().kind == "sensor_set")
-        others = tuple(one for one in (*shipped, *given) if one not in points)
+        others = tuple(one for one in given if one not in points) or self._shipped()
         learned: list[Estimator] = [DeepSets(checkpoints=points, leakage="ray_traced")] if points else []
         learned += [ConditionedDeepSets(checkpoints=others, leakage="ray_traced")] if others else []
         return (*self.estimators, *learned)
 
-    def _fits(self, checkpoint: Checkpoint) -> bool:
-        """Whether a network knows this place, array, and every point."""
-        card, snr_db = checkpoint.card(), [self.transmit_dbm - power for power in self.noise_dbm]
-        known = card.conditions
-        return (
-            known is not None
-            and is_setting_of(card, self.problem())
-            and self.n_sensors in known.n_sensors
-            and set(self.n_snapshots) <= set(known.n_snapshots)
-            and known.snr_db[0] <= min(snr_db)
-            and max(snr_db) <= known.snr_db[1]
+    def serves(self, estimator: Estimator) -> bool:
+        """Whether an estimator is asked here: networks that come with the package only where they were trained.
+
+        Elsewhere they have no estimates, so that points of a sweep have the same estimators; other networks that do not
+        fit are refused.
+        """
+        if not isinstance(estimator, ConditionedDeepSets) or estimator.checkpoints != self._shipped():
+            return True
+        snr_db = [self.transmit_dbm - power for power in self.noise_dbm]
+        return len(estimator.checkpoints) >= self.sensor_sets and all(
+            is_setting_of(card, self.problem())
+            and card.conditions is not None
+            and self.n_sensors in card.conditions.n_sensors
+            and set(self.n_snapshots) <= set(card.conditions.n_snapshots)
+            and card.conditions.snr_db[0] <= min(snr_db)
+            and max(snr_db) <= card.conditions.snr_db[1]
+            for card in (one.card() for one in estimator.checkpoints)
         )
+
+    def _shipped(self) -> tuple[Checkpoint, ...]:
+        return tuple(one for one in self.checkpoints if is_shipped(one))
 
     def snr(self) -> np.ndarray:
         """P_t/σ² at each noise power, (S,)."""
@@ -198,7 +202,7 @@ class MultipathEstimation(MultipathScene):
         }
 
     def draw(self, streams: Streams, size: int) -> Draws:
-        require_unseen(self.all_estimators(), streams.seed)
+        require_unseen(filter(self.serves, self.all_estimators()), streams.seed)
         shape = (self.n_sensors, size)  # one sensor after the other, so that fewer of them are the first ones
         noise = {
             "gaussian": lambda stream, _: stream.standard_normal(shape),
@@ -220,7 +224,10 @@ class MultipathEstimation(MultipathScene):
         require_host(xp)
         traces = Traces(self)
         workbenches = self._workbenches(traces)
-        prepared = [[estimator.prepare(bench) for estimator in self.all_estimators()] for bench in workbenches]
+        prepared = [
+            [one.prepare(bench) if self.serves(one) else _no_estimates for one in self.all_estimators()]
+            for bench in workbenches
+        ]
         sensor_range_m, sensor_angle_rad = self.sensors()
         snr, snapshots = self.snr(), np.asarray(self.n_snapshots, dtype=float)
 
@@ -264,6 +271,11 @@ class MultipathEstimation(MultipathScene):
             Workbench(problem, np, {name: table[:, a] for name, table in tables.items()})
             for a in range(self.sensor_sets)
         ]
+
+
+def _no_estimates(batch: Batch) -> Estimates:
+    nothing = np.full(batch.observations.statistic.shape[:3], np.nan)
+    return Estimates(nothing, nothing)
 
 
 @functools.lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine import Sweep, provenance
+from engine import InputError, Sweep, provenance
 from engine.estimators.deepsets.checkpoint import Card, Conditions, Scaling, save
 from engine.estimators.deepsets.conditioned import ARCHITECTURE
 from engine.estimators.deepsets.setting import setting_of
@@ -151,7 +151,12 @@ def _included(users: ExpectedPowers, which: slice) -> tuple[ExpectedPowers, int]
 
 
 def _scenarios(sweep: Sweep) -> list[MultipathEstimation]:
-    """Of each point, without networks."""
+    """Of each point, without networks. InputError where points differ in more than the number of sensors."""
+    if others := sweep.axes.keys() - {"n_sensors"}:
+        raise InputError(
+            f"axis {', '.join(sorted(others))}: networks are trained for one place and array, with n_sensors as their "
+            f"one axis; train one after the other with --set and --output"
+        )
     points = [sweep.at(task.point) for task in sweep.replace(realizations=1, chunk=None).tasks()]
     return [
         point.replace(checkpoints=(), estimators=NO_NETWORKS)

@@ -164,16 +164,20 @@ def _used(scenario: MultipathEstimation, n_sensors: int, order: Any = slice(None
 def test_shipped_networks_serve_where_they_were_trained() -> None:
     scenario = fig4.scenario
     assert isinstance(scenario, MultipathEstimation)
-    assert scenario.all_estimators()[-1].name == "conditioned_deep_sets"
+    learned = scenario.all_estimators()[-1]
+    assert learned.name == "conditioned_deep_sets"
     assert sum(path.stat().st_size for path in SHIPPED.glob("multipath-*.safetensors")) < 5e6
-    assert scenario.replace(n_sensors=20).all_estimators()[-1].name == "conditioned_deep_sets"
+    for change in ({}, {"n_sensors": 20}, {"sensor_sets": 2}, {"samples": 5000}, {"noise_dbm": -72.0}):
+        assert scenario.replace(**change).serves(learned), change
     for change in (
         {"n_elements": 99}, {"surroundings": COLLEGE}, {"n_sensors": 30}, {"sensor_sets": 6}, {"noise_dbm": -90.0},
-        {"n_snapshots": 7}, {"max_depth": 1}, {"checkpoints": ()},
+        {"n_snapshots": 7}, {"max_depth": 1}, {"sensor_seed": 1},
     ):  # fmt: skip
-        assert scenario.replace(**change).all_estimators() == scenario.estimators, change
+        assert not scenario.replace(**change).serves(learned), change
+    assert scenario.replace(checkpoints=()).all_estimators() == scenario.estimators
     with pytest.raises(InputError, match=f"seed {TRAINING_SEED} drew the data"):
         scenario.draw(Streams(TRAINING_SEED, 0), 1)
+    scenario.replace(n_elements=99).draw(Streams(TRAINING_SEED, 0), 1)
     order = np.random.default_rng(1).permutation(40)
     one, other = (_used(scenario.replace(noise_dbm=-70.0), 40, here) for here in (slice(None), order))
     assert np.allclose(one, other, rtol=1e-4)
