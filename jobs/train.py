@@ -30,7 +30,7 @@ def command(
         str, typer.Argument(metavar="NAME", help=f"A sweep over sensor sets, {_AMORTISED} or {_CONDITIONED}.")
     ],
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the networks go; checkpoints/NAME.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Two sensor sets, few samples: about two minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Few sensor sets and samples: about two minutes.")] = False,
     data: Annotated[
         str | None, typer.Option(metavar="STORE", help="Users of this store of multipath:data, not traced anew.")
     ] = None,

@@ -232,6 +232,7 @@ def test_paired_comparisons_say_what_is_lower() -> None:
     [
         ("leakage:fig3-learned --data x.zarr", "--data is a store of multipath:data, and leakage:fig3-learned draws"),
         ("multipath:conditioned --epochs 3", "sees every sample once: give --samples rather than"),
+        ("multipath:conditioned --axis n_elements=16,32", "axis n_elements: networks are trained for one place and"),
         ("multipath:data", "multipath:data has no fixed sensor sets to train on"),
     ],
 )
