@@ -14,6 +14,7 @@ from engine import InputError, Streams
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
 from jobs import measurements
 from scenarios.leakage_estimation import LeakageEstimation
+from scenarios.multipath import MultipathEstimation
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,23 @@ def test_a_campaign_is_located_by_every_estimator(
     for range_m, by_m, angle_deg, by_deg in rows.values():
         assert abs(range_m - user_m) < 4 * by_m + 0.1
         assert abs(angle_deg - math.degrees(user_rad)) < 4 * by_deg + 0.3
+
+
+def test_measurements_at_a_shipped_sensor_set_are_located(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the network cannot know is said: that this is the place that it was trained in."""
+    range_m, angle_rad = (part[0, :20] for part in MultipathEstimation(n_sensors=20, sensor_sets=1).sensors())
+    places = enumerate(zip(range_m, np.degrees(angle_rad), strict=True))
+    lines = [f"S{k},{metres:.9f},{degrees:.12f},{k - 80}" for k, (metres, degrees) in places]
+    Path("m.csv").write_text("\n".join(["sensor,range_m,angle_deg,power_dbm", *lines]) + "\n")
+    words = "locate --measurements m.csv --noise-dbm -80 --snapshots 50 --checkpoint multipath-set0.safetensors"
+    assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert re.search(r"ConditionedDeepSets, multipath-set0 +[\d.]+ ± [\d.]+", printed.out)
+    assert "takes this for the place that it was trained in" in printed.err
+    assert nearfield(*words.split(), "--set", "n_elements=64", monkeypatch=monkeypatch) == 2
+    assert "was trained with n_elements = 100, given 64" in capsys.readouterr().err
 
 
 def test_netcdf_in_other_units_says_the_same(

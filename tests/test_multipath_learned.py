@@ -188,23 +188,6 @@ def test_shipped_networks_serve_where_they_were_trained() -> None:
         DeepSets(checkpoints=scenario.checkpoints).prepare(Workbench(scenario.problem(), np))
 
 
-def test_measurements_at_a_shipped_sensor_set_are_located(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the network cannot know is said: that this is the place that it was trained in."""
-    range_m, angle_rad = (part[0, :20] for part in MultipathEstimation(n_sensors=20, sensor_sets=1).sensors())
-    places = enumerate(zip(range_m, np.degrees(angle_rad), strict=True))
-    lines = [f"S{k},{metres:.9f},{degrees:.12f},{k - 80}" for k, (metres, degrees) in places]
-    Path("m.csv").write_text("\n".join(["sensor,range_m,angle_deg,power_dbm", *lines]) + "\n")
-    words = "locate --measurements m.csv --noise-dbm -80 --snapshots 50 --checkpoint multipath-set0.safetensors"
-    assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
-    printed = capsys.readouterr()
-    assert re.search(r"ConditionedDeepSets, multipath-set0 +[\d.]+ ± [\d.]+", printed.out)
-    assert "takes this for the place that it was trained in" in printed.err
-    assert nearfield(*words.split(), "--set", "n_elements=64", monkeypatch=monkeypatch) == 2
-    assert "was trained with n_elements = 100, given 64" in capsys.readouterr().err
-
-
 def test_paired_comparisons_say_what_is_lower() -> None:
     """Twins whose errors share what is random: apart beyond the paired interval, though their own overlap."""
     import xarray
