@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 OPTIONS = Options(training=20_300, validation=8_700, test=1_000)
 """Users of Table III."""
 QUICK = replace(
-    OPTIONS, training=5000, validation=1000, epochs=6, label="quick: 5000 of 20 300 users, at most 6 epochs"
+    OPTIONS, training=5000, validation=1000, epochs=10, label="quick: 5000 of 20 300 users, at most 10 epochs"
 )
 POOL = Options(training=120_000, validation=2_000)
 """Users of a conditioned training: noise is new whenever one is seen, and six users a metre and degree are not many."""
-QUICK_POOL = Options(training=8_000, validation=1_000)
-SAMPLES, QUICK_SAMPLES = 700_000, 100_000
+QUICK_POOL = Options(training=20_000, validation=1_000)
+SAMPLES, QUICK_SAMPLES = 700_000, 300_000
 _LEARNING_RATE, _BATCH, _SAVED_EVERY = 1.5e-3, 64, 50_000
 _ROUNDS_FOR_SCALES = 4
 _VALIDATION = range(1_000_000, 1_000_004)
