@@ -94,6 +94,7 @@ class SetTraining:
             yield Report(f"{self.name}: already trained", str(path))
             return
         counts = (options.training, options.validation, options.test)
+        # Parts begin with whole blocks: no user is in two of them.
         starts = [data.block * -(-sum(counts[:i]) // data.block) for i in range(3)]
         parts = [data.labelled(options.seed, *span) for span in zip(starts, counts, strict=True)]
         sensors = np.stack(data.sensors(), axis=-1)

@@ -197,6 +197,8 @@ def test_other_files_are_no_checkpoints(tmp_path: Path, content: bytes, message:
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         Checkpoint(path=str(path)).read()
+    with pytest.raises(InputError, match="no safetensors file, or damaged"):
+        Checkpoint(path=str(path)).card()
     with pytest.raises(ValueError, match="No such file"):
         Checkpoint(path=str(tmp_path / "none.safetensors"))
 

@@ -229,12 +229,12 @@ def _card(path: str, _sha256: str) -> Card:
     try:
         with _resolved(path).open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, _LONGEST_HEADER_BYTES)))
-        return _parsed_card(path, header.get("__metadata__", {}))
+            texts = json.loads(file.read(min(length, _LONGEST_HEADER_BYTES))).get("__metadata__", {})
     except OSError as error:
         raise InputError(f"checkpoint {path}: {error.strerror or error}; train one with 'nearfield train'") from None
     except (ValueError, AttributeError, struct.error):
         raise InputError(f"{path} is no safetensors file, or damaged: train it again or copy it anew") from None
+    return _parsed_card(path, texts)
 
 
 def _parsed_card(path: str, texts: dict[str, str]) -> Card:
