@@ -66,7 +66,8 @@ def command(
         raise InputError(f"workers: given {workers}, needed at least 1, and no --replicas beside them")
     if backend != "cpu":
         checked(backend)
-    _require("safetensors", *(["torch"] if name in _FRESH or replicas > 1 or backend != "cpu" else []))
+    if name in _FRESH or replicas > 1 or backend != "cpu":
+        _require_torch()
     given = {"training": samples, "epochs": epochs, "patience": patience, "seed": seed}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     changes["outputs"] = outputs
@@ -192,9 +193,8 @@ def _reports(
         )
 
 
-def _require(*packages: str) -> None:
+def _require_torch() -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise InputError(f"training needs {' and '.join(missing)}: pip install 'nearfield[ml]'")
+    if find_spec("torch") is None:
+        raise InputError("training needs PyTorch: pip install 'nearfield[ml]'")

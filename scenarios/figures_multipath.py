@@ -17,11 +17,15 @@ from scenarios.estimation_errors import (
     INK,
     LEARNED,
     MARKERS,
+    SQUARED_ERRORS,
     Claim,
+    compared,
+    consistently,
     draw_errors,
     dress,
     label,
     ordered,
+    with_estimates,
 )
 
 if TYPE_CHECKING:
@@ -109,40 +113,18 @@ def report(results: "xarray.Dataset") -> list[TextTable]:
 
 def _learned(results: "xarray.Dataset") -> list[str]:
     """Estimators that are networks and have estimates."""
-    names = [str(name) for name in results.estimator.values if name in LEARNED]
-    return [name for name in names if results.squared_error_range_m2.sel(estimator=name).notnull().any()]
+    return [name for name in with_estimates(results) if name in LEARNED]
 
 
-class Comparison(NamedTuple):
-    """Ratio of two estimators' mean squared errors at a point, and on which side of 1 it is."""
-
-    ratio: float
-    sign: int
-    """−1 or 1 where the 95 % interval of the difference, user by user, is on that side; else 0"""
-
-
-def compared(results: "xarray.Dataset", name: str, other: str) -> dict[tuple[str, int, int, float], Comparison]:
-    """One estimator against another on the same draws, by (quantity, K, L, σ²): a user's mean over sets is a sample."""
-    found = {}
-    for quantity, (variable, _) in _QUANTITIES.items():
-        dims = ("n_sensors", "n_snapshots", "noise_dbm")
-        mine, theirs = (
-            results[variable].sel(estimator=one, drop=True).mean("sensor_set", skipna=False) for one in (name, other)
-        )
-        apart = summarize(mine - theirs, quantiles=()).transpose(*dims, ...)
-        ratio = (mine.mean("realization") / theirs.mean("realization")).transpose(*dims).values
-        low, high = apart["mean_low"].values, apart["mean_high"].values
-        for where in zip(*np.nonzero(np.isfinite(ratio)), strict=True):
-            k, n, s = (results[dim].values[i].item() for dim, i in zip(dims, where, strict=True))
-            sign = -1 if high[where] < 0 else 1 if low[where] > 0 else 0
-            found[quantity, k, n, s] = Comparison(float(ratio[where]), sign)
-    return found
+def _over_sets(results: "xarray.Dataset") -> "xarray.Dataset":
+    """A user's means over the sensor sets, which share their users."""
+    return results[list(SQUARED_ERRORS.values())].mean("sensor_set", skipna=False)
 
 
 def _compared(results: "xarray.Dataset", name: str) -> TextTable:
     """A learned estimator beside the grid search and the posterior mean, point by point."""
     others = [other for other in ("least_squares", "posterior_mean") if other in results.estimator.values]
-    against = {other: compared(results, name, other) for other in others}
+    against = {other: compared(_over_sets(results), name, other) for other in others}
     points = dict.fromkeys(at[1:] for comparisons in against.values() for at in comparisons)
     mark = {-1: "lower", 0: "–", 1: "higher"}
     lines = []
@@ -176,23 +158,8 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
             for q in _QUANTITIES for k in sensors for n in counts for name in names]),
     ]  # fmt: skip
     if "least_squares" in names:
-        table += [_consistently(results, name) for name in names[1:]]
+        table += [consistently(_over_sets(results), name) for name in names[1:]]
     return table
-
-
-def _consistently(results: "xarray.Dataset", name: str) -> Claim:
-    """ "DeepSets consistently outperforms the dense grid-search" is said of Fig. 3, "the same trend" of Fig. 4."""
-    found = compared(results, name, "least_squares")
-    better, worse = (sum(one.sign == sign for one in found.values()) for sign in (-1, 1))
-    lower = sum(one.ratio < 1 for one in found.values())
-    ours = (
-        f"lower at {lower} of {len(found)} points, beyond the paired interval at {better}; higher beyond it at {worse}"
-    )
-    if "posterior_mean" in results.estimator.values:
-        for quantity in _QUANTITIES:
-            ratios = [one.ratio for at, one in compared(results, name, "posterior_mean").items() if at[0] == quantity]
-            ours += f"; {quantity} {min(ratios):.2f} to {max(ratios):.2f} times the posterior mean's"
-    return Claim(f"{label(name)}: consistently outperforms the dense grid search", "yes", ours, lower == len(found))
 
 
 def errors_against_noise(results: "xarray.Dataset") -> "Figure":

@@ -14,6 +14,7 @@ from engine import Streams, Sweep
 from engine.estimators import (
     AnyEstimator,
     Estimates,
+    Estimator,
     LeastSquares,
     MaximumLikelihood,
     Observations,
@@ -21,7 +22,10 @@ from engine.estimators import (
     Problem,
     Workbench,
 )
-from engine.estimators.estimator import require_unseen
+from engine.estimators.deepsets import AmortisedDeepSets
+from engine.estimators.deepsets.checkpoint import is_shipped
+from engine.estimators.deepsets.setting import is_setting_of
+from engine.estimators.estimator import no_estimates, require_unseen
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
 from engine.numerics.noncentral_chi2 import summed_power
@@ -52,6 +56,14 @@ class Draws(NamedTuple):
         return Geometry(*self[:4])
 
 
+MODEL_BASED: tuple[AnyEstimator, ...] = (
+    LeastSquares(leakage="fresnel_closed"),
+    MaximumLikelihood(leakage="fresnel_closed"),
+    PosteriorMean(leakage="fresnel_closed"),
+)
+WITH_LEARNED = (*MODEL_BASED, AmortisedDeepSets(leakage="fresnel_closed"))
+
+
 class LeakageEstimation(LeakageScene):
     """Errors of estimators on the same draws, beside the bound for the model that generated the data.
 
@@ -64,11 +76,7 @@ class LeakageEstimation(LeakageScene):
     code_version: ClassVar[int] = 1
 
     estimators: tuple[AnyEstimator, ...] = Field(
-        (
-            LeastSquares(leakage="fresnel_closed"),
-            MaximumLikelihood(leakage="fresnel_closed"),
-            PosteriorMean(leakage="fresnel_closed"),
-        ),
+        MODEL_BASED,
         min_length=1,
         description="estimators, each with the leakage model that it assumes",
     )
@@ -98,12 +106,22 @@ class LeakageEstimation(LeakageScene):
             self.prior_beta if beta else 1.0,
         )
 
+    def serves(self, estimator: Estimator) -> bool:
+        """Whether an estimator is asked here: the network that comes with the package only where it was trained.
+
+        Elsewhere it has no estimates, so that points of a sweep have the same estimators; another that does not fit is
+        refused.
+        """
+        if not isinstance(estimator, AmortisedDeepSets) or not is_shipped(estimator.checkpoint):
+            return True
+        return is_setting_of(estimator.checkpoint.card(), self.problem())
+
     def coordinates(self) -> Variables:
         names = np.array([estimator.name for estimator in self.estimators])
         return {"estimator": (("estimator",), names, {"long_name": "estimator"}), **super().coordinates()}
 
     def draw(self, streams: Streams, size: int) -> Draws:
-        require_unseen(self.estimators, streams.seed)
+        require_unseen(filter(self.serves, self.estimators), streams.seed)
         shape = (self.n_sensors, size)  # one sensor after the other, so that fewer of them are the first ones
         gaussian = [streams(f"noise_gaussian_{n}").standard_normal(shape).T for n in self.n_snapshots]
         chi_square = [streams(f"noise_chi_square_{n}").chisquare(2 * n - 1, shape).T for n in self.n_snapshots]
@@ -129,7 +147,7 @@ class LeakageEstimation(LeakageScene):
     def prepare(self, xp: Any) -> Simulate:
         bound = prepare_bound(self, xp)
         workbench = Workbench(self.problem(), xp)
-        estimators = [estimator.prepare(workbench) for estimator in self.estimators]
+        estimators = [one.prepare(workbench) if self.serves(one) else no_estimates for one in self.estimators]
         snapshots = xp.asarray(np.asarray(self.n_snapshots, dtype=float))
 
         def simulate(realizations: Draws, *, intermediates: bool = False) -> Variables:
@@ -184,7 +202,7 @@ def _described_intermediates(drawn: Draws, g: Any, rho: Any, statistic: Any, sna
 
 
 fig3 = Sweep(
-    LeakageEstimation(leakage="spherical"),
+    LeakageEstimation(leakage="spherical", estimators=WITH_LEARNED),
     {"n_sensors": (20, 40)},
     realizations=1000,
     block=50,

@@ -207,7 +207,7 @@ class AmortisedTraining:
 
     def __call__(self) -> Iterator[Report]:
         """Train, or continue, and write the file."""
-        from engine.estimators.deepsets import training as torch_training
+        from engine.estimators.deepsets import amortised_training as torch_training
 
         path = self.folder / f"{self.name}.safetensors"
         if path.exists():

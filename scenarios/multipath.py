@@ -14,8 +14,6 @@ from engine.channels.surroundings import indoors
 from engine.channels.tracing import TracedChannel
 from engine.estimators import (
     AnyEstimator,
-    Batch,
-    Estimates,
     Estimator,
     LeastSquares,
     MaximumLikelihood,
@@ -27,7 +25,7 @@ from engine.estimators import (
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import checkpoints_in, is_shipped, shipped
 from engine.estimators.deepsets.setting import is_setting_of
-from engine.estimators.estimator import require_unseen
+from engine.estimators.estimator import no_estimates, require_unseen
 from engine.estimators.problem import AssumedLeakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
@@ -225,7 +223,7 @@ class MultipathEstimation(MultipathScene):
         traces = Traces(self)
         workbenches = self._workbenches(traces)
         prepared = [
-            [one.prepare(bench) if self.serves(one) else _no_estimates for one in self.all_estimators()]
+            [one.prepare(bench) if self.serves(one) else no_estimates for one in self.all_estimators()]
             for bench in workbenches
         ]
         sensor_range_m, sensor_angle_rad = self.sensors()
@@ -271,11 +269,6 @@ class MultipathEstimation(MultipathScene):
             Workbench(problem, np, {name: table[:, a] for name, table in tables.items()})
             for a in range(self.sensor_sets)
         ]
-
-
-def _no_estimates(batch: Batch) -> Estimates:
-    nothing = np.full(batch.observations.statistic.shape[:3], np.nan)
-    return Estimates(nothing, nothing)
 
 
 @functools.lru_cache(maxsize=1)

@@ -59,7 +59,8 @@ class ConditionedTraining:
 
     def __call__(self) -> Iterator[Report]:
         """Train, or continue, and write the file; nothing to do where it is already there."""
-        from engine.estimators.deepsets import conditioned_training, training
+        from engine.estimators.deepsets import conditioned_training
+        from engine.estimators.deepsets.amortised_training import AmortisedRecipe
 
         path = self.folder / f"{self.name}.safetensors"
         data, scenario, options = self.data, self.data.scenario, self.options
@@ -67,7 +68,7 @@ class ConditionedTraining:
             require_same(path, scenario.problem(), data.seed(options.seed))
             yield Report(f"{self.name}: already trained", str(path))
             return
-        recipe = training.AmortisedRecipe(
+        recipe = AmortisedRecipe(
             learning_rate=_LEARNING_RATE, batch=_BATCH, passes=1, samples=self.samples, saved_every=_SAVED_EVERY
         )
         found = data.users.expected_powers(data.sensor_set)

@@ -52,6 +52,12 @@ def require_unseen(estimators: Iterable[Estimator], seed: int) -> None:
             raise InputError(f"seed {seed} drew the data that {estimator.name} was trained on: choose another --seed")
 
 
+def no_estimates(batch: Batch) -> Estimates:
+    """For an estimator that is not asked."""
+    xp, shape = batch.workbench.xp, batch.observations.statistic.shape[:3]
+    return Estimates(xp.full(shape, math.nan), xp.full(shape, math.nan))
+
+
 def require_a_model(leakage: AssumedLeakage, instead: str) -> None:
     """ValueError where an estimator would leave the grid of a tabulated leakage."""
     if leakage in get_args(Tabulated):

@@ -4,6 +4,7 @@ Inputs are prepared on the host and near ties are settled there; the pass, which
 (`engine.numerics.search_cpu`) or, where the namespace is CuPy, on the GPU (`engine.numerics.search_gpu`).
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,14 +28,20 @@ _TYPICAL_ERROR = 0.1
 def _passes(xp: Any, table: PatternTable, shape: tuple[int, int]) -> Any:
     """The passes over a table on the device of the namespace; numba and CuPy are imported only where they are used."""
     if is_numpy_namespace(xp):
-        from engine.numerics.search_cpu import CpuPasses
-
-        return CpuPasses(table, shape)
+        return _cpu_passes(table, shape)
     if is_cupy_namespace(xp):
         from engine.numerics.search_gpu import GpuPasses
 
         return GpuPasses(xp, table, shape)
     raise InputError(f"the grid search runs on NumPy or CuPy, given the namespace {xp.__name__}")
+
+
+@functools.lru_cache(maxsize=4)
+def _cpu_passes(table: PatternTable, shape: tuple[int, int]) -> Any:
+    """Kept, as `tabulate` keeps its tables: parts of a table are copied for a pass."""
+    from engine.numerics.search_cpu import CpuPasses
+
+    return CpuPasses(table, shape)
 
 
 class GridSearch:
@@ -70,15 +77,52 @@ class GridSearch:
     def likelihood(self, observations: Observations) -> Surface:
         """The most likely candidate and the posterior over the angle, one pass for both."""
         seen = self._loudest_first(self._on_host(observations))
-        statistic = seen.statistic.reshape(seen.statistic.shape[0], -1, seen.statistic.shape[-1])
+        inputs = self._likelihood_inputs(seen)
+        found, marginal = self.passes.likelihood(self._sensors(seen), inputs)
+        statistic = _flat(seen)
+        constants = [
+            np.sum(log_reference(n, np.sqrt(statistic[:, m])) + log_constant(statistic[:, m], n), axis=-1)
+            for m, (_, n) in enumerate(self.problem.observations())
+        ]
+        highest = np.max(marginal.level, axis=-1)
+        heights = np.exp(marginal.level - highest[..., None])
+        mass = marginal.mass * heights
+        found.best, found.value = -found.best, -found.value
+        best = self._settled(
+            found, inputs.slack.astype(float), seen, _Likelihood(self._per_leakage(seen), statistic, self.problem)
+        )
+        surface = Surface(
+            best, mass, mass * self.origin_m + marginal.by_range * heights, highest + np.stack(constants, axis=1)
+        )
+        return Surface(*(self.xp.asarray(part) for part in surface))
+
+    def scan(self, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
+        """The likelihood over a few ranges at every angle, on a CPU: an eighth of the work of `likelihood`.
+
+        Logarithm of its sum over the ranges under their prior, up to a constant of each observation and −∞ where it
+        is negligible, and the mean range at the angle: (B, M, angles) each.
+        """
+        seen = self._loudest_first(observations)
+        inputs = self._likelihood_inputs(seen)
+        marginal = self.passes.scan(self._sensors(seen), inputs)
+        some = marginal.mass > 0
+        mass = np.where(some, marginal.mass, 1.0)
+        log_mass = np.where(some, marginal.level + np.log(mass), -np.inf)
+        return log_mass, self.origin_m + marginal.by_range / mass
+
+    def _per_leakage(self, seen: Seen) -> np.ndarray:
+        """∂(Lρ)/∂g, (B, M, K)."""
         snr, counts = _per_observation(self.problem)
-        gain = self.candidates.gain(seen)
-        per_leakage = 2 * (counts * snr)[:, None] * gain[:, None, :]
+        gain: np.ndarray = self.candidates.gain(seen)
+        return 2 * (counts * snr)[:, None] * gain[:, None, :]
+
+    def _likelihood_inputs(self, seen: Seen) -> LikelihoodInputs:
+        statistic, per_leakage, counts = _flat(seen), self._per_leakage(seen), _per_observation(self.problem)[1]
         root = np.sqrt(statistic)
         offset = np.array([fit.offset for fit in self.fits])
         reference = (statistic + np.hypot(offset[:, None], statistic)) / offset[:, None]  # 1/v̂
         slack = 1e-3 + 2 * _TYPICAL_ERROR * self.error * np.sqrt(np.sum(per_leakage * per_leakage, axis=-1) / counts)
-        inputs = LikelihoodInputs(
+        return LikelihoodInputs(
             _padded(np.sqrt(per_leakage)),
             _padded(root),
             _padded(reference, 1.0),
@@ -90,20 +134,6 @@ class GridSearch:
             _single(self.problem.cell_weights()),
             _single(self.problem.grid.ranges_m() - self.origin_m),
         )
-        found, marginal = self.passes.likelihood(self._sensors(seen), inputs)
-        constants = [
-            np.sum(log_reference(n, root[:, m]) + log_constant(statistic[:, m], n), axis=-1)
-            for m, (_, n) in enumerate(self.problem.observations())
-        ]
-        highest = np.max(marginal.level, axis=-1)
-        heights = np.exp(marginal.level - highest[..., None])
-        mass = marginal.mass * heights
-        found.best, found.value = -found.best, -found.value
-        best = self._settled(found, slack, seen, _Likelihood(per_leakage, statistic, self.problem))
-        surface = Surface(
-            best, mass, mass * self.origin_m + marginal.by_range * heights, highest + np.stack(constants, axis=1)
-        )
-        return Surface(*(self.xp.asarray(part) for part in surface))
 
     def _on_host(self, observations: Observations) -> Observations:
         if is_numpy_namespace(self.xp):
@@ -190,6 +220,11 @@ class _Likelihood(NamedTuple):
             terms = log_likelihood(self.statistic[b[here], m[here]], noncentrality[here], n)
             score[here] = -np.sum(terms, axis=-1)
         return score
+
+
+def _flat(seen: Seen) -> np.ndarray:
+    """S (B, M, K)."""
+    return seen.statistic.reshape(seen.statistic.shape[0], -1, seen.statistic.shape[-1])
 
 
 def _per_observation(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

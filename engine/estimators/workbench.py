@@ -1,10 +1,12 @@
 """What the estimators of a run share: tables built once in a worker, passes over the grid made once in a block."""
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
 import numpy as np
+from array_api_compat import is_numpy_namespace
 
 from engine.errors import InputError
 from engine.estimators.candidates import Candidates, ModelledCandidates, TabulatedCandidates
@@ -26,6 +28,11 @@ class Workbench:
     ) -> None:
         self.problem, self.xp, self._expected = problem, xp, expected
         self._searches: dict[AssumedLeakage, GridSearch] = {}
+
+    @functools.cached_property
+    def host(self) -> "Workbench":
+        """The same with NumPy arrays."""
+        return self if is_numpy_namespace(self.xp) else Workbench(self.problem, np, self._expected)
 
     def search(self, assumed: AssumedLeakage) -> GridSearch:
         """The grid search under a model or table; what it needs is built when it is first asked for."""
@@ -71,6 +78,10 @@ class Batch:
         """See `GridSearch.likelihood`."""
         return self.once(_likelihood, model)
 
+    def scan(self, model: AssumedLeakage) -> tuple[Array, Array]:
+        """See `GridSearch.scan`."""
+        return self.once(_scan, model)
+
     def at(self, candidate: Array) -> Estimates:
         """The places of candidates (B, M), as estimates (B, S, L)."""
         xp = self.workbench.xp
@@ -84,3 +95,7 @@ def _nearest(batch: Batch, model: AssumedLeakage) -> Array:
 
 def _likelihood(batch: Batch, model: AssumedLeakage) -> Surface:
     return batch.workbench.search(model).likelihood(batch.observations)
+
+
+def _scan(batch: Batch, model: AssumedLeakage) -> tuple[Array, Array]:
+    return batch.workbench.search(model).scan(batch.observations)

@@ -9,10 +9,10 @@ import pytest
 from scipy.special import erf
 
 from engine import InputError, Streams
-from engine.estimators import LeastSquares, Observations, Workbench
+from engine.estimators import LeastSquares, Observations, PosteriorMean, Workbench
 from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, DeepSets
 from engine.estimators.deepsets.checkpoint import Card, Member, Scaling, save
-from engine.estimators.deepsets.features import FEATURES, frames
+from engine.estimators.deepsets.features import FEATURES, KNOWN, OUTPUTS, PEAKS, chosen, frames
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
 from engine.estimators.deepsets.setting import setting_of
 from engine.estimators.described import description, reader
@@ -227,3 +227,69 @@ def test_the_amortised_network_takes_any_sensors_in_any_order() -> None:
     assert np.allclose(places[0].angle_rad, places[1].angle_rad, atol=1e-4)
     other = estimator.prepare(_scene_of(30)[0])(_scene_of(30)[0].batch(_scene_of(30)[1]))
     assert np.all((other.range_m >= 2) & (other.range_m <= 12))
+
+
+def test_an_angle_is_a_mean_over_peaks_and_the_middle() -> None:
+    generator = np.random.default_rng(2)
+    outputs, known = generator.standard_normal((3, OUTPUTS)), generator.standard_normal((3, KNOWN))
+    for said, told, found in zip(outputs, known, chosen(NUMPY, outputs, known), strict=True):
+        heights, away = 5 * told[: PEAKS + 1], 5 * told[PEAKS + 1 : 2 * PEAKS + 1]
+        weights = np.exp(math.exp(0.7 * math.tanh(said[4])) * heights + 3 * np.tanh(said[5:] / 3))
+        angles = np.concatenate([[0.2 * said[1]], away])
+        assert found == pytest.approx(np.sum(weights * angles) / np.sum(weights), rel=1e-12)
+    outputs[:, 5:], known[:, 0], known[:, 1 : PEAKS + 1] = 50.0, 0.0, -8.0
+    outputs[:, 5] = -50.0
+    certain = chosen(NUMPY, outputs, known)  # all that is learned speaks against a scan that leaves no doubt
+    assert np.allclose(certain, 0.2 * outputs[:, 1], atol=1e-4)
+
+
+def test_the_scan_sees_the_user_or_says_that_it_does_not() -> None:
+    scene = LeakageEstimation(n_sensors=40, noise_dbm=(-65.0, -85.0), n_snapshots=(50,), leakage="spherical")
+    drawn = scene.draw(Streams(6, 0), 60)
+    seen = Observations(scene.observe(np, drawn)[2], drawn.sensor_range_m, drawn.sensor_angle_rad)
+    told = frames(Workbench(scene.problem(), np).batch(seen), "fresnel_closed")
+    heights = 5 * told.known[..., : PEAKS + 1]
+    assert np.all(heights[..., 0] == 0)
+    assert np.all(np.diff(heights[..., :PEAKS], axis=-1) <= 0)
+    away = np.concatenate([np.zeros((60, 2, 1)), 0.75 * told.known[..., PEAKS + 1 : 2 * PEAKS]], axis=-1)
+    peaks = told.angle_rad[..., None] + away
+    real = heights[..., :PEAKS] > -40
+    apart = np.abs(peaks[..., None] - peaks[..., None, :])[
+        real[..., None] & real[..., None, :] & ~np.eye(PEAKS, dtype=bool)
+    ]
+    assert apart.min() > 0.1
+    error = np.abs(peaks - drawn.user_angle_rad[:, None, None])
+    error[~real] = np.inf
+    assert np.mean(error[:, 1, 0] < 0.1) == 1.0
+    assert np.mean(error[:, 0, 0] < 0.1) < np.mean(error[:, 0].min(axis=-1) < 0.1)
+    assert real[:, 0].sum() > 1.2 * real[:, 1].sum()
+
+
+def test_the_shipped_network_is_below_least_squares_and_near_the_posterior_mean() -> None:
+    scene = LeakageEstimation(
+        n_sensors=20, noise_dbm=(-75.0, -85.0), n_snapshots=(1, 50), leakage="spherical",
+    )  # fmt: skip
+    drawn = scene.draw(Streams(7, 0), 400)
+    workbench = Workbench(scene.problem(), np)
+    batch = workbench.batch(Observations(scene.observe(np, drawn)[2], drawn.sensor_range_m, drawn.sensor_angle_rad))
+    truth = np.stack([drawn.user_range_m, drawn.user_angle_rad], axis=-1)[:, None, None, :]
+
+    def places(kind: type[Estimator]) -> np.ndarray:
+        return np.stack(kind(leakage="fresnel_closed").prepare(workbench)(batch), axis=-1)
+
+    said = places(AmortisedDeepSets)
+    learned, squares, mean = ((one - truth) ** 2 for one in (said, places(LeastSquares), places(PosteriorMean)))
+
+    def excess(errors: np.ndarray, others: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard error of errors − factor · others, in units of the others' mean, over all points."""
+        each = ((errors - factor * others) / others.mean(axis=0)).mean(axis=(1, 2))
+        return each.mean(axis=0), each.std(axis=0) / np.sqrt(len(each))
+
+    for others, factor in ((squares, (1.0, 1.0)), (mean, (1.3, 1.6))):
+        found, error = excess(learned, others, np.array(factor))
+        assert np.all(found < 4 * error)
+    assert np.all(found < 0)
+    found, error = excess(learned, squares, np.array(0.8))
+    assert found[0] + 4 * error[0] < 0
+    found, error = excess((np.roll(said, 1, axis=0) - truth) ** 2, mean, np.array((1.3, 1.6)))
+    assert np.all(found > 4 * error)  # the test can fail

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from engine import InputError
+from engine.estimators.deepsets.features import KNOWN, OUTPUTS
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
 from engine.estimators.deepsets.stack_training import Recipe, Samples, StackTraining
 
 torch = pytest.importorskip("torch")
+from engine.estimators.deepsets.amortised_training import AmortisedRecipe, AmortisedTraining, Round  # noqa: E402
 from engine.estimators.deepsets.autograd import TORCH  # noqa: E402
-from engine.estimators.deepsets.training import AmortisedRecipe, AmortisedTraining, Round  # noqa: E402
 
 SMALL = Architecture(3, (16, 16), 12, (12, 8), 2)
 
@@ -41,13 +42,15 @@ def _differs(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
 
 
 def test_numpy_and_torch_compute_the_same() -> None:
-    architecture = Architecture(7, (16, 16), 12, (12, 8), 5, summed=4)
+    architecture = Architecture(7, (16, 16), 12, (12, 8), 5, summed=4, known=3)
     parameters = initial(architecture, [1, 2])
     x = np.random.default_rng(0).standard_normal((2, 3, 6, 7)).astype(np.float32)
     mask = np.arange(6) < np.array([[2], [6], [4]])
+    known = np.random.default_rng(1).standard_normal((2, 3, 3)).astype(np.float32)
     tensors = {name: torch.from_numpy(part) for name, part in parameters.items()}
-    found = forward(TORCH, tensors, torch.from_numpy(x), torch.from_numpy(mask)).numpy()
-    assert np.allclose(found, forward(NUMPY, parameters, x, mask), atol=1e-5)
+    found = forward(TORCH, tensors, *map(torch.from_numpy, (x, mask, known))).numpy()
+    assert np.allclose(found, forward(NUMPY, parameters, x, mask, known), atol=1e-5)
+    assert not np.allclose(found, forward(NUMPY, parameters, x, mask, known + 0.1), atol=1e-3)  # the test can fail
 
 
 def test_stacked_networks_are_those_trained_alone() -> None:
@@ -98,13 +101,11 @@ def test_an_interrupted_training_ends_as_if_it_were_not(tmp_path: Path, stop_aft
 
 
 def test_the_amortised_training_resumes_bit_for_bit(tmp_path: Path) -> None:
-    architecture = Architecture(6, (8, 8), 8, (8, 8), 5, summed=2)
+    architecture = Architecture(6, (8, 8), 8, (8, 8), OUTPUTS, summed=2, known=KNOWN)
 
     def fresh(number: int) -> Round:
         generator = np.random.default_rng(number)
-        return Round(
-            generator.standard_normal((40, 5, 6)), generator.standard_normal((40, 2)), generator.standard_normal(40)
-        )
+        return Round(*(generator.standard_normal(shape) for shape in ((40, 5, 6), (40, KNOWN), (40, 2))))
 
     def trained(state: Path | None) -> AmortisedTraining:
         recipe = AmortisedRecipe(batch=16, passes=2, samples=200, saved_every=80)

@@ -164,8 +164,10 @@ def save(path: Path, card: Card, parameters: dict[str, np.ndarray]) -> None:
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray], texts: dict[str, str]) -> None:
     """A safetensors file with texts in its header, atomically."""
-    dump = _safetensors().save
-    replace(path, dump({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata=texts))
+    import safetensors.numpy
+
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    replace(path, safetensors.numpy.save(contiguous, metadata=texts))
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -186,9 +188,10 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 def _parsed(path: Path, content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     try:
-        tensors = _safetensors().load(content)
+        tensors = load(content)
         (length,) = struct.unpack("<Q", content[:8])
         return tensors, json.loads(content[8 : 8 + length]).get("__metadata__", {})
     except (SafetensorError, ValueError, struct.error) as error:
@@ -196,14 +199,6 @@ def _parsed(path: Path, content: bytes) -> tuple[dict[str, np.ndarray], dict[str
         raise InputError(
             f"{path} is no safetensors file, or damaged ({reason}): train it again or copy it anew"
         ) from None
-
-
-def _safetensors() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError:
-        raise InputError("networks need safetensors: pip install 'nearfield[ml]'") from None
-    return safetensors.numpy
 
 
 def _resolved(path: str) -> Path:

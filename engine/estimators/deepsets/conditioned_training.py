@@ -1,10 +1,9 @@
-"""Training of conditioned networks; imports torch by way of `training`."""
+"""Training of conditioned networks; imports torch by way of `amortised_training`."""
 
 from typing import Any, NamedTuple
 
-from engine.estimators.deepsets.features import LOG_VARIANCE
+from engine.estimators.deepsets.amortised_training import TORCH, AmortisedTraining, beta_likelihood
 from engine.estimators.deepsets.network import forward
-from engine.estimators.deepsets.training import TORCH, AmortisedTraining
 
 
 class ConditionedRound(NamedTuple):
@@ -21,6 +20,4 @@ class ConditionedTraining(AmortisedTraining):
 
     def _loss(self, drawn: Any) -> Any:
         outputs = forward(TORCH, self.group.parameters, drawn.x[None])[0]
-        log_variance = outputs[:, 2:].clamp(*LOG_VARIANCE)
-        likelihood = 0.5 * ((outputs[:, :2] - drawn.place) ** 2 * (-log_variance).exp() + log_variance)
-        return ((0.5 * log_variance).exp().detach() * likelihood).mean()
+        return beta_likelihood(outputs[:, :2], outputs[:, 2:], drawn.place)

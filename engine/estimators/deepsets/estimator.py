@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from engine.errors import InputError
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Networks, checkpoints_in
-from engine.estimators.deepsets.features import elements, frames, placed
+from engine.estimators.deepsets.features import FEATURES, KNOWN, OUTPUTS, TEMPLATES, elements, frames, placed
 from engine.estimators.deepsets.network import NUMPY, forward
 from engine.estimators.deepsets.setting import require_setting
 from engine.estimators.estimator import Estimator, model_of
@@ -74,10 +74,13 @@ class DeepSets(Estimator):
 
 
 class AmortisedDeepSets(Estimator):
-    """One network for any sensors, noise power and snapshot count: DeepSets around the least-squares place.
+    """One network for any sensors, noise power and snapshot count: DeepSets around the peak of a coarse scan.
 
-    Its elements and the place that it corrects: `features.frames`; `leakage` is the model of the search and of the
-    templates. Trained on random sensor sets; beyond the sizes, powers and counts on its card it extrapolates.
+    It is no estimator from powers and places alone. It is told likelihoods under the model `leakage`, see `frames`:
+    those of templates around that peak, and how high the six highest peaks of a scan over every eighth range are, at
+    least a tenth of a radian apart. It learns the range, the shift from the peak, and the weights of the peaks and of
+    the middle in the mean that it says. Trained on random sensor sets and the default grid; beyond the sizes, powers
+    and counts on its card it extrapolates.
     """
 
     checkpoint: Checkpoint = Field(
@@ -89,7 +92,7 @@ class AmortisedDeepSets(Estimator):
 
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
         require_setting(self._networks().card, workbench.problem, self.checkpoint.path)
-        workbench.search(self.leakage)
+        workbench.host.search(self.leakage)
 
         def estimate(batch: Batch) -> Estimates:
             found: Estimates = batch.once(_amortised, self)[0]
@@ -105,21 +108,28 @@ class AmortisedDeepSets(Estimator):
     def _networks(self) -> Networks:
         networks = self.checkpoint.read()
         require_kind(networks.card, "amortised", self.checkpoint.path)
+        form = networks.card.architecture
+        if (form.features, form.summed, form.known, form.outputs) != (FEATURES, TEMPLATES, KNOWN, OUTPUTS):
+            raise InputError(
+                f"checkpoint {self.checkpoint.path} was trained on other features: train it anew, "
+                f"'nearfield train leakage:amortised'"
+            )
         return networks
 
 
 def _amortised(batch: Batch, estimator: AmortisedDeepSets) -> tuple[Estimates, Estimates]:
     """Estimates of a batch and their deviations."""
-    xp, problem = batch.workbench.xp, batch.workbench.problem
-    on_cpu = batch if is_numpy_namespace(xp) else Workbench(problem, np).batch(on_host(batch))
+    xp, problem, host = batch.workbench.xp, batch.workbench.problem, batch.workbench.host
+    on_cpu = batch if host is batch.workbench else host.batch(on_host(batch))
     seen = frames(on_cpu, model_of(estimator.leakage))
     size, m, k, _ = seen.x.shape
     parameters = estimator.checkpoint.read().parameters
-    outputs = in_pieces(parameters, seen.x.reshape(1, size * m, k, -1))[0].reshape(size, m, -1)
+    sets, known = seen.x.reshape(1, size * m, k, -1), seen.known.reshape(1, size * m, -1)
+    outputs = in_pieces(parameters, sets, known)[0].reshape(size, m, -1)
     shape = batch.observations.statistic.shape[:3]
     place, deviation = (
         Estimates(*(xp.asarray(np.ascontiguousarray(part[..., i]).reshape(shape)) for i in (0, 1)))
-        for part in placed(outputs, seen.angle_rad, problem)
+        for part in placed(outputs, seen.known, seen.angle_rad, problem)
     )
     return place, deviation
 
@@ -196,7 +206,8 @@ def _members_at(card: Card, snr_db: float, n_snapshots: int) -> list[int]:
     ]  # fmt: skip
 
 
-def in_pieces(parameters: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+def in_pieces(parameters: dict[str, np.ndarray], x: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
     """The network's outputs for sets x (1, R, K, F): always the same pieces of a block, hence the same bits."""
-    parts = [forward(NUMPY, parameters, x[:, i : i + _SETS_AT_ONCE]) for i in range(0, x.shape[1], _SETS_AT_ONCE)]
+    pieces = [slice(i, i + _SETS_AT_ONCE) for i in range(0, x.shape[1], _SETS_AT_ONCE)]
+    parts = [forward(NUMPY, parameters, x[:, i], known=None if known is None else known[:, i]) for i in pieces]
     return np.concatenate(parts, axis=1).astype(float)

@@ -1,27 +1,38 @@
 """What a network is told about each sensor, and how its outputs become a place."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.estimators.deepsets.network import NUMPY, TEMPERATURES, Operations
 from engine.estimators.problem import Problem
 from engine.estimators.workbench import Batch
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import LeakageModel
-from engine.numerics.leakage_cpu import compiled_leakage
 
 _RANGES, _OFFSETS_RAD = 12, (-0.016, -0.006, 0.0, 0.006, 0.016)
 TEMPLATES = _RANGES * len(_OFFSETS_RAD)
 FEATURES = TEMPLATES + _RANGES + 10
 """Columns of an amortised network's elements; the first `TEMPLATES` of them are summed, the others encoded."""
+PEAKS = 6
+"""Angles that an amortised network chooses from: the highest peaks of a coarse scan."""
+_BESIDE = (-8, -4, -2, -1, 1, 2, 4, 8)
+"""Angles of the grid around the first peak whose heights are told."""
+KNOWN = 3 * PEAKS + 1 + len(_BESIDE) + 2 * len(TEMPERATURES)
+"""What an amortised network is told of a set as a whole."""
 RESIDUAL_RAD = 0.15
 """Unit of an amortised network's angle, which counts from the frame's."""
 MIDDLE_RAD = np.pi / 2
 """Where nothing is known about the angle."""
-OUTPUTS = 5
-"""Of an amortised network: range, angle, the logarithms of their variances, and how far to draw back to the middle."""
-_SURE, _NEAR = 4.0, 0.2
+OUTPUTS = 6 + PEAKS
+"""Of an amortised network: range, angle, the logarithms of their variances, how far to trust the scan, and what to add
+to the height of each peak and of the rest."""
+_APART_RAD, _NEAR, _UNIT, _AWAY = 0.1, 0.2, 5.0, 5.0
+_LEAST = -40.0
+"""Logarithmic height of what is no peak."""
+_TRUST, _CHANGE = 0.7, 3.0
+"""What a network may do with heights: t in e^±0.7, δ in ±3. Without bounds it overruled, once in a thousand sets, a
+scan that left no doubt; one user lost by a radian is the squared error of all others."""
 LOG_VARIANCE = (-14.0, 5.0)
 """Where an amortised network's logarithms of variances are clipped."""
 
@@ -38,10 +49,13 @@ def elements(statistic: np.ndarray, n_snapshots: np.ndarray, range_m: np.ndarray
 
 
 class Frames(NamedTuple):
-    """Sets as an amortised network sees them, each around its own least-squares place."""
+    """Sets as an amortised network sees them, each around the highest peak of its own scan."""
 
     x: np.ndarray
     """(B, M, K, FEATURES), single precision"""
+    known: np.ndarray
+    """(B, M, KNOWN), single precision: logarithmic heights of the peaks and of the rest, angles of all peaks but the
+    first and the middle, ranges of the peaks; heights beside the first; the templates' vertices"""
     angle_rad: np.ndarray
     """the frames' origins, (B, M)"""
 
@@ -49,21 +63,23 @@ class Frames(NamedTuple):
 def frames(batch: Batch, model: LeakageModel) -> Frames:
     """Elements that look alike wherever the user and the sensors are.
 
-    Positions count from the least-squares angle φ̂ in u = cos θ, as the quadratic-phase leakage depends on u_k − cos φ
-    and sin²φ/d alone. Powers come as residuals from templates: places at twelve ranges and five angles around φ̂,
-    r = (√S − √E[S])/deviation, close to N(0, 1) at the true place whatever σ² and L. Summed over the set, −r²/2 is a
-    template's log-likelihood but for a constant. Runs on the host.
+    Positions count from the angle φ̂ of the scan's highest peak in u = cos θ, as the quadratic-phase leakage depends on
+    u_k − cos φ and sin²φ/d alone. Powers come as residuals from templates: places at twelve ranges and five angles
+    around φ̂, r = (√S − √E[S])/deviation, close to N(0, 1) at the true place whatever σ² and L. Summed over the set,
+    −r²/2 − log deviation is nearly a template's log-likelihood. Runs on the host.
     """
+    from engine.numerics.leakage_cpu import compiled_leakage
+
     problem, seen = batch.workbench.problem, batch.observations
-    nearest_m, nearest_rad = problem.places(np, batch.nearest(model))
-    size, n_observations = nearest_m.shape
+    origin_rad, range_m, peaks = _peaks(batch, model)
+    size, n_observations = origin_rad.shape
     snr, count = (np.array(part, dtype=float)[:, None] for part in zip(*problem.observations(), strict=True))
     statistic = seen.statistic.reshape(size, n_observations, -1)
     power = snr * path_gain(seen.sensor_range_m, problem.array.wavelength_m)[:, None, :]
 
     grid = problem.grid
     ranges = np.geomspace(grid.range_min_m, grid.range_max_m, _RANGES)
-    angles = np.clip(nearest_rad[..., None] + np.array(_OFFSETS_RAD), grid.angle_min_rad, grid.angle_max_rad)
+    angles = np.clip(origin_rad[..., None] + np.array(_OFFSETS_RAD), grid.angle_min_rad, grid.angle_max_rad)
     shape = (size, n_observations, len(_OFFSETS_RAD), _RANGES)
     g = compiled_leakage(
         model,
@@ -73,11 +89,14 @@ def frames(batch: Batch, model: LeakageModel) -> Frames:
         sensor_angle_rad=seen.sensor_angle_rad,
     ).value.reshape(size, n_observations, TEMPLATES, -1)
     mu = power[:, :, None, :] * g
-    deviation = np.sqrt((0.5 + mu) / (1 + mu))
+    variance = (0.5 + mu) / (1 + mu)
     expected = np.sqrt(2 * count[..., None] * (1 + mu))
-    residual = np.moveaxis((np.sqrt(statistic)[:, :, None, :] - expected) / deviation, 2, 3)
+    away = np.sqrt(statistic)[:, :, None, :] - expected
+    fit = -0.5 * (away * away / variance + np.log(variance))
+    middle = slice(TEMPLATES // 2 - _RANGES // 2, TEMPLATES // 2 + _RANGES // 2)
+    residual = away[:, :, middle] / np.sqrt(variance[:, :, middle])
 
-    u, origin = np.cos(seen.sensor_angle_rad)[:, None, :], np.cos(nearest_rad)[..., None]
+    u, origin = np.cos(seen.sensor_angle_rad)[:, None, :], np.cos(origin_rad)[..., None]
     offset = u - origin
     told = np.broadcast_arrays(
         np.arcsinh(np.sqrt(statistic) - np.sqrt(2 * count)) / 2,
@@ -88,18 +107,73 @@ def frames(batch: Batch, model: LeakageModel) -> Frames:
         np.log10(count) - 0.8,
         np.log10(u.shape[-1]) - 1.4,
         np.log10(snr) - 10,
-        (nearest_rad[..., None] - MIDDLE_RAD) / RESIDUAL_RAD / 3,
-        (nearest_m[..., None] - _range_unit(problem)[0]) / 3,
+        (origin_rad[..., None] - MIDDLE_RAD) / RESIDUAL_RAD / 3,
+        (range_m[..., None] - _range_unit(problem)[0]) / 3,
     )
-    middle = residual[..., TEMPLATES // 2 - _RANGES // 2 :][..., :_RANGES]
-    x = np.concatenate([-0.5 * residual**2, np.arcsinh(middle) / 2, np.stack(told, axis=-1)], axis=-1)
-    return Frames(x.astype(np.float32), nearest_rad)
+    x = np.concatenate(
+        [np.moveaxis(fit, 2, 3), np.arcsinh(np.moveaxis(residual, 2, 3)) / 2, np.stack(told, axis=-1)], axis=-1
+    )
+    known = np.concatenate([peaks, _vertices(fit.sum(axis=-1))], axis=-1)
+    return Frames(x.astype(np.float32), known.astype(np.float32), origin_rad)
 
 
-def gated(exp: Callable[[Any], Any], outputs: Any, middle: Any) -> Any:
-    """The angle that outputs (…, 5) say, in the frame's unit: near its origin, or drawn back to the `middle` by the
-    last output. Without the gate, shifts of a radian where the frame is lost cost the accuracy where it is not."""
-    return _NEAR * outputs[..., 1] + middle / (1 + exp(_SURE - outputs[..., 4]))
+def _peaks(batch: Batch, model: LeakageModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The highest peaks of a scan: angle (rad) and mean range (m) of the first, (B, M), and what is told of them, of
+    the rest and of the angles beside the first, (B, M, numbers).
+
+    A peak is an angle of the grid that is likelier than all others farther than a tenth of a radian from the peaks
+    before it.
+    """
+    problem = batch.workbench.problem
+    log_mass, range_m = batch.scan(model)
+    angles = problem.grid.angles_rad()
+    middle_m, unit_m = _range_unit(problem)
+    left = log_mass - log_mass.max(axis=-1, keepdims=True)
+    first = left.argmax(axis=-1)[..., None] + np.array(_BESIDE)
+    beside = np.take_along_axis(left, np.clip(first, 0, len(angles) - 1), axis=-1)
+    beside = np.maximum(np.where((first >= 0) & (first < len(angles)), beside, -np.inf), _LEAST / 4)
+    heights, places, ranges = [], [], []
+    for _ in range(PEAKS):
+        top = left.argmax(axis=-1)[..., None]
+        heights.append(np.maximum(np.take_along_axis(left, top, axis=-1)[..., 0], _LEAST))
+        places.append(np.where(heights[-1] > _LEAST, angles[top[..., 0]], MIDDLE_RAD))
+        ranges.append(np.take_along_axis(range_m, top, axis=-1)[..., 0])
+        left = np.where(np.abs(angles - angles[top]) <= _APART_RAD, -np.inf, left)
+    away = (np.stack([*places[1:], np.full_like(places[0], MIDDLE_RAD)]) - places[0]) / RESIDUAL_RAD / _AWAY
+    heights.append(np.maximum(left.max(axis=-1), _LEAST))
+    told = [*(height / _UNIT for height in heights), *away, *((part - middle_m) / unit_m for part in ranges)]
+    return places[0], ranges[0], np.concatenate([np.stack(told, axis=-1), beside / _UNIT], axis=-1)
+
+
+def _vertices(log_likelihood: np.ndarray) -> np.ndarray:
+    """Where parabolas through three angles have their vertices, weighted over the ranges, and those ranges.
+
+    log_likelihood: of the templates, (B, M, TEMPLATES); the answer (B, M, 2 temperatures).
+    """
+    low, top, high = (log_likelihood.reshape(*log_likelihood.shape[:2], -1, _RANGES)[:, :, i] for i in (1, 2, 3))
+    slope, bend = (high - low) / 2, np.minimum(high + low - 2 * top, -1e-3)
+    vertex = np.clip(-slope / bend, -3, 3)
+    height = top + slope * vertex + 0.5 * bend * vertex**2
+    ladder = np.linspace(-1.7, 1.7, _RANGES)
+    found = []
+    for temperature in TEMPERATURES:
+        weight = np.exp((height - height.max(axis=-1, keepdims=True)) / temperature)
+        weight /= weight.sum(axis=-1, keepdims=True)
+        found += [(weight * vertex).sum(axis=-1), (weight * ladder).sum(axis=-1)]
+    return np.stack(found, axis=-1)
+
+
+def chosen(to: Operations, outputs: Any, known: Any) -> Any:
+    """The angle that outputs (…, OUTPUTS) say, in the frame's unit: a mean over the peaks and the middle.
+
+    Weights are softmax(t h + δ) of the heights h, the middle having that of the highest angle in no peak; t and δ are
+    learned, within bounds, and a shift of the first peak.
+    """
+    trust = to.exp(_TRUST * to.tanh(outputs[..., 4:5]))
+    change = _CHANGE * to.tanh(outputs[..., 5:] / _CHANGE)
+    weight = to.exp(to.log_softmax(trust * _UNIT * known[..., : PEAKS + 1] + change))
+    elsewhere = (weight[..., 1:] * known[..., PEAKS + 1 : 2 * PEAKS + 1]).sum(-1) * _AWAY
+    return weight[..., 0] * _NEAR * outputs[..., 1] + elsewhere
 
 
 def standardised(problem: Problem, place: np.ndarray, frame_rad: np.ndarray) -> np.ndarray:
@@ -108,12 +182,14 @@ def standardised(problem: Problem, place: np.ndarray, frame_rad: np.ndarray) -> 
     return np.stack([(place[..., 0] - middle_m) / unit_m, (place[..., 1] - frame_rad) / RESIDUAL_RAD], axis=-1)
 
 
-def placed(outputs: np.ndarray, frame_rad: np.ndarray, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """Places and deviations (…, 2) from an amortised network's outputs (…, 5), inside the candidates' rectangle."""
+def placed(
+    outputs: np.ndarray, known: np.ndarray, frame_rad: np.ndarray, problem: Problem
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places and deviations (…, 2) from an amortised network's outputs (…, OUTPUTS), within the grid's bounds."""
     grid = problem.grid
     middle_m, unit_m = _range_unit(problem)
     units = np.array([unit_m, RESIDUAL_RAD])
-    said = np.stack([outputs[..., 0], gated(np.exp, outputs, (MIDDLE_RAD - frame_rad) / RESIDUAL_RAD)], axis=-1)
+    said = np.stack([outputs[..., 0], chosen(NUMPY, outputs, known)], axis=-1)
     place = said * units + np.stack([np.full_like(frame_rad, middle_m), frame_rad], axis=-1)
     low, high = [grid.range_min_m, grid.angle_min_rad], [grid.range_max_m, grid.angle_max_rad]
     return np.clip(place, low, high), np.exp(0.5 * np.clip(outputs[..., 2:4], *LOG_VARIANCE)) * units

@@ -1,7 +1,7 @@
 """DeepSets with attention pooling, many networks of one shape at once, in NumPy or PyTorch.
 
 Mashhadi, Hoang, Vahid, arXiv 2605.21815, Section IV and Table II; Zaheer et al., "Deep Sets", NeurIPS 2017; Lee et al.,
-"Set Transformer", ICML 2019. Inference needs NumPy alone; `training` hands the same functions PyTorch's operations.
+"Set Transformer", ICML 2019. Inference needs NumPy alone; `autograd` hands the same functions PyTorch's operations.
 """
 
 import math
@@ -15,7 +15,7 @@ Array = Any
 Parameters = Mapping[str, Array]
 """Name → array with a leading axis of M networks: `encoder.0.weight` (M, in, out), `encoder.0.bias` (M, 1, out), …"""
 
-_TEMPERATURES = (1.0, 8.0, 64.0)
+TEMPERATURES = (1.0, 8.0, 64.0)
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,18 @@ class Architecture:
     outputs: int = 2
     summed: int = 0
     """leading features that are no input of the encoder but log-likelihoods, summed over the set for the decoder"""
+    known: int = 0
+    """what the decoder is told of the set as a whole"""
 
     def shapes(self) -> dict[str, tuple[int, int]]:
         """Inputs and outputs of every layer, by its name."""
         widths = [
             (self.features - self.summed, *self.encoder),
-            (self.encoder[-1] + (len(_TEMPERATURES) + 1) * self.summed, *self.decoder, self.outputs),
+            (
+                self.encoder[-1] + (len(TEMPERATURES) + 1) * self.summed + self.known,
+                *self.decoder,
+                self.outputs,
+            ),
         ]
         return {
             **{f"encoder.{i}": pair for i, pair in enumerate(zip(widths[0][:-1], widths[0][1:], strict=True))},
@@ -78,8 +84,13 @@ def initial(architecture: Architecture, seeds: list[int]) -> dict[str, np.ndarra
     return {name: np.stack(parts).astype(np.float32) for name, parts in parameters.items()}
 
 
-def forward(to: Operations, parameters: Parameters, x: Array, mask: Array | None = None) -> Array:
-    """Outputs (M, B, O) of M networks for sets x (M, B, K, F); mask (B, K) is false where a set has no element."""
+def forward(
+    to: Operations, parameters: Parameters, x: Array, mask: Array | None = None, known: Array | None = None
+) -> Array:
+    """Outputs (M, B, O) of M networks for sets x (M, B, K, F); mask (B, K) is false where a set has no element.
+
+    known (M, B, C): what is told of each set as a whole.
+    """
     m, b, k, features = x.shape
     summed = features - parameters["encoder.0.weight"].shape[1]
     h = _layers(to, parameters, "encoder", x[..., summed:].reshape(m, b * k, -1), last=True)
@@ -91,6 +102,8 @@ def forward(to: Operations, parameters: Parameters, x: Array, mask: Array | None
     if summed:
         evidence = x[..., :summed] if mask is None else x[..., :summed] * mask[:, :, None]
         pooled = to.joined([pooled, *_as_weights(to, evidence.sum(-2))])
+    if known is not None:
+        pooled = to.joined([pooled, known])
     return _layers(to, parameters, "decoder", pooled, last=False)
 
 
@@ -108,7 +121,7 @@ def _as_weights(to: Operations, log_likelihood: Array) -> list[Array]:
 
     Where the posterior is narrower than the templates' spacing one weight is 1, and only the tempered ones tell more.
     """
-    tempered = [to.log_softmax(log_likelihood / temperature) for temperature in _TEMPERATURES]
+    tempered = [to.log_softmax(log_likelihood / temperature) for temperature in TEMPERATURES]
     return [*map(to.exp, tempered), (1 - tempered[0]) ** 0.25 - 1]
 
 

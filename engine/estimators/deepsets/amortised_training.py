@@ -13,21 +13,21 @@ import numpy as np
 from engine.errors import InputError
 from engine.estimators.deepsets.autograd import TORCH, Group, torch, use_one_core
 from engine.estimators.deepsets.checkpoint import read_tensors, write_tensors
-from engine.estimators.deepsets.features import LOG_VARIANCE, gated
+from engine.estimators.deepsets.features import LOG_VARIANCE, chosen
 from engine.estimators.deepsets.network import Architecture, forward, initial
 
 _CLIPPED_NORM = 1.0
 
 
 class Round(NamedTuple):
-    """Fresh samples for an amortised network: elements, what to say of them, and the middle in each frame's unit."""
+    """Fresh samples for an amortised network: elements, what is known of each set, and what to say of it."""
 
     x: Any
     """(n, K, FEATURES)"""
+    known: Any
+    """(n, KNOWN)"""
     place: Any
     """(n, 2)"""
-    middle: Any
-    """(n,)"""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class AmortisedRecipe:
 
     learning_rate: float = 1.2e-3
     batch: int = 128
-    passes: int = 4
-    samples: int = 500_000
+    passes: int = 2
+    samples: int = 800_000
     warm_up_steps: int = 300
-    saved_every: int = 25_000
+    saved_every: int = 50_000
 
 
 class AmortisedProgress(NamedTuple):
@@ -78,15 +78,17 @@ class AmortisedTraining:
         self.group = Group("cpu", recipe.learning_rate)
         self.history: list[AmortisedProgress] = []
         self._identity = json.dumps([asdict(architecture), asdict(recipe), seed])
+        first = initial(architecture, [seed])
         if state is not None and state.exists():
             tensors, texts = read_tensors(state)
             if texts.get("training") != self._identity:
                 raise InputError(f"{state} is the state of another training: remove it, or train into another folder")
             self.history = [AmortisedProgress(*line) for line in json.loads(texts["progress"])]
-            parameters = {k.removeprefix("parameters/"): v for k, v in tensors.items() if k.startswith("parameters/")}
+            # A file's tensors come in any order, and the norm that clips the gradients is summed in theirs.
+            parameters = {name: tensors[f"parameters/{name}"] for name in first}
             self.group.set(parameters, tensors, self.history[-1].steps)
         else:
-            self.group.set(initial(architecture, [seed]), {}, 0)
+            self.group.set(first, {}, 0)
 
     def parameters(self) -> dict[str, np.ndarray]:
         return {name: part.detach().numpy().copy() for name, part in self.group.parameters.items()}
@@ -137,11 +139,16 @@ class AmortisedTraining:
         return float(loss.detach())
 
     def _loss(self, drawn: Round) -> Any:
-        outputs = forward(TORCH, self.group.parameters, drawn.x[None])[0]
-        said = torch.stack([outputs[:, 0], gated(torch.exp, outputs, drawn.middle)], -1)
-        log_variance = outputs[:, 2:4].clamp(*LOG_VARIANCE)
-        likelihood = 0.5 * ((said - drawn.place) ** 2 * torch.exp(-log_variance) + log_variance)
-        return (torch.exp(0.5 * log_variance).detach() * likelihood).mean()
+        outputs = forward(TORCH, self.group.parameters, drawn.x[None], known=drawn.known[None])[0]
+        said = torch.stack([outputs[:, 0], chosen(TORCH, outputs, drawn.known)], -1)
+        return beta_likelihood(said, outputs[:, 2:4], drawn.place)
+
+
+def beta_likelihood(said: Any, log_variance: Any, place: Any) -> Any:
+    """The loss that `AmortisedRecipe` speaks of, of places said with logarithms of their variances, (n, 2) each."""
+    log_variance = log_variance.clamp(*LOG_VARIANCE)
+    likelihood = 0.5 * ((said - place) ** 2 * torch.exp(-log_variance) + log_variance)
+    return (torch.exp(0.5 * log_variance).detach() * likelihood).mean()
 
 
 def _as_tensors(drawn: Round) -> Round:
