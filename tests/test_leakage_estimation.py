@@ -11,7 +11,7 @@ from engine import InputError, Streams, Sweep
 from engine.estimators import LeastSquares, MaximumLikelihood
 from scenarios import figures_fig3, leakage, leakage_map
 from scenarios.leakage import LeakageBound
-from scenarios.leakage_estimation import LeakageEstimation
+from scenarios.leakage_estimation import WITH_LEARNED, LeakageEstimation
 
 
 def test_users_and_sensors_are_those_of_the_bound() -> None:
@@ -175,3 +175,14 @@ def test_map(tmp_path: Path) -> None:
     assert (tmp_path / "map.png").stat().st_size > 10_000
     with pytest.raises(InputError, match="range_m"):
         leakage_map.leakage_map(range_m=-1.0, angle_rad=1.0)
+
+
+def test_the_shipped_network_is_asked_only_where_it_was_trained() -> None:
+    for n_elements, asked in ((100, True), (50, False)):
+        scene = LeakageEstimation(
+            n_elements=n_elements, n_sensors=5, noise_dbm=(-75.0,), n_snapshots=(50,), estimators=WITH_LEARNED
+        )
+        found = scene.prepare(np)(scene.draw(Streams(0, 0), 3))
+        names, estimates = scene.coordinates()["estimator"][1], found["estimate_range_m"][1]
+        assert np.isfinite(estimates[:, names != "amortised_deep_sets"]).all()
+        assert (np.isfinite(estimates[:, names == "amortised_deep_sets"]) == asked).all()
