@@ -24,7 +24,7 @@ from engine.estimators import (
 )
 from engine.estimators.deepsets import AmortisedDeepSets
 from engine.estimators.deepsets.checkpoint import is_shipped
-from engine.estimators.deepsets.setting import is_setting_of
+from engine.estimators.deepsets.setting import is_setting_of, with_grid
 from engine.estimators.estimator import no_estimates, require_unseen
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
@@ -114,7 +114,7 @@ class LeakageEstimation(LeakageScene):
         """
         if not isinstance(estimator, AmortisedDeepSets) or not is_shipped(estimator.checkpoint):
             return True
-        return is_setting_of(estimator.checkpoint.card(), self.problem())
+        return is_setting_of(estimator.checkpoint.card(), with_grid(self.problem()))
 
     def coordinates(self) -> Variables:
         names = np.array([estimator.name for estimator in self.estimators])

@@ -15,7 +15,7 @@ from engine import InputError, Sweep, provenance
 from engine.estimators import LeastSquares, Problem
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Member, save
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward
-from engine.estimators.deepsets.setting import require_setting, setting_of
+from engine.estimators.deepsets.setting import require_setting, setting_of, with_grid
 from scenarios.leakage_estimation import LeakageEstimation
 from scenarios.leakage_learned import (
     TRAINING_SEED,
@@ -210,7 +210,9 @@ class AmortisedTraining:
         from engine.estimators.deepsets import amortised_training as torch_training
 
         path = self.folder / f"{self.name}.safetensors"
+        posed = with_grid(self.scenario.problem())
         if path.exists():
+            require_same(path, posed, self.options.seed)
             yield Report(f"{self.name}: already trained", str(path))
             return
         recipe = torch_training.AmortisedRecipe()
@@ -235,7 +237,7 @@ class AmortisedTraining:
             kind="amortised",
             architecture=architecture,
             leakage=scenario.leakage,
-            setting=setting_of(scenario.problem()),
+            setting=setting_of(posed),
             sweep=self.sweep,
             fingerprint=self.fingerprint,
             seed=self.options.seed,

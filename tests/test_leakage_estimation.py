@@ -178,10 +178,12 @@ def test_map(tmp_path: Path) -> None:
 
 
 def test_the_shipped_network_is_asked_only_where_it_was_trained() -> None:
-    for n_elements, asked in ((100, True), (50, False)):
-        scene = LeakageEstimation(
-            n_elements=n_elements, n_sensors=5, noise_dbm=(-75.0,), n_snapshots=(50,), estimators=WITH_LEARNED
-        )
+    trained = LeakageEstimation(n_sensors=5, noise_dbm=(-75.0,), n_snapshots=(50,), estimators=WITH_LEARNED)
+    for scene, asked in (
+        (trained, True),
+        (trained.replace(n_elements=50), False),
+        (trained.replace(grid_angles=90), False),
+    ):
         found = scene.prepare(np)(scene.draw(Streams(0, 0), 3))
         names, estimates = scene.coordinates()["estimator"][1], found["estimate_range_m"][1]
         assert np.isfinite(estimates[:, names != "amortised_deep_sets"]).all()

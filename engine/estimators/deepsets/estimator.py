@@ -11,7 +11,7 @@ from engine.errors import InputError
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Networks, checkpoints_in
 from engine.estimators.deepsets.features import FEATURES, KNOWN, OUTPUTS, TEMPLATES, elements, frames, placed
 from engine.estimators.deepsets.network import NUMPY, forward
-from engine.estimators.deepsets.setting import require_setting
+from engine.estimators.deepsets.setting import require_setting, with_grid
 from engine.estimators.estimator import Estimator, model_of
 from engine.estimators.problem import Estimates, Observations, Problem
 from engine.estimators.workbench import Batch, Workbench
@@ -79,8 +79,8 @@ class AmortisedDeepSets(Estimator):
     It is no estimator from powers and places alone. It is told likelihoods under the model `leakage`, see `frames`:
     those of templates around that peak, and how high the six highest peaks of a scan over every eighth range are, at
     least a tenth of a radian apart. It learns the range, the shift from the peak, and the weights of the peaks and of
-    the middle in the mean that it says. Trained on random sensor sets and the default grid; beyond the sizes, powers
-    and counts on its card it extrapolates.
+    the middle in the mean that it says. Trained on random sensor sets; beyond the sizes, powers and counts on its card
+    it extrapolates.
     """
 
     checkpoint: Checkpoint = Field(
@@ -91,7 +91,7 @@ class AmortisedDeepSets(Estimator):
         return frozenset({self.checkpoint.read().card.seed})
 
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
-        require_setting(self._networks().card, workbench.problem, self.checkpoint.path)
+        require_setting(self._networks().card, with_grid(workbench.problem), self.checkpoint.path)
         workbench.host.search(self.leakage)
 
         def estimate(batch: Batch) -> Estimates:
