@@ -68,7 +68,7 @@ def ordered(rows: Mapping[Any, Errors], claim: str, pairs: Iterable[tuple[Any, A
     pairs = [(above, below) for above, below in pairs if above != below and {above, below} <= known]
     holds = sum(rows[above].mean >= rows[below].mean for above, below in pairs)
     contradicts = sum(rows[above].mean_high < rows[below].mean_low for above, below in pairs)
-    ours = f"at {holds} of {len(pairs)} pairs of points"
+    ours = f"at {holds} of {len(pairs)} pairs of points" if pairs else "no two points to compare"
     if contradicts:
         ours += f", contradicted beyond the intervals at {contradicts}"
     return Claim(claim, "yes", ours, bool(pairs) and contradicts == 0)
@@ -109,7 +109,7 @@ def consistently(results: "xarray.Dataset", name: str) -> Claim:
     """ "DeepSets consistently outperforms the dense grid-search": no point's paired interval says otherwise.
 
     Said of Fig. 3, and "the same trend" of Fig. 4. Beside it how far the estimator is from the posterior mean, which
-    none can beat that assumes the right model.
+    none can beat that assumes the right model, on a grid that is fine enough for the noise (docs/numbers.md).
     """
     found = compared(results, name, "least_squares")
     better, worse = (sum(one.sign == sign for one in found.values()) for sign in (-1, 1))
@@ -123,6 +123,25 @@ def consistently(results: "xarray.Dataset", name: str) -> Claim:
             ours += f"; {quantity} {min(ratios):.2f} to {max(ratios):.2f} times the posterior mean's"
     reproduced = better > 0 and worse == 0
     return Claim(f"{label(name)}: consistently outperforms the dense grid search", "yes", ours, reproduced)
+
+
+def orders(rows: Mapping[Any, Errors], results: "xarray.Dataset", names: Sequence[str]) -> list[Claim]:
+    """What sensors, snapshots and noise do to every error, of rows by (quantity, K, L, σ², estimator)."""
+    sensors, counts, noises = (
+        sorted(results[axis].values.tolist()) for axis in ("n_sensors", "n_snapshots", "noise_dbm")
+    )
+    both = SQUARED_ERRORS
+    return [
+        ordered(rows, "more sensors lower every error", [
+            ((q, sensors[0], n, s, name), (q, sensors[-1], n, s, name))
+            for q in both for n in counts for s in noises for name in names]),
+        ordered(rows, "more snapshots lower every error", [
+            ((q, k, counts[0], s, name), (q, k, counts[-1], s, name))
+            for q in both for k in sensors for s in noises for name in names]),
+        ordered(rows, "more noise raises every error", [
+            ((q, k, n, noises[-1], name), (q, k, n, noises[0], name))
+            for q in both for k in sensors for n in counts for name in names]),
+    ]  # fmt: skip
 
 
 def draw_errors(axes: "Axes", rows: Sequence[Errors], shift_dbm: float, **style: Any) -> np.ndarray:

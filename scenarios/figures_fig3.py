@@ -23,6 +23,7 @@ from scenarios.estimation_errors import (
     dress,
     label,
     ordered,
+    orders,
     with_estimates,
 )
 from scenarios.figures import realizations_a_point
@@ -134,17 +135,7 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
                 agrees,
             )
         )
-    table += [
-        ordered(rows, "more sensors lower every error", [
-            ((q, sensors[0], n, s, name), (q, sensors[-1], n, s, name))
-            for q in _QUANTITIES for n in counts for s in noises for name in names]),
-        ordered(rows, "more snapshots lower every error", [
-            ((q, k, counts[0], s, name), (q, k, counts[-1], s, name))
-            for q in _QUANTITIES for k in sensors for s in noises for name in names]),
-        ordered(rows, "more noise raises every error", [
-            ((q, k, n, noises[-1], name), (q, k, n, noises[0], name))
-            for q in _QUANTITIES for k in sensors for n in counts for name in names]),
-    ]  # fmt: skip
+    table += orders(rows, results, names)
     if "least_squares" in names:
         table += [consistently(_pooled(results), name) for name in names if name in LEARNED]
     if {"posterior_mean", "least_squares"} <= set(names):

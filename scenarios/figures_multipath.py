@@ -24,7 +24,7 @@ from scenarios.estimation_errors import (
     draw_errors,
     dress,
     label,
-    ordered,
+    orders,
     with_estimates,
 )
 
@@ -143,20 +143,7 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
     """What the paper says of its estimators under multipath: the grid search with ray-traced powers, and networks."""
     rows = {(r.quantity, r.n_sensors, r.n_snapshots, r.noise_dbm, r.estimator): r for r in summary(results)}
     names = [name for name in ("least_squares", *_learned(results)) if name in results.estimator.values]
-    sensors, counts, noises = (
-        sorted(results[axis].values.tolist()) for axis in ("n_sensors", "n_snapshots", "noise_dbm")
-    )
-    table = [
-        ordered(rows, "more sensors lower every error", [
-            ((q, sensors[0], n, s, name), (q, sensors[-1], n, s, name))
-            for q in _QUANTITIES for n in counts for s in noises for name in names]),
-        ordered(rows, "more snapshots lower every error", [
-            ((q, k, counts[0], s, name), (q, k, counts[-1], s, name))
-            for q in _QUANTITIES for k in sensors for s in noises for name in names]),
-        ordered(rows, "more noise raises every error", [
-            ((q, k, n, noises[-1], name), (q, k, n, noises[0], name))
-            for q in _QUANTITIES for k in sensors for n in counts for name in names]),
-    ]  # fmt: skip
+    table = orders(rows, results, names)
     if "least_squares" in names:
         table += [consistently(_over_sets(results), name) for name in names[1:]]
     return table

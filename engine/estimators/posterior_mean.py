@@ -26,9 +26,11 @@ class PosteriorMean(Estimator):
     """Σ ψ p(ψ|S) over the grid, under the problem's prior: of all estimators the one of least mean squared error.
 
     Van Trees, Bell, Tian, Detection, Estimation, and Modulation Theory, Part I (2013), Section 4.2.1. It holds where
-    the assumed leakage and prior are those that made the data. A posterior narrower than the grid's cells slips
-    through the grid (at −85 dBm, 50 snapshots, its deviation is a fiftieth of a cell in angle); there the mass around
-    its peak is integrated off the grid, `integrate_peak`, unless that is switched off.
+    the assumed leakage and prior are those that made the data, and the grid is fine enough. A posterior narrower than
+    the grid's cells slips through the grid (at −85 dBm, 50 snapshots, its deviation is a fiftieth of a cell in angle);
+    there the mass around its peak is integrated off the grid, `integrate_peak`, unless that is switched off. That mends
+    the shape of the peak, not the choice of a wrong one: there, eight times the paper's angles lower the mean squared
+    error of the range seven times (docs/numbers.md).
     """
 
     off_grid: bool = True
