@@ -228,7 +228,8 @@ def errors_against_noise(results: "xarray.Dataset") -> "Figure":
     truth = scenario["leakage"].replace("_", " ")
     assumed = ", ".join(dict.fromkeys(e["leakage"].replace("_", " ") for e in scenario["estimators"]))
     figure.suptitle(
-        f"Locating a near-field user from far-field powers      data: {truth}   ·   estimators assume: {assumed}"
+        f"Locating a near-field user from far-field powers\ndata: {truth}   ·   estimators assume: {assumed}"
+        f"   ·   {scenario['grid_ranges']} × {scenario['grid_angles']} candidates"
         f"   ·   {realizations_a_point(_pooled(results))} realizations a point",
         fontsize=11.5, color=INK,
     )  # fmt: skip
