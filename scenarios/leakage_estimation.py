@@ -32,7 +32,14 @@ from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
 from scenarios import figures_fig3
-from scenarios.leakage_scene import Geometry, LeakageScene, described_bounds, described_geometry, prepare_bound
+from scenarios.leakage_scene import (
+    Geometry,
+    LeakageScene,
+    described_bounds,
+    described_estimates,
+    described_geometry,
+    prepare_bound,
+)
 
 
 class Draws(NamedTuple):
@@ -167,20 +174,14 @@ class LeakageEstimation(LeakageScene):
 def _described_results(
     xp: Any, drawn: Draws, estimates: list[Estimates], bound_range: Any, bound_angle: Any
 ) -> Variables:
-    per_estimator = ("realization", "estimator", "noise_dbm", "n_snapshots")
+    dims = ("realization", "estimator", "noise_dbm", "n_snapshots")
     range_m = xp.stack([estimate.range_m for estimate in estimates], axis=1)
     angle_rad = xp.stack([estimate.angle_rad for estimate in estimates], axis=1)
-    error_m = range_m - drawn.user_range_m[:, None, None, None]
-    error_rad = angle_rad - drawn.user_angle_rad[:, None, None, None]
+    truth = drawn.user_range_m[:, None, None, None], drawn.user_angle_rad[:, None, None, None]
     return {
-        "estimate_range_m": (per_estimator, range_m, {"units": "m", "long_name": "estimated range"}),
-        "estimate_angle_rad": (per_estimator, angle_rad, {"units": "rad", "long_name": "estimated angle"}),
-        "squared_error_range_m2": (
-            per_estimator, error_m * error_m, {"units": "m2", "long_name": "squared error of the range"}),
-        "squared_error_angle_rad2": (
-            per_estimator, error_rad * error_rad, {"units": "rad2", "long_name": "squared error of the angle"}),
+        **described_estimates(dims, (range_m, angle_rad), truth),
         **described_bounds(bound_range, bound_angle),
-    }  # fmt: skip
+    }
 
 
 def _described_intermediates(drawn: Draws, g: Any, rho: Any, statistic: Any, snapshots: Any) -> Variables:

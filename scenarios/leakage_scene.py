@@ -208,6 +208,18 @@ def described_geometry(drawn: Geometry) -> Variables:
     }  # fmt: skip
 
 
+def described_estimates(dims: tuple[str, ...], estimates: tuple[Any, Any], truth: tuple[Any, Any]) -> Variables:
+    """Estimated ranges (m) and angles (rad) along `dims`, and their squared errors; truths broadcast to them."""
+    (range_m, angle_rad), (error_m, error_rad) = estimates, (e - t for e, t in zip(estimates, truth, strict=True))
+    return {
+        "estimate_range_m": (dims, range_m, {"units": "m", "long_name": "estimated range"}),
+        "estimate_angle_rad": (dims, angle_rad, {"units": "rad", "long_name": "estimated angle"}),
+        "squared_error_range_m2": (dims, error_m * error_m, {"units": "m2", "long_name": "squared error of the range"}),
+        "squared_error_angle_rad2": (
+            dims, error_rad * error_rad, {"units": "rad2", "long_name": "squared error of the angle"}),
+    }  # fmt: skip
+
+
 def described_bounds(bound_range: Any, bound_angle: Any) -> Variables:
     """The bounds on range and angle, (B, S, L) each, as variables."""
     dims = ("realization", "noise_dbm", "n_snapshots")

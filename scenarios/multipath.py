@@ -31,6 +31,7 @@ from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
 from scenarios import figures_multipath
+from scenarios.leakage_scene import described_estimates
 from scenarios.multipath_scene import (
     INCLUDED,
     MultipathScene,
@@ -249,7 +250,12 @@ class MultipathEstimation(MultipathScene):
                 estimates.append([np.stack(estimate(batch)) for estimate in estimators])
             found = np.moveaxis(np.array(estimates), (2, 3), (0, 1))  # (range | angle, B, A, estimator, S, L)
             found[:, status != INCLUDED] = np.nan
-            variables = {**described_users(users, status, paths), **_described_estimates(users, found)}
+            truth = users.user_range_m[:, None, None, None, None], users.user_angle_rad[:, None, None, None, None]
+            per_set = ("realization", "sensor_set", "estimator", "noise_dbm", "n_snapshots")
+            variables = {
+                **described_users(users, status, paths),
+                **described_estimates(per_set, (found[0], found[1]), truth),
+            }
             if intermediates:
                 dims = ("realization", "sensor_set", "sensor")
                 variables["expected_power"] = (dims, power, {"long_name": "expected power at the sensor over P_t"})
@@ -277,19 +283,6 @@ def _candidate_channels(channel: TracedChannel, grid: SearchGrid, height_m: floa
     place = position_m(*grid.candidates(), height_m - channel.array_height_m, channel.array_height_m)
     h, paths = tracer_of(channel).channels(place)
     return h, (paths == 0) | indoors(channel.surroundings, place)
-
-
-def _described_estimates(users: Users, found: np.ndarray) -> Variables:
-    """found: range (m) and angle (rad), (2, B, A, estimator, S, L)."""
-    dims = ("realization", "sensor_set", "estimator", "noise_dbm", "n_snapshots")
-    truth = np.stack(users)[:, :, None, None, None, None]
-    squared = (found - truth) ** 2
-    return {
-        "estimate_range_m": (dims, found[0], {"units": "m", "long_name": "estimated range"}),
-        "estimate_angle_rad": (dims, found[1], {"units": "rad", "long_name": "estimated angle"}),
-        "squared_error_range_m2": (dims, squared[0], {"units": "m2", "long_name": "squared error of the range"}),
-        "squared_error_angle_rad2": (dims, squared[1], {"units": "rad2", "long_name": "squared error of the angle"}),
-    }
 
 
 data = Sweep(

@@ -33,6 +33,12 @@ class ExpectedPowers(NamedTuple):
     place: np.ndarray
     """range (m) and angle (rad), (n, 2)"""
 
+    def included(self, which: slice) -> "tuple[ExpectedPowers, int]":
+        """Of these users the ones that count, and how many do not."""
+        power, place = self.power[which], self.place[which]
+        here = np.isfinite(power[:, 0])
+        return ExpectedPowers(power[here], place[here]), int(np.count_nonzero(~here))
+
 
 @dataclass(frozen=True)
 class TracedUsers:
@@ -136,18 +142,15 @@ class TracedSet:
 
     def labelled(self, seed: int, start: int, count: int) -> Labelled:
         """Users `start` to `start + count`, without the excluded ones; the noise is drawn by `seed`."""
-        found = self.users.expected_powers(self.sensor_set)
-        here = slice(start, start + count)
-        place, power = found.place[here], found.power[here, : self.scenario.n_sensors].astype(float)
-        included = np.isfinite(power[:, 0])
-        place, power = place[included], power[included]
+        users, excluded = self.users.expected_powers(self.sensor_set).included(slice(start, start + count))
+        power = users.power[:, : self.scenario.n_sensors].astype(float)
         streams, z = Streams(seed, start), []
         for n in self.scenario.n_snapshots:
             gaussian = streams(f"training_gaussian_{n}_{self.sensor_set}").standard_normal(power.shape)
             chi_square = streams(f"training_chi_square_{n}_{self.sensor_set}").chisquare(2 * n - 1, power.shape)
             rho = 2 * self.scenario.snr()[:, None, None] * power  # Eq. (13)
             z.append(elements(summed_power(n * rho, gaussian, chi_square), np.array(n), 0.0, 0.0)[..., 0])  # type: ignore[arg-type]
-        return Labelled(np.stack(z, axis=1).astype(np.float32), place, int(np.count_nonzero(~included)))
+        return Labelled(np.stack(z, axis=1).astype(np.float32), users.place, excluded)
 
 
 class Conditioned(NamedTuple):

@@ -72,8 +72,8 @@ class ConditionedTraining:
             learning_rate=_LEARNING_RATE, batch=_BATCH, passes=1, samples=self.samples, saved_every=_SAVED_EVERY
         )
         found = data.users.expected_powers(data.sensor_set)
-        pool, excluded = _included(found, slice(options.training))
-        unseen, _ = _included(found, slice(options.training, options.training + options.validation))
+        pool, excluded = found.included(slice(options.training))
+        unseen, _ = found.included(slice(options.training, options.training + options.validation))
         sensors = np.stack(data.sensors())
         what = [setting_of(scenario.problem()), sensors.tolist(), options.seed]
         seed = zlib.crc32(json.dumps(what + [data.fingerprint] * bool(data.fingerprint)).encode())
@@ -142,13 +142,6 @@ class ConditionedTraining:
             place_mean=tuple(pool.place.mean(axis=0).tolist()),
             place_deviation=tuple(pool.place.std(axis=0).tolist()),
         )
-
-
-def _included(users: ExpectedPowers, which: slice) -> tuple[ExpectedPowers, int]:
-    """The users that count, and how many do not."""
-    power, place = users.power[which], users.place[which]
-    here = np.isfinite(power[:, 0])
-    return ExpectedPowers(power[here], place[here]), int(np.count_nonzero(~here))
 
 
 def _scenarios(sweep: Sweep) -> list[MultipathEstimation]:
