@@ -101,7 +101,7 @@ def test_estimators_over_a_table_search_it_all() -> None:
     bench = Workbench(problem, np, {"ray_traced": table})
     seen = Observations(statistic, np.full((9, 7), 120.0), np.full((9, 7), 1.0))
     batch = bench.batch(seen)
-    nearest, likely = batch.nearest("ray_traced"), batch.likelihood("ray_traced").best
+    nearest, likely = batch.nearest("ray_traced"), batch.likeliest("ray_traced")
     from engine.numerics.noncentral_chi2 import log_likelihood
 
     for b in range(9):

@@ -13,6 +13,10 @@ from engine.estimators.problem import AssumedLeakage, Estimates, Tabulated
 from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.leakage import LeakageModel
 
+FINENESS: float = Field(
+    1.0, ge=0.25, le=16, description="of the grid that peaks are found on: 2 has twice the angles and ranges"
+)
+
 
 class Estimator(BaseModel, ABC):
     """A frozen description. `leakage` is the model that it assumes, whichever one generated the data."""

@@ -64,15 +64,18 @@ class Likelihood(NamedTuple):
             sensor_angle_rad=self.sensor_angle_rad[rows],
         )
 
-    def only(self, rows: Array, observation: int) -> "Likelihood":
-        """Of realizations `rows` (n,) and one observation."""
-        here = slice(observation, observation + 1)
+    def each(self, rows: Array, observations: Array, n_snapshots: int) -> "Likelihood":
+        """Of pairs of a realization and one of its observations, (n,) each, all with this L: n realizations of one."""
         return self._replace(
-            statistic=self.statistic[rows, here, :],
-            per_leakage=self.per_leakage[rows, here, :],
-            sensor_angle_rad=self.sensor_angle_rad[rows, :],
-            n_snapshots=self.n_snapshots[here],
+            statistic=self.statistic[rows, observations][:, None, :],
+            per_leakage=self.per_leakage[rows, observations][:, None, :],
+            sensor_angle_rad=self.sensor_angle_rad[rows],
+            n_snapshots=(n_snapshots,),
         )
+
+    def with_snapshots(self, xp: Any, n_snapshots: int) -> Array:
+        """Which of the M observations have this L."""
+        return xp.asarray(np.array(self.n_snapshots) == n_snapshots)
 
     def at(self, xp: Any, range_m: Array, angle_rad: Array) -> Local:
         """At places (B, M, Q); on NumPy by compiled loops, which say the same but for rounding."""

@@ -4,7 +4,7 @@ import numpy as np
 from array_api_compat import is_numpy_namespace
 
 from engine.estimators.likelihood import Likelihood
-from engine.estimators.problem import Estimates, Observations
+from engine.estimators.problem import Estimates, Observations, trapezoid
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel
 
@@ -16,7 +16,8 @@ _RESOLVED_CELLS = 3.0
 def spread(batch: Batch, model: LeakageModel, estimates: Estimates) -> Estimates:
     """Roots of the posterior's mean squared distances from estimates (B, S, L), on the host and one after the other.
 
-    On a grid of the problem's size, which closes in on where the mass is until the mass is three cells wide.
+    On the batch's grid, then on uniform ones of that size, which close in on where the mass is until the mass is three
+    cells wide.
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
     host = np.asarray if is_numpy_namespace(xp) else xp.asnumpy
@@ -25,27 +26,27 @@ def spread(batch: Batch, model: LeakageModel, estimates: Estimates) -> Estimates
     whole = Likelihood.of(np, problem, model, seen)
     found = np.empty_like(centre)
     for b, m in np.ndindex(centre.shape[:2]):
-        found[b, m] = _of_one(whole.only(np.array([b]), m), centre[b, m])
+        one = whole.each(np.array([b]), np.array([m]), whole.n_snapshots[m])
+        found[b, m] = _of_one(one, centre[b, m])
     shape = seen.statistic.shape[:3]
     return Estimates(*(xp.asarray(np.ascontiguousarray(found[..., i]).reshape(shape)) for i in (0, 1)))
 
 
 def _of_one(likelihood: Likelihood, centre: np.ndarray) -> np.ndarray:
     grid = likelihood.problem.grid
-    low = np.array([grid.range_min_m, grid.angle_min_rad])
-    high = np.array([grid.range_max_m, grid.angle_max_rad])
+    axes = [grid.ranges_m(), grid.angles_rad()]
+    low, high = (np.array([axis[end] for axis in axes]) for end in (0, -1))
     counts = (grid.n_ranges, grid.n_angles)
     for _ in range(_ROUNDS):
-        axes = [np.linspace(*ends) for ends in zip(low, high, counts, strict=True)]
         range_m, angle_rad = (part.ravel() for part in np.meshgrid(*axes, indexing="ij"))
         value = likelihood.at(np, range_m[None, None], angle_rad[None, None]).value[0, 0]
         value = value + likelihood.problem.log_range_prior(np, range_m)
-        mass = np.exp(value - value.max())
+        mass = np.exp(value - value.max()) * np.multiply.outer(*map(trapezoid, axes)).ravel()
         mass /= mass.sum()
         squared = np.array([mass @ (range_m - centre[0]) ** 2, mass @ (angle_rad - centre[1]) ** 2])
         mean = np.array([mass @ range_m, mass @ angle_rad])
         width = np.sqrt(np.array([mass @ (range_m - mean[0]) ** 2, mass @ (angle_rad - mean[1]) ** 2]))
-        cell = np.array([axis[1] - axis[0] for axis in axes])
+        cell = np.array([np.diff(axis).max() for axis in axes])
         if np.all(width > _RESOLVED_CELLS * cell):
             break
         places = np.stack([range_m, angle_rad])[:, mass > _NEGLIGIBLE]
@@ -56,4 +57,5 @@ def _of_one(likelihood: Likelihood, centre: np.ndarray) -> np.ndarray:
         if np.all(closer_high - closer_low > 0.9 * (high - low)):  # several narrow peaks, apart: as good as it gets
             break
         low, high = closer_low, closer_high
+        axes = [np.linspace(*ends) for ends in zip(low, high, counts, strict=True)]
     return np.sqrt(squared)

@@ -14,6 +14,8 @@ Array = Any
 Tabulated = Literal["ray_traced", "free_space"]
 """Leakage that a scenario tabulates for every candidate: traced in its surroundings, or as if there were none."""
 AssumedLeakage = LeakageModel | Tabulated
+PEAKS = 8
+"""Peaks along the angle that a surface names."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,6 @@ class Problem:
         """(P_t/σ², L) of each of the M = S · L observations of a realization, in the order of their axes."""
         return [(snr, n) for snr in self.snr for n in self.n_snapshots]
 
-    def cell(self) -> tuple[float, float]:
-        """Spacing of the candidates in range (m) and angle (rad)."""
-        grid = self.grid
-        return (
-            (grid.range_max_m - grid.range_min_m) / (grid.n_ranges - 1),
-            (grid.angle_max_rad - grid.angle_min_rad) / (grid.n_angles - 1),
-        )
-
     def places(self, xp: Any, candidate: Array) -> tuple[Array, Array]:
         """Range (m) and angle (rad) of candidates given by index, any shape."""
         ranges, angles = xp.asarray(self.grid.ranges_m()), xp.asarray(self.grid.angles_rad())
@@ -62,15 +56,16 @@ class Problem:
         return xp.where(inside, total, xp.full_like(range_m, -math.inf))
 
     def cell_weights(self) -> np.ndarray:
-        """Prior of each candidate's cell in cells of density one, (angles, ranges); half cells at the ends."""
-        ranges = np.exp(self.log_range_prior(np, self.grid.ranges_m()))
-        return _trapezoid(self.grid.n_angles)[:, None] * (_trapezoid(self.grid.n_ranges) * ranges)
+        """Prior density of the range at each candidate times the area of its cell, m rad: (angles, ranges)."""
+        ranges_m, angles_rad = self.grid.ranges_m(), self.grid.angles_rad()
+        prior = np.exp(self.log_range_prior(np, ranges_m))
+        return trapezoid(angles_rad)[:, None] * (trapezoid(ranges_m) * prior)
 
 
-def _trapezoid(n: int) -> np.ndarray:
-    weights = np.ones(n)
-    weights[0] = weights[-1] = 0.5
-    return weights
+def trapezoid(nodes: np.ndarray) -> np.ndarray:
+    """Weights of the trapezoidal rule at ascending nodes."""
+    steps = np.diff(nodes) / 2
+    return np.pad(steps, (0, 1)) + np.pad(steps, (1, 0))
 
 
 class Observations(NamedTuple):
@@ -94,11 +89,13 @@ class Estimates(NamedTuple):
 class Surface(NamedTuple):
     """What one pass over the likelihood of every candidate leaves; M = S · L observations."""
 
-    best: Array
-    """index of the most likely candidate, (B, M)"""
+    likely: Array
+    """index of a candidate as likely as any, but for single precision, (B, M)"""
     angle_mass: Array
     """posterior mass at each angle of the grid, up to a common factor, (B, M, angles)"""
     angle_range_m: Array
     """that mass times the mean range at the angle, (B, M, angles)"""
+    peaks: Array
+    """indices of the angles that have more mass than both neighbours, the most first, (B, M, PEAKS); −1 for none"""
     log_scale: Array
     """masses are relative to e^log_scale, the log-likelihood with all its constants, (B, M)"""

@@ -5,6 +5,7 @@ Inputs are prepared on the host and near ties are settled there; the pass, which
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,11 @@ from array_api_compat import is_cupy_namespace, is_numpy_namespace
 
 from engine.errors import InputError
 from engine.estimators.candidates import Candidates, Seen
-from engine.estimators.problem import Observations, Problem, Surface
+from engine.estimators.problem import PEAKS, Observations, Problem, Surface
 from engine.numerics.likelihood_fit import highest_contribution, likelihood_fit, log_reference
 from engine.numerics.noncentral_chi2 import log_constant, log_likelihood
 from engine.numerics.pattern import PatternTable
-from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Sensors, SquaresInputs
+from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Marginal, Sensors, SquaresInputs
 
 Array = Any
 
@@ -74,8 +75,11 @@ class GridSearch:
         slack = rounding + slope * np.sqrt(np.maximum(found.best + energy, 0))
         return self.xp.asarray(self._settled(found, slack, seen, _Squares(gain, target)))
 
-    def likelihood(self, observations: Observations) -> Surface:
-        """The most likely candidate and the posterior over the angle, one pass for both."""
+    def likelihood(self, observations: Observations) -> tuple[Surface, Callable[[], Array]]:
+        """The posterior over the angle, and what settles which candidate is the most likely, (B, M): one pass for both.
+
+        Settling costs where many candidates nearly tie, as where there is much noise, and not everybody needs it.
+        """
         seen = self._loudest_first(self._on_host(observations))
         inputs = self._likelihood_inputs(seen)
         found, marginal = self.passes.likelihood(self._sensors(seen), inputs)
@@ -88,13 +92,19 @@ class GridSearch:
         heights = np.exp(marginal.level - highest[..., None])
         mass = marginal.mass * heights
         found.best, found.value = -found.best, -found.value
-        best = self._settled(
-            found, inputs.slack.astype(float), seen, _Likelihood(self._per_leakage(seen), statistic, self.problem)
-        )
         surface = Surface(
-            best, mass, mass * self.origin_m + marginal.by_range * heights, highest + np.stack(constants, axis=1)
+            found.lowest(),
+            mass,
+            mass * self.origin_m + marginal.by_range * heights,
+            _peaks(marginal),
+            highest + np.stack(constants, axis=1),
         )
-        return Surface(*(self.xp.asarray(part) for part in surface))
+
+        def likeliest() -> Array:
+            score = _Likelihood(self._per_leakage(seen), statistic, self.problem)
+            return self.xp.asarray(self._settled(found, inputs.slack.astype(float), seen, score))
+
+        return Surface(*(self.xp.asarray(part) for part in surface)), likeliest
 
     def scan(self, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
         """The likelihood over a few ranges at every angle, on a CPU: an eighth of the work of `likelihood`.
@@ -105,10 +115,8 @@ class GridSearch:
         seen = self._loudest_first(observations)
         inputs = self._likelihood_inputs(seen)
         marginal = self.passes.scan(self._sensors(seen), inputs)
-        some = marginal.mass > 0
-        mass = np.where(some, marginal.mass, 1.0)
-        log_mass = np.where(some, marginal.level + np.log(mass), -np.inf)
-        return log_mass, self.origin_m + marginal.by_range / mass
+        mass = np.where(marginal.mass > 0, marginal.mass, 1.0)
+        return _log_mass(marginal), self.origin_m + marginal.by_range / mass
 
     def _per_leakage(self, seen: Seen) -> np.ndarray:
         """∂(Lρ)/∂g, (B, M, K)."""
@@ -220,6 +228,25 @@ class _Likelihood(NamedTuple):
             terms = log_likelihood(self.statistic[b[here], m[here]], noncentrality[here], n)
             score[here] = -np.sum(terms, axis=-1)
         return score
+
+
+def _peaks(marginal: Marginal) -> np.ndarray:
+    """Angles that have more mass than both neighbours, the most first: (B, M, PEAKS), −1 where there are fewer."""
+    height = _log_mass(marginal)
+    ends = np.full((*height.shape[:-1], 1), -np.inf)
+    below, above = np.append(ends, height[..., :-1], axis=-1), np.append(height[..., 1:], ends, axis=-1)
+    found = np.full((*height.shape[:-1], PEAKS), -1)
+    for at in np.ndindex(height.shape[:-1]):
+        (peaks,) = np.nonzero((height[at] >= below[at]) & (height[at] > above[at]))
+        peaks = peaks[np.argsort(-height[at][peaks], kind="stable")[:PEAKS]]
+        found[at][: len(peaks)] = peaks
+    return found
+
+
+def _log_mass(marginal: Marginal) -> np.ndarray:
+    """Logarithm of the mass at each angle, −∞ where it is negligible: (B, M, angles)."""
+    some = marginal.mass > 0
+    return np.where(some, marginal.level + np.log(np.where(some, marginal.mass, 1.0)), -np.inf)
 
 
 def _flat(seen: Seen) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from engine.estimators.candidates import Candidates, ModelledCandidates, Tabulat
 from engine.estimators.problem import AssumedLeakage, Estimates, Observations, Problem, Surface
 from engine.estimators.search import GridSearch
 from engine.numerics.leakage import LeakageModel
+from engine.numerics.pattern import resolving
 
 Array = Any
 
@@ -28,11 +30,19 @@ class Workbench:
     ) -> None:
         self.problem, self.xp, self._expected = problem, xp, expected
         self._searches: dict[AssumedLeakage, GridSearch] = {}
+        self._resolving: dict[float, Workbench] = {}
 
     @functools.cached_property
     def host(self) -> "Workbench":
         """The same with NumPy arrays."""
         return self if is_numpy_namespace(self.xp) else Workbench(self.problem, np, self._expected)
+
+    def resolving(self, fineness: float) -> "Workbench":
+        """The same with candidates that resolve the peaks of likelihoods, `engine.numerics.pattern.resolving`."""
+        if fineness not in self._resolving:
+            grid = resolving(self.problem.array, self.problem.grid, fineness)
+            self._resolving[fineness] = Workbench(replace(self.problem, grid=grid), self.xp)
+        return self._resolving[fineness]
 
     def search(self, assumed: AssumedLeakage) -> GridSearch:
         """The grid search under a model or table; what it needs is built when it is first asked for."""
@@ -70,13 +80,22 @@ class Batch:
             self._known[key] = function(self, *arguments)
         return self._known[key]
 
+    def resolving(self, fineness: float) -> "Batch":
+        """The same observations on the workbench whose candidates resolve peaks, see `Workbench.resolving`."""
+        return self.once(_resolving, fineness)
+
     def nearest(self, model: AssumedLeakage) -> Array:
         """See `GridSearch.nearest`."""
         return self.once(_nearest, model)
 
     def likelihood(self, model: AssumedLeakage) -> Surface:
         """See `GridSearch.likelihood`."""
-        return self.once(_likelihood, model)
+        surface: Surface = self.once(_likelihood, model)[0]
+        return surface
+
+    def likeliest(self, model: AssumedLeakage) -> Array:
+        """Index of the most likely candidate, (B, M)."""
+        return self.once(_likeliest, model)
 
     def scan(self, model: AssumedLeakage) -> tuple[Array, Array]:
         """See `GridSearch.scan`."""
@@ -89,12 +108,20 @@ class Batch:
         return Estimates(*(xp.reshape(part, shape) for part in self.workbench.problem.places(xp, candidate)))
 
 
+def _resolving(batch: Batch, fineness: float) -> Batch:
+    return Batch(batch.workbench.resolving(fineness), batch.observations)
+
+
 def _nearest(batch: Batch, model: AssumedLeakage) -> Array:
     return batch.workbench.search(model).nearest(batch.observations)
 
 
-def _likelihood(batch: Batch, model: AssumedLeakage) -> Surface:
+def _likelihood(batch: Batch, model: AssumedLeakage) -> tuple[Surface, Callable[[], Array]]:
     return batch.workbench.search(model).likelihood(batch.observations)
+
+
+def _likeliest(batch: Batch, model: AssumedLeakage) -> Array:
+    return batch.once(_likelihood, model)[1]()
 
 
 def _scan(batch: Batch, model: AssumedLeakage) -> tuple[Array, Array]:

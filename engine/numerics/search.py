@@ -61,7 +61,8 @@ class LikelihoodInputs(NamedTuple):
 class Found:
     """Best score (B, M) and the candidates listed: count (B, M), −1 for too many; index and value (B, M, LISTED).
 
-    Some of the listed may lie farther from the best than they should.
+    Some of the listed may lie farther from the best than they should. Of more likelihoods than can be listed, the first
+    is the best's.
     """
 
     def __init__(self, shape: tuple[int, ...], worst: float) -> None:
@@ -69,6 +70,12 @@ class Found:
         self.count = np.zeros(shape, dtype=np.int32)
         self.index = np.zeros((*shape, LISTED), dtype=np.int32)
         self.value = np.zeros((*shape, LISTED), dtype=np.float32)
+
+    def lowest(self) -> np.ndarray:
+        """Index of the candidate of the lowest score, but for single precision: (B, M)."""
+        listed = np.arange(LISTED) < np.maximum(self.count, 1)[..., None]
+        at = np.argmin(np.where(listed, self.value, np.inf), axis=-1)
+        return np.take_along_axis(self.index, at[..., None], axis=-1)[..., 0]
 
 
 class Marginal(NamedTuple):

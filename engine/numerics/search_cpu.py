@@ -93,6 +93,19 @@ def _add_listed_plain(score: Any, offset: Any, lowest: Any, slack: Any, count: A
 _add_listed = compiled(_add_listed_plain)
 
 
+def _keep_best_plain(score: Any, offset: Any, index: Any, value: Any) -> None:
+    """Into place 0 of a full list: the highest score that it or the tile holds."""
+    for i in range(1, LISTED):
+        if value[i] < value[0]:
+            value[0], index[0] = value[i], index[i]
+    for c in range(score.shape[0]):
+        if -score[c] < value[0]:
+            value[0], index[0] = -score[c], offset + c
+
+
+_keep_best = compiled(_keep_best_plain)
+
+
 def _least_squares_plain(
     slabs: Any,
     shape: Any,
@@ -339,7 +352,7 @@ def _likelihood_plain(
     (n_ranges,): from any origin. slack (B, M): candidates this near the best are listed. best (B, M) comes in with a
     value that some candidate reaches, or −∞, and leaves with the highest. marginal (B, M, n_angles, 2), relative to
     e^level, level (B, M, slabs): Σ likelihood · prior · (1, range) at each angle, level −∞ where nothing matters.
-    count, index, value as in `least_squares`, value negated.
+    count, index, value as in `least_squares`, value negated, and the first of a list that is full the best.
     """
     n_slabs, _, width = slabs.shape
     size, n_observations, n_sensors = scale.shape
@@ -397,6 +410,8 @@ def _likelihood_plain(
                         index[b, m],
                         value[b, m],
                     )
+                if count[b, m] < 0:
+                    _keep_best(total[m, low:high], start * n_ranges + low, index[b, m], value[b, m])
                 if top > best[b, m] - _NEGLIGIBLE:
                     level[b, m, s] = top
                     total[m, :low] = -np.inf

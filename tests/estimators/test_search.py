@@ -98,11 +98,11 @@ def test_same_candidates_as_the_direct_search(model: LeakageModel, size: int) ->
 def test_same_most_likely_candidates_as_the_direct_search() -> None:
     assumed = problem(grid_of())
     seen = observed(5, 8, 40)
-    surface = Workbench(assumed, np).batch(seen).likelihood("fresnel_closed")
+    best = Workbench(assumed, np).batch(seen).likeliest("fresnel_closed")
     for b in range(8):
         _, likelihoods = direct(assumed, "fresnel_closed", seen, b)
         for m in range(likelihoods.shape[-1]):
-            assert likelihoods[surface.best[b, m], m] >= likelihoods[:, m].max() - 2e-3
+            assert likelihoods[best[b, m], m] >= likelihoods[:, m].max() - 2e-3
 
 
 @pytest.mark.parametrize(("n_sensors", "n_ranges", "n_angles"), [(1, 7, 11), (6, 3, 40), (21, 100, 30)])
@@ -110,11 +110,11 @@ def test_any_number_of_sensors_and_candidates(n_sensors: int, n_ranges: int, n_a
     assumed = problem(grid_of(n_ranges, n_angles))
     seen = observed(2, 12, n_sensors)
     batch = Workbench(assumed, np).batch(seen)
-    nearest, surface = batch.nearest("fresnel_closed"), batch.likelihood("fresnel_closed")
+    nearest, likeliest = batch.nearest("fresnel_closed"), batch.likeliest("fresnel_closed")
     for b in range(12):
         squares, likelihoods = direct(assumed, "fresnel_closed", seen, b)
         assert np.array_equal(nearest[b], squares.argmin(axis=0))
-        assert np.array_equal(surface.best[b], likelihoods.argmax(axis=0))
+        assert np.array_equal(likeliest[b], likelihoods.argmax(axis=0))
 
 
 @pytest.mark.parametrize("prior", [{}, {"range_alpha": 2.0, "range_beta": 3.0}])

@@ -1,0 +1,98 @@
+"""The peaks of a likelihood: climbed from the candidates of a grid that resolves them."""
+
+from typing import Any
+
+import numpy as np
+
+from engine.estimators.likelihood import Likelihood, Local
+from engine.estimators.problem import Surface
+from engine.estimators.workbench import Batch
+from engine.numerics.leakage import LeakageModel
+from engine.numerics.pattern import SearchGrid
+
+Array = Any
+
+STEPS = 12
+_FIRST_DAMPING = 1e-3
+_WORTHWHILE = 1e-7  # of log-likelihood, expected of a step
+_LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
+
+
+def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
+    """Where climbs end that start at the likeliest candidate and at `Surface.peaks`: (B, M, 1 + PEAKS).
+
+    Each by at most `steps` rounds of damped Fisher scoring: never less likely than its start, never outside the grid's
+    rectangle. The likelihood of what is no peak is −∞.
+    """
+    xp, problem = batch.workbench.xp, batch.workbench.problem
+    range_m, angle_rad, some = _starts(batch, batch.likelihood(model))
+    found = Local(range_m, angle_rad, xp.full_like(range_m, -np.inf), *(xp.zeros_like(range_m) for _ in range(5)))
+    likelihood = Likelihood.of(xp, problem, model, batch.observations)
+    for n in sorted(set(problem.n_snapshots)):
+        b, m, p = xp.nonzero(some & likelihood.with_snapshots(xp, n)[:, None])
+        if b.shape[0]:
+            ends = _climb(xp, likelihood.each(b, m, n), problem.grid, range_m[b, m, p], angle_rad[b, m, p], steps)
+            for whole, part in zip(found, ends, strict=True):
+                whole[b, m, p] = part[:, 0, 0]
+    return found
+
+
+def _starts(batch: Batch, surface: Surface) -> tuple[Array, Array, Array]:
+    """Ranges (m) and angles (rad), a peak at its mean range, and which of them there are: (B, M, 1 + PEAKS) each."""
+    xp, problem = batch.workbench.xp, batch.workbench.problem
+    likely_m, likely_rad = (part[..., None] for part in problem.places(xp, surface.likely))
+    some, at = surface.peaks >= 0, xp.clip(surface.peaks, 0, None)
+    mass = xp.take_along_axis(surface.angle_mass, at, axis=-1)
+    some = some & (mass > 0)
+    range_m = xp.take_along_axis(surface.angle_range_m, at, axis=-1) / xp.where(some, mass, xp.ones_like(mass))
+    return (
+        xp.concatenate([likely_m, range_m], axis=-1),
+        xp.concatenate([likely_rad, xp.asarray(problem.grid.angles_rad())[at]], axis=-1),
+        xp.concatenate([xp.ones_like(likely_m, dtype=bool), some], axis=-1),
+    )
+
+
+def _climb(xp: Any, likelihood: Likelihood, grid: SearchGrid, range_m: Array, angle_rad: Array, steps: int) -> Local:
+    """From places (n,), one for each realization of the likelihood: (n, 1, 1)."""
+    most_m = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
+    most_rad = _LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
+    at = likelihood.at(xp, range_m[:, None, None], angle_rad[:, None, None])
+    damping = xp.full(at.value.shape, _FIRST_DAMPING)
+    for _ in range(steps):
+        step_m, step_rad = _damped_step(xp, at, damping, grid)
+        gain = xp.abs(step_m * at.by_range) + xp.abs(step_rad * at.by_angle)
+        (rows,) = xp.nonzero(gain[:, 0, 0] > _WORTHWHILE)
+        if not rows.shape[0]:
+            break
+        here = Local(*(part[rows] for part in at))
+        tried = likelihood.of_rows(rows).at(
+            xp,
+            xp.clip(here.range_m + xp.clip(step_m[rows], -most_m, most_m), grid.range_min_m, grid.range_max_m),
+            xp.clip(
+                here.angle_rad + xp.clip(step_rad[rows], -most_rad, most_rad), grid.angle_min_rad, grid.angle_max_rad
+            ),
+        )
+        better = tried.value > here.value
+        for whole, new, old in zip(at, tried, here, strict=True):
+            whole[rows] = xp.where(better, new, old)
+        damping[rows] = xp.where(better, damping[rows] / 10, damping[rows] * 10)
+    return at
+
+
+def _damped_step(xp: Any, at: Local, damping: Array, grid: SearchGrid) -> tuple[Array, Array]:
+    """(J + δ diag J)⁻¹ ∇l of 2 × 2 systems; along the border where that is in the way; no step where J is singular."""
+    stopped_m = _outward(at.range_m, at.by_range, grid.range_min_m, grid.range_max_m)
+    stopped_rad = _outward(at.angle_rad, at.by_angle, grid.angle_min_rad, grid.angle_max_rad)
+    none = xp.zeros_like(at.value)
+    by_range, by_angle = xp.where(stopped_m, none, at.by_range), xp.where(stopped_rad, none, at.by_angle)
+    a, c = at.range_range * (1 + damping), at.angle_angle * (1 + damping)
+    b = xp.where(stopped_m | stopped_rad, none, at.range_angle)
+    determinant = a * c - b * b
+    regular = determinant > 0
+    inverse = xp.where(regular, 1 / xp.where(regular, determinant, xp.ones_like(a)), none)
+    return (c * by_range - b * by_angle) * inverse, (a * by_angle - b * by_range) * inverse
+
+
+def _outward(place: Array, slope: Array, low: float, high: float) -> Array:
+    """Where the likelihood rises out of the interval."""
+    return ((place <= low) & (slope < 0)) | ((place >= high) & (slope > 0))

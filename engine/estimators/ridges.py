@@ -1,0 +1,142 @@
+"""The ridges of a likelihood: narrow in the angle, long and bent in the range."""
+
+import math
+from typing import Any, NamedTuple
+
+from engine.estimators.likelihood import Likelihood, Local
+
+Array = Any
+
+_STEP = 0.8  # deviations along the ridge: the trapezoidal rule errs by 2 exp(−2π²/0.64) for a Gaussian
+_STEPS = 12  # to either side at most
+_LONGEST_STEP = 0.1  # of the grid's ranges
+_NEGLIGIBLE = 16.0  # below the line's highest mass, as a logarithm
+_SAME, _NEWTON_STEPS = 0.5, 3  # deviations of the angle at a given range
+_WINDOW_DEVIATIONS = 4.0
+
+
+class Lines(NamedTuple):
+    """Points along n ridges in the order of their ranges, (n, T); T = 2 · steps + 1, the tops in the middle."""
+
+    range_m: Array
+    angle_rad: Array
+    """where the posterior of the angle at that range is highest"""
+    log_mass: Array
+    """of that posterior's integral over the angle, −∞ at points that are none"""
+    slope: Array
+    """of the ridge, rad/m"""
+    deviation_rad: Array
+    """of the angle at that range"""
+
+    def sums(self, xp: Any) -> Array:
+        """∫ (1, d, φ) over the posterior along each line, (n, 3)."""
+        mass = xp.exp(self.log_mass)
+        steps = (self.range_m[:, 1:] - self.range_m[:, :-1]) / 2
+        parts = (mass, mass * self.range_m, mass * self.angle_rad)
+        return xp.stack([xp.sum(steps * (part[:, 1:] + part[:, :-1]), axis=-1) for part in parts], axis=-1)
+
+    def angles(self, xp: Any, least_rad: Array) -> tuple[Array, Array]:
+        """Lowest and highest angle (rad) of each line, and around it four deviations or `least_rad` (n,)."""
+        some = self.log_mass > xp.max(self.log_mass, axis=-1)[:, None] - _NEGLIGIBLE
+        reach = xp.maximum(_WINDOW_DEVIATIONS * self.deviation_rad, least_rad[:, None])
+        low = xp.where(some, self.angle_rad - reach, xp.full_like(reach, math.inf))
+        high = xp.where(some, self.angle_rad + reach, xp.full_like(reach, -math.inf))
+        return xp.min(low, axis=-1), xp.max(high, axis=-1)
+
+
+def apart(xp: Any, likelihood: Likelihood, lines: Lines, group: tuple[Array, Array]) -> Array:
+    """Which lines have their top on none of the lines before them in their group, (n,).
+
+    Two numbers name a line's group, which lie together. On the same ridge are a top and a line from which, at the
+    top's range, Newton steps in the angle lead to the top.
+    """
+    n, middle = lines.range_m.shape[0], lines.range_m.shape[1] // 2
+    top_m, top_rad = lines.range_m[:, middle], lines.angle_rad[:, middle]
+    before, after = [], []
+    for back in range(1, n):
+        same = (group[0][back:] == group[0][:-back]) & (group[1][back:] == group[1][:-back])
+        (i,) = xp.nonzero(same)
+        if not i.shape[0]:
+            break
+        reached = (top_m[i + back] >= lines.range_m[i, 0]) & (top_m[i + back] <= lines.range_m[i, -1])
+        before.append(i[reached])
+        after.append(i[reached] + back)
+    alone = xp.ones(n, dtype=bool)
+    if not before:
+        return alone
+    i, j = xp.concatenate(before), xp.concatenate(after)
+    away = xp.where(lines.log_mass[i] > -math.inf, xp.abs(lines.range_m[i] - top_m[j][:, None]), math.inf)
+    nearest = xp.argmin(away, axis=-1)
+    angle_rad = lines.angle_rad[i, nearest] + lines.slope[i, nearest] * (top_m[j] - lines.range_m[i, nearest])
+    here = likelihood.of_rows(j)
+    for _ in range(_NEWTON_STEPS):
+        at = here.at(xp, top_m[j][:, None, None], angle_rad[:, None, None])
+        angle_rad = angle_rad + _newton(xp, at)[:, 0, 0]
+    alone[j[xp.abs(angle_rad - top_rad[j]) < _SAME * lines.deviation_rad[j, middle]]] = False
+    return alone
+
+
+def trace(xp: Any, likelihood: Likelihood, tops: Local, log_scale: Array) -> Lines:
+    """From peaks, one for each realization of the likelihood, (n, 1, 1), to either side; masses over e^log_scale (n,).
+
+    Steps along the range are fractions of the deviation that the information leaves when the angle is free; the angle
+    follows by the ridge's slope and a Newton step. Integrals over the angle are those of the Gaussian that touches the
+    likelihood there. A line ends at the rectangle's border, or where its mass has become negligible.
+    """
+    problem = likelihood.problem
+    grid = problem.grid
+    n, middle_at = log_scale.shape[0], _STEPS
+    middle = _point(xp, likelihood, tops, log_scale)
+    lines = Lines(*(xp.repeat(part[:, None], 2 * _STEPS + 1, axis=1) for part in middle))
+    lines.log_mass[:, :middle_at] = -math.inf
+    lines.log_mass[:, middle_at + 1 :] = -math.inf
+    longest = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
+    for side in (-1, 1):
+        at, rows, highest = tops, xp.arange(n), middle.log_mass
+        for i in range(1, _STEPS + 1):
+            free = at.range_range - at.range_angle**2 / at.angle_angle
+            step = xp.where(free > 0, _STEP / xp.sqrt(xp.where(free > 0, free, xp.ones_like(free))), longest)
+            range_m = xp.clip(at.range_m + side * xp.clip(step, 0.0, longest), grid.range_min_m, grid.range_max_m)
+            angle_rad = at.angle_rad - at.range_angle / at.angle_angle * (range_m - at.range_m)
+            moved = (range_m != at.range_m)[:, 0, 0]
+            here = likelihood.of_rows(rows)
+            angle_rad = xp.clip(angle_rad, grid.angle_min_rad, grid.angle_max_rad)
+            at = here.at(xp, range_m, angle_rad)
+            angle_rad = xp.clip(angle_rad + _newton(xp, at), grid.angle_min_rad, grid.angle_max_rad)
+            at = here.at(xp, range_m, angle_rad)
+            point = _point(xp, here, at, log_scale[rows])
+            on = moved & (point.log_mass > highest[rows] - _NEGLIGIBLE)
+            for whole, part in zip(lines, point, strict=True):
+                whole[rows[on], middle_at + side * i] = part[on]
+            beyond = slice(None, middle_at - i) if side < 0 else slice(middle_at + i + 1, None)
+            lines.range_m[rows[on], beyond] = point.range_m[on][:, None]  # where the line ends if nothing follows
+            highest[rows[on]] = xp.maximum(highest[rows[on]], point.log_mass[on])
+            rows, at = rows[on], Local(*(part[on] for part in at))
+            if not rows.shape[0]:
+                break
+    return lines
+
+
+def _newton(xp: Any, at: Local) -> Array:
+    """Toward the ridge, at most three deviations of the angle; no step where it is not concave."""
+    concave = at.angle_angle > 0
+    safe = xp.where(concave, at.angle_angle, xp.ones_like(at.angle_angle))
+    limit = 3 / xp.sqrt(safe)
+    return xp.where(concave, xp.clip(at.by_angle / safe, -limit, limit), xp.zeros_like(safe))
+
+
+def _point(xp: Any, likelihood: Likelihood, at: Local, log_scale: Array) -> Lines:
+    """What a line holds at places (n, 1, 1) near its ridge, (n,) each."""
+    at = Local(*(part[:, 0, 0] for part in at))
+    concave = at.angle_angle > 0
+    information = xp.where(concave, at.angle_angle, xp.ones_like(at.angle_angle))
+    off = _newton(xp, at)
+    height = at.value + 0.5 * off * at.by_angle + 0.5 * xp.log(2 * math.pi / information)
+    log_mass = height + likelihood.problem.log_range_prior(xp, at.range_m) - log_scale
+    return Lines(
+        at.range_m,
+        at.angle_rad + off,
+        xp.where(concave, log_mass, xp.full_like(log_mass, -math.inf)),
+        -at.range_angle / information,
+        1 / xp.sqrt(information),
+    )
