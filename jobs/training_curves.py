@@ -27,10 +27,9 @@ def losses_against_epochs(paths: list[Path]) -> "Figure":
         panel.grid(True, color="#e6e6e6", linewidth=0.7)
         if card.kind != "sensor_set":
             thousands = [h["samples"] / 1000 for h in card.history]
-            for key, width in (("loss", 0.7), ("validation_loss", 1.6)):
-                losses = [math.nan if h.get(key) is None else h[key] for h in card.history]
-                panel.plot(thousands, losses, color="#2e6f9e", linewidth=width)
-            panel.set(xlabel="thousands of samples", ylabel="β-NLL; thick: of rounds never trained on")
+            losses = [math.nan if h.get("validation_nll") is None else h["validation_nll"] for h in card.history]
+            panel.plot(thousands, losses, color="#2e6f9e", linewidth=1.6, marker="o", markersize=3)
+            panel.set(xlabel="thousands of samples", ylabel="Gaussian NLL of rounds never trained on")
             continue
         epochs = [h["number"] for h in card.history]
         for i, member in enumerate(card.members):

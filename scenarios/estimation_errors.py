@@ -109,7 +109,7 @@ def consistently(results: "xarray.Dataset", name: str) -> Claim:
     """ "DeepSets consistently outperforms the dense grid-search": no point's paired interval says otherwise.
 
     Said of Fig. 3, and "the same trend" of Fig. 4. Beside it how far the estimator is from the posterior mean, which
-    none can beat that assumes the right model, on a grid that is fine enough for the noise (docs/numbers.md).
+    none can beat that assumes the right model.
     """
     found = compared(results, name, "least_squares")
     better, worse = (sum(one.sign == sign for one in found.values()) for sign in (-1, 1))

@@ -24,7 +24,7 @@ from engine.estimators import (
 )
 from engine.estimators.deepsets import AmortisedDeepSets
 from engine.estimators.deepsets.checkpoint import is_shipped
-from engine.estimators.deepsets.setting import is_setting_of, with_grid
+from engine.estimators.deepsets.setting import is_setting_of
 from engine.estimators.estimator import no_estimates, require_unseen
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
@@ -80,15 +80,15 @@ class LeakageEstimation(LeakageScene):
     of a point with more. The prior that estimators assume is the one that users are drawn from.
     """
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     estimators: tuple[AnyEstimator, ...] = Field(
         MODEL_BASED,
         min_length=1,
         description="estimators, each with the leakage model that it assumes",
     )
-    grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges")
-    grid_angles: int = Field(180, ge=2, le=10_000, description="candidate angles")
+    grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges of estimators that search a grid")
+    grid_angles: int = Field(180, ge=2, le=10_000, description="candidate angles of estimators that search a grid")
 
     @model_validator(mode="after")
     def _distinct_estimators(self) -> Self:
@@ -121,7 +121,7 @@ class LeakageEstimation(LeakageScene):
         """
         if not isinstance(estimator, AmortisedDeepSets) or not is_shipped(estimator.checkpoint):
             return True
-        return is_setting_of(estimator.checkpoint.card(), with_grid(self.problem()))
+        return is_setting_of(estimator.checkpoint.card(), self.problem())
 
     def coordinates(self) -> Variables:
         names = np.array([estimator.name for estimator in self.estimators])

@@ -15,7 +15,7 @@ from engine import InputError, Sweep, provenance
 from engine.estimators import LeastSquares, Problem
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Member, save
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward
-from engine.estimators.deepsets.setting import require_setting, setting_of, with_grid
+from engine.estimators.deepsets.setting import require_setting, setting_of
 from scenarios.leakage_estimation import LeakageEstimation
 from scenarios.leakage_learned import (
     TRAINING_SEED,
@@ -210,7 +210,7 @@ class AmortisedTraining:
         from engine.estimators.deepsets import amortised_training as torch_training
 
         path = self.folder / f"{self.name}.safetensors"
-        posed = with_grid(self.scenario.problem())
+        posed = self.scenario.problem()
         if path.exists():
             require_same(path, posed, self.options.seed)
             yield Report(f"{self.name}: already trained", str(path))
@@ -230,8 +230,8 @@ class AmortisedTraining:
         )
         for done in training:
             yield Report(
-                f"{self.name}: {done.samples} of {recipe.samples} samples, {done.steps} steps, losses {done.loss:.4f} "
-                f"training, {done.validation_loss:.4f} validation; {done.seconds:.0f} cpu-s"
+                f"{self.name}: {done.samples} of {recipe.samples} samples, {done.steps} steps, loss {done.loss:.4f}, "
+                f"negative log-likelihood of unseen rounds {done.validation_nll:.4f}; {done.seconds:.0f} cpu-s"
             )
         card = Card(
             kind="amortised",

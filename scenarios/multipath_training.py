@@ -95,8 +95,8 @@ class ConditionedTraining:
         )
         for done in run:
             yield Report(
-                f"{self.name}: {done.samples} of {recipe.samples} samples, {done.steps} steps, losses {done.loss:.4f} "
-                f"training, {done.validation_loss:.4f} validation; {done.seconds:.0f} cpu-s"
+                f"{self.name}: {done.samples} of {recipe.samples} samples, {done.steps} steps, loss {done.loss:.4f}, "
+                f"negative log-likelihood of unseen rounds {done.validation_nll:.4f}; {done.seconds:.0f} cpu-s"
             )
         counts = {"training": run.history[-1].samples, "users": len(pool.place), "excluded": excluded}
         save(path, self._card(run, scale, counts), run.parameters())

@@ -180,7 +180,8 @@ def test_the_shipped_network_is_asked_only_where_it_was_trained() -> None:
     for scene, asked in (
         (trained, True),
         (trained.replace(n_elements=50), False),
-        (trained.replace(grid_angles=90), False),
+        (trained.replace(user_range_max_m=10.0), False),
+        (trained.replace(grid_angles=90), True),
     ):
         found = scene.prepare(np)(scene.draw(Streams(0, 0), 3))
         names, estimates = scene.coordinates()["estimator"][1], found["estimate_range_m"][1]

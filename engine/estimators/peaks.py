@@ -12,9 +12,10 @@ from engine.numerics.pattern import SearchGrid
 
 Array = Any
 
-STEPS = 12
+STEPS = 8
 _FIRST_DAMPING = 1e-3
-_WORTHWHILE = 1e-7  # of log-likelihood, expected of a step
+_SAME_PLACE = 0.05  # squared distance in deviations
+_WORTHWHILE = 1e-5  # of log-likelihood, expected of a step: 0.4 % of a deviation
 _LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
 
 
@@ -37,17 +38,36 @@ def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
     return found
 
 
+def highest_first(xp: Any, peaks: Local) -> Local:
+    """Peaks (B, M, P) in the order of their likelihoods."""
+    order = xp.argsort(-peaks.value, axis=-1)
+    return Local(*(xp.take_along_axis(part, order, axis=-1) for part in peaks))
+
+
+def repeated(xp: Any, peaks: Local) -> Array:
+    """Peaks that are at the place of one before them: several climbs may end on one peak. (B, M, P)."""
+    again = [xp.zeros_like(peaks.value[..., 0], dtype=bool)]
+    for p in range(1, peaks.value.shape[-1]):
+        away_m = peaks.range_m[..., p, None] - peaks.range_m[..., :p]
+        away_rad = peaks.angle_rad[..., p, None] - peaks.angle_rad[..., :p]
+        parts = (peaks.range_range, 2 * peaks.range_angle, peaks.angle_angle)
+        a, b, c = (part[..., p, None] for part in parts)
+        again.append(xp.any(a * away_m**2 + b * away_m * away_rad + c * away_rad**2 < _SAME_PLACE, axis=-1))
+    return xp.stack(again, axis=-1)
+
+
 def _starts(batch: Batch, surface: Surface) -> tuple[Array, Array, Array]:
     """Ranges (m) and angles (rad), a peak at its mean range, and which of them there are: (B, M, 1 + PEAKS) each."""
     xp, problem = batch.workbench.xp, batch.workbench.problem
     likely_m, likely_rad = (part[..., None] for part in problem.places(xp, surface.likely))
     some, at = surface.peaks >= 0, xp.clip(surface.peaks, 0, None)
     mass = xp.take_along_axis(surface.angle_mass, at, axis=-1)
-    some = some & (mass > 0)
+    angle_rad = xp.asarray(problem.grid.angles_rad())[at]
+    some = some & (mass > 0) & (angle_rad != likely_rad)
     range_m = xp.take_along_axis(surface.angle_range_m, at, axis=-1) / xp.where(some, mass, xp.ones_like(mass))
     return (
         xp.concatenate([likely_m, range_m], axis=-1),
-        xp.concatenate([likely_rad, xp.asarray(problem.grid.angles_rad())[at]], axis=-1),
+        xp.concatenate([likely_rad, angle_rad], axis=-1),
         xp.concatenate([xp.ones_like(likely_m, dtype=bool), some], axis=-1),
     )
 

@@ -14,7 +14,7 @@ Array = Any
 Tabulated = Literal["ray_traced", "free_space"]
 """Leakage that a scenario tabulates for every candidate: traced in its surroundings, or as if there were none."""
 AssumedLeakage = LeakageModel | Tabulated
-PEAKS = 8
+PEAKS = 5
 """Peaks along the angle that a surface names."""
 
 

@@ -62,9 +62,9 @@ def apart(xp: Any, likelihood: Likelihood, lines: Lines, group: tuple[Array, Arr
         before.append(i[reached])
         after.append(i[reached] + back)
     alone = xp.ones(n, dtype=bool)
-    if not before:
+    i, j = (xp.concatenate([xp.arange(0), *parts]) for parts in (before, after))
+    if not i.shape[0]:
         return alone
-    i, j = xp.concatenate(before), xp.concatenate(after)
     away = xp.where(lines.log_mass[i] > -math.inf, xp.abs(lines.range_m[i] - top_m[j][:, None]), math.inf)
     nearest = xp.argmin(away, axis=-1)
     angle_rad = lines.angle_rad[i, nearest] + lines.slope[i, nearest] * (top_m[j] - lines.range_m[i, nearest])

@@ -106,18 +106,6 @@ class GridSearch:
 
         return Surface(*(self.xp.asarray(part) for part in surface)), likeliest
 
-    def scan(self, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
-        """The likelihood over a few ranges at every angle, on a CPU: an eighth of the work of `likelihood`.
-
-        Logarithm of its sum over the ranges under their prior, up to a constant of each observation and −∞ where it
-        is negligible, and the mean range at the angle: (B, M, angles) each.
-        """
-        seen = self._loudest_first(observations)
-        inputs = self._likelihood_inputs(seen)
-        marginal = self.passes.scan(self._sensors(seen), inputs)
-        mass = np.where(marginal.mass > 0, marginal.mass, 1.0)
-        return _log_mass(marginal), self.origin_m + marginal.by_range / mass
-
     def _per_leakage(self, seen: Seen) -> np.ndarray:
         """∂(Lρ)/∂g, (B, M, K)."""
         snr, counts = _per_observation(self.problem)

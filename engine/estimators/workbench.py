@@ -97,10 +97,6 @@ class Batch:
         """Index of the most likely candidate, (B, M)."""
         return self.once(_likeliest, model)
 
-    def scan(self, model: AssumedLeakage) -> tuple[Array, Array]:
-        """See `GridSearch.scan`."""
-        return self.once(_scan, model)
-
     def at(self, candidate: Array) -> Estimates:
         """The places of candidates (B, M), as estimates (B, S, L)."""
         xp = self.workbench.xp
@@ -122,7 +118,3 @@ def _likelihood(batch: Batch, model: AssumedLeakage) -> tuple[Surface, Callable[
 
 def _likeliest(batch: Batch, model: AssumedLeakage) -> Array:
     return batch.once(_likelihood, model)[1]()
-
-
-def _scan(batch: Batch, model: AssumedLeakage) -> tuple[Array, Array]:
-    return batch.workbench.search(model).scan(batch.observations)

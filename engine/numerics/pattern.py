@@ -34,7 +34,7 @@ _SLAB_BYTES = 850_000
 """A slab's share of the second-level cache (1 MiB here). Measured for least squares, K = 40, 100 × 180 candidates, per
 search: slabs of 512 candidates 0.26 ms, 256 0.31 ms, 128 0.43 ms."""
 _LANES = 16
-_ANGLES, _RANGES, _LEAST_RANGES, _LEAST, _MOST = 5.0, 6.0, 32.0, 17, 60_000
+_ANGLES, _RANGES, _LEAST_RANGES, _LEAST, _MOST = 4.0, 6.0, 32.0, 17, 60_000
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,15 @@ class SearchGrid:
         return np.tile(self.ranges_m(), self.n_angles), np.repeat(self.angles_rad(), self.n_ranges)
 
 
-class PolarGrid(SearchGrid):
-    """Candidates uniform in cos φ and in 1/d, in which patterns are equally fine everywhere; order as `SearchGrid`.
+class ResolvingGrid(SearchGrid):
+    """Candidates uniform in cos φ, in which patterns are equally fine everywhere, and in ln d; order as `SearchGrid`.
 
-    Sampling as in Cui, Dai, "Channel Estimation for Extremely Large-Scale MIMO: Far-Field or Near-Field?", IEEE Trans.
-    Commun. 70 (2022).
+    In 1/d patterns would be so too, but a mean over a prior of d needs more at far ranges: at 867 × 32 candidates,
+    uniform in 1/d, twice as many posterior means were off by a decimetre (K = 20 and 40).
     """
 
     def ranges_m(self) -> np.ndarray:
-        ranges = 1 / np.linspace(1 / self.range_min_m, 1 / self.range_max_m, self.n_ranges)
+        ranges = np.geomspace(self.range_min_m, self.range_max_m, self.n_ranges)
         return np.clip(ranges, self.range_min_m, self.range_max_m)
 
     def angles_rad(self) -> np.ndarray:
@@ -85,26 +85,31 @@ class PolarGrid(SearchGrid):
     def cell(self, range_m: Array, angle_rad: Array) -> tuple[Array, Array]:
         """Spacing of the candidates in range (m) and angle (rad) around places of any shape."""
         xp = array_namespace(range_m, angle_rad)
-        curvature = (1 / self.range_min_m - 1 / self.range_max_m) / (self.n_ranges - 1)
+        factor = math.log(self.range_max_m / self.range_min_m) / (self.n_ranges - 1)
         cosine = (math.cos(self.angle_min_rad) - math.cos(self.angle_max_rad)) / (self.n_angles - 1)
-        return curvature * range_m**2, cosine / xp.sin(angle_rad)
+        return factor * range_m, cosine / xp.sin(angle_rad)
 
 
-def resolving(array: UniformLinearArray, grid: SearchGrid, fineness: float = 1.0) -> PolarGrid:
+def resolving(array: UniformLinearArray, grid: SearchGrid, fineness: float = 1.0) -> ResolvingGrid:
     """Candidates on the grid's rectangle, so close that some lie in the basin of each peak of a likelihood.
 
     `_ANGLES` and `_RANGES` times as many as sampling theory asks of a pattern, as functions of cos φ and 1/d, whose
     fastest phases are kNΔ cos φ and k(D/2)² sin²φ/2d; times `fineness` along each. At least `_LEAST_RANGES`, for the
     mean over a prior. At most `_MOST` candidates, fineness² times as many.
+
+    Measured at N = 100, 2 to 12 m, on the closed form, −65 to −85 dBm, L = 1 and 50: share of users, at the worst
+    point, for whom climbs from the likeliest angles end 0.05 or more below the highest likelihood known. K = 40: 12 %
+    from 100 × 180 uniform candidates, 5 % from 100 × 360, 2 % from 100 × 720 (400 users), 0.7 % from these; K = 20:
+    2.7 % (150 users).
     """
     k = array.wavenumber_rad_per_m
     cosines = math.cos(grid.angle_min_rad) - math.cos(grid.angle_max_rad)
-    curvatures = 1 / grid.range_min_m - 1 / grid.range_max_m
     n_angles = _ANGLES * cosines * k * array.n_elements * array.spacing_m / math.pi
+    curvatures = 1 / grid.range_min_m - 1 / grid.range_max_m
     n_ranges = max(_LEAST_RANGES, _RANGES * curvatures * k * array.aperture_m**2 / 8 / math.pi)
     fineness *= min(1.0, math.sqrt(_MOST / (n_angles * n_ranges)))
     counts = (max(_LEAST, math.ceil(fineness * n)) for n in (n_ranges, n_angles))
-    return PolarGrid(grid.range_min_m, grid.range_max_m, grid.angle_min_rad, grid.angle_max_rad, *counts)
+    return ResolvingGrid(grid.range_min_m, grid.range_max_m, grid.angle_min_rad, grid.angle_max_rad, *counts)
 
 
 def kernel(x: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ Symbols: B realizations, M observations each, K sensors (a multiple of GROUP, pa
 slabs of W columns, which hold as many whole angles as fit.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +23,6 @@ from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Margi
 
 _SCOUT_RANGES, _SCOUT_ANGLES = 8, 2
 """Every how many candidates the likelihood is looked at beforehand, for a level that the best one surely reaches."""
-_SCAN_RANGES = 8
-"""Every how many ranges a scan looks at."""
 
 
 def _fitted(function: Callable[..., Any], degree: int) -> tuple[np.float32, ...]:
@@ -440,14 +437,9 @@ class CpuPasses:
         angles, ranges = np.arange(0, n_angles, every), np.arange(step // 2, n_ranges, step)
         self.scout_shape = len(angles), len(ranges)
         self.scouts = self._at(angles, ranges)
-        self.scanned = np.arange(min(_SCAN_RANGES, n_ranges) // 2, n_ranges, _SCAN_RANGES)
 
     def _at(self, angles: np.ndarray, ranges: np.ndarray) -> PatternTable:
         return subset(self.table, (angles[:, None] * self.shape[1] + ranges).reshape(-1), len(ranges))
-
-    @functools.cached_property
-    def _scan_table(self) -> PatternTable:
-        return self._at(np.arange(self.shape[0]), self.scanned)
 
     def least_squares(self, sensors: Sensors, inputs: SquaresInputs) -> Found:
         """See `SquaresInputs`; the lowest score is the best."""
@@ -476,15 +468,6 @@ class CpuPasses:
         marginal = self._likelihood(self.table, self.shape, sensors, inputs, found)
         found.value *= -1
         return found, marginal
-
-    def scan(self, sensors: Sensors, inputs: LikelihoodInputs) -> Marginal:
-        """As `likelihood`, at every angle but the ranges `scanned` alone, whose best is not asked for."""
-        few = inputs._replace(
-            weight=np.ascontiguousarray(inputs.weight[:, self.scanned]),
-            range_m=np.ascontiguousarray(inputs.range_m[self.scanned]),
-        )
-        shape = self.shape[0], len(self.scanned)
-        return self._likelihood(self._scan_table, shape, sensors, few, Found(inputs.slack.shape, -np.inf))
 
     @staticmethod
     def _likelihood(

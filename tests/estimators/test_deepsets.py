@@ -9,10 +9,10 @@ import pytest
 from scipy.special import erf
 
 from engine import InputError, Streams
-from engine.estimators import LeastSquares, Observations, PosteriorMean, Workbench
+from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
 from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, DeepSets
 from engine.estimators.deepsets.checkpoint import Card, Member, Scaling, save
-from engine.estimators.deepsets.features import FEATURES, KNOWN, OUTPUTS, PEAKS, chosen, frames
+from engine.estimators.deepsets.features import ANGLES, FEATURES, KNOWN, OUTPUTS, PEAKS, TOLD, chosen, frames
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
 from engine.estimators.deepsets.setting import setting_of
 from engine.estimators.described import description, reader
@@ -229,40 +229,45 @@ def test_the_amortised_network_takes_any_sensors_in_any_order() -> None:
     assert np.all((other.range_m >= 2) & (other.range_m <= 12))
 
 
-def test_an_angle_is_a_mean_over_peaks_and_the_middle() -> None:
+def test_a_place_is_a_mean_over_the_places_told() -> None:
     generator = np.random.default_rng(2)
     outputs, known = generator.standard_normal((3, OUTPUTS)), generator.standard_normal((3, KNOWN))
     for said, told, found in zip(outputs, known, chosen(NUMPY, outputs, known), strict=True):
-        heights, away = 5 * told[: PEAKS + 1], 5 * told[PEAKS + 1 : 2 * PEAKS + 1]
+        heights, away, ranges = 5 * told[:TOLD], 5 * told[TOLD : 2 * TOLD], told[2 * TOLD : 3 * TOLD]
         weights = np.exp(math.exp(0.7 * math.tanh(said[4])) * heights + 3 * np.tanh(said[5:] / 3))
-        angles = np.concatenate([[0.2 * said[1]], away])
-        assert found == pytest.approx(np.sum(weights * angles) / np.sum(weights), rel=1e-12)
-    outputs[:, 5:], known[:, 0], known[:, 1 : PEAKS + 1] = 50.0, 0.0, -8.0
+        weights /= weights.sum()
+        width_m, width_rad = 100 ** (told[3 * TOLD] - 1), 100 ** (told[3 * TOLD + PEAKS] - 1)
+        assert found[0] == pytest.approx(weights @ ranges + width_m * said[0], rel=1e-12)
+        assert found[1] == pytest.approx(weights @ away + width_rad * said[1], rel=1e-12)
+    outputs[:, :2], outputs[:, 5:], known[:, 0], known[:, 1:TOLD] = 0.0, 50.0, 0.0, -8.0
     outputs[:, 5] = -50.0
-    certain = chosen(NUMPY, outputs, known)  # all that is learned speaks against a scan that leaves no doubt
-    assert np.allclose(certain, 0.2 * outputs[:, 1], atol=1e-4)
+    certain = chosen(NUMPY, outputs, known)  # all that is learned speaks against a likelihood that leaves no doubt
+    assert np.allclose(certain, known[:, [2 * TOLD, TOLD]] * (1, 5), atol=1e-4)
 
 
-def test_the_scan_sees_the_user_or_says_that_it_does_not() -> None:
-    scene = LeakageEstimation(n_sensors=40, noise_dbm=(-65.0, -85.0), n_snapshots=(50,), leakage="spherical")
+def test_what_an_amortised_network_is_told() -> None:
+    scene = LeakageEstimation(n_sensors=40, noise_dbm=(-65.0, -85.0), n_snapshots=(1, 50), leakage="spherical")
     drawn = scene.draw(Streams(6, 0), 60)
-    seen = Observations(scene.observe(np, drawn)[2], drawn.sensor_range_m, drawn.sensor_angle_rad)
-    told = frames(Workbench(scene.problem(), np).batch(seen), "fresnel_closed")
-    heights = 5 * told.known[..., : PEAKS + 1]
+    workbench = Workbench(scene.problem(), np)
+    batch = workbench.batch(Observations(scene.observe(np, drawn)[2], drawn.sensor_range_m, drawn.sensor_angle_rad))
+    told = frames(batch, "fresnel_closed")
+    likeliest = MaximumLikelihood(leakage="fresnel_closed").prepare(workbench)(batch)
+    assert np.array_equal(told.angle_rad, np.reshape(likeliest.angle_rad, (60, 4)))
+    heights, away, range_m = (told.known[..., i * TOLD : (i + 1) * TOLD] for i in range(3))
+    assert np.all(heights <= 0)
     assert np.all(heights[..., 0] == 0)
-    assert np.all(np.diff(heights[..., :PEAKS], axis=-1) <= 0)
-    away = np.concatenate([np.zeros((60, 2, 1)), 0.75 * told.known[..., PEAKS + 1 : 2 * PEAKS]], axis=-1)
-    peaks = told.angle_rad[..., None] + away
-    real = heights[..., :PEAKS] > -40
-    apart = np.abs(peaks[..., None] - peaks[..., None, :])[
-        real[..., None] & real[..., None, :] & ~np.eye(PEAKS, dtype=bool)
-    ]
-    assert apart.min() > 0.1
-    error = np.abs(peaks - drawn.user_angle_rad[:, None, None])
+    assert np.all(away[..., 0] == 0)
+    assert np.all(heights[..., PEAKS] == 0)
+    assert np.all(np.diff(heights[..., PEAKS:-1]) <= 0)
+    assert np.allclose(7 + range_m[..., 0] * 10 / math.sqrt(12), np.reshape(likeliest.range_m, (60, 4)), atol=1e-5)
+    angles = told.angle_rad[..., None] + 0.75 * away[..., PEAKS : PEAKS + ANGLES]
+    real = heights[..., PEAKS : PEAKS + ANGLES] > -8
+    apart = np.abs(angles[..., None] - angles[..., None, :])
+    assert apart[real[..., None] & real[..., None, :] & ~np.eye(ANGLES, dtype=bool)].min() > 0.0999
+    error = np.abs(angles - drawn.user_angle_rad[:, None, None])
     error[~real] = np.inf
-    assert np.mean(error[:, 1, 0] < 0.1) == 1.0
+    assert np.mean(error[:, 3, 0] < 0.1) == 1.0
     assert np.mean(error[:, 0, 0] < 0.1) < np.mean(error[:, 0].min(axis=-1) < 0.1)
-    assert real[:, 0].sum() > 1.2 * real[:, 1].sum()
 
 
 def test_the_shipped_network_is_below_least_squares_and_near_the_posterior_mean() -> None:

@@ -134,30 +134,6 @@ def test_posterior_over_the_angle(prior: dict[str, float]) -> None:
             assert np.allclose(surface.angle_range_m[b, m] / found, mass @ ranges_m / total, atol=5e-3 * 12)
 
 
-@pytest.mark.parametrize("prior", [{}, {"range_alpha": 2.0, "range_beta": 3.0}])
-def test_a_scan_sums_the_likelihood_over_every_eighth_range(prior: dict[str, float]) -> None:
-    assumed = problem(grid_of(40, 60), **prior)
-    seen = observed(7, 6, 13)
-    log_mass, range_m = Workbench(assumed, np).batch(seen).scan("fresnel_closed")
-    few, ranges_m = slice(4, None, 8), assumed.grid.ranges_m()
-    apart = []
-    for b in range(6):
-        _, likelihoods = direct(assumed, "fresnel_closed", seen, b)
-        for m in range(likelihoods.shape[-1]):
-            every = likelihoods[:, m].reshape(60, 40)
-            score = every[:, few]
-            mass = np.exp(score - score.max()) * assumed.cell_weights()[:, few]
-            total = mass.sum(axis=1)
-            near = total > 1e-6 * total.max()
-            found = log_mass[b, m] - log_mass[b, m].max()
-            assert np.allclose(found[near], np.log(total[near] / total.max()), atol=0.02)
-            assert np.allclose(range_m[b, m, near], (mass @ ranges_m[few])[near] / total[near], atol=0.05)
-            assert found[~near].max(initial=-np.inf) < np.log(1e-6) + 0.02
-            everywhere = np.exp(every - every.max()).sum(axis=1)
-            apart.append(np.abs(np.exp(found) - everywhere / everywhere.max()).max())
-    assert max(apart) > 0.1  # the test can fail
-
-
 def test_weights_of_cells_make_the_prior() -> None:
     assumed = problem(grid_of(401, 3), range_alpha=2.0, range_beta=3.0)
     weights = assumed.cell_weights()[1]

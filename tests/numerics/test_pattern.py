@@ -7,7 +7,7 @@ import pytest
 
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.numerics.leakage import LeakageModel, leakage, leakage_toward, pattern_bandwidth_rad
-from engine.numerics.pattern import SearchGrid, error_bound, subset, tabulate
+from engine.numerics.pattern import SearchGrid, error_bound, resolving, subset, tabulate
 
 MODELS = get_args(LeakageModel)
 
@@ -70,3 +70,21 @@ def test_subset_holds_the_same_columns() -> None:
     angles = np.array([0.7, 1.5])
     chosen = subset(table, columns, 3)
     assert np.array_equal(chosen.interpolate(angles)[:, :6], table.interpolate(angles)[:, columns])
+
+
+def test_a_resolving_grid_covers_the_rectangle_as_finely_as_patterns_ask() -> None:
+    grid = resolving(_array(), GRID)
+    ranges_m, angles_rad = grid.ranges_m(), grid.angles_rad()
+    assert (ranges_m[0], ranges_m[-1]) == pytest.approx((2.0, 12.0))
+    assert (angles_rad[0], angles_rad[-1]) == pytest.approx((np.pi / 6, 5 * np.pi / 6))
+    assert ranges_m.min() >= 2.0
+    assert angles_rad.max() <= 5 * np.pi / 6
+    cell_m, cell_rad = grid.cell((ranges_m[1:] * ranges_m[:-1]) ** 0.5, (angles_rad[1:] + angles_rad[:-1]) / 2)
+    assert np.allclose(np.diff(ranges_m), cell_m, rtol=1e-2)
+    assert np.allclose(np.diff(angles_rad), cell_rad, rtol=1e-2)
+    nyquist_u = np.pi / pattern_bandwidth_rad("fresnel_closed", _array())
+    assert np.max(np.diff(np.sort(np.cos(angles_rad)))) < nyquist_u / 3.9
+    finer, long = resolving(_array(), GRID, 2.0), resolving(_array(1000), GRID)
+    assert finer.n_angles == pytest.approx(2 * grid.n_angles, abs=1)
+    assert finer.n_ranges == 2 * grid.n_ranges
+    assert grid.size < long.size <= 61_000

@@ -17,6 +17,7 @@ from engine.estimators.deepsets.features import LOG_VARIANCE, chosen
 from engine.estimators.deepsets.network import Architecture, forward, initial
 
 _CLIPPED_NORM = 1.0
+_BETA = 0.5
 
 
 class Round(NamedTuple):
@@ -48,8 +49,9 @@ class AmortisedRecipe:
 
 
 class AmortisedProgress(NamedTuple):
-    """How far a training is: samples drawn, steps, mean loss since the last report, seconds of processor time, and the
-    mean loss over the rounds that are never trained on."""
+    """How far a training is: samples drawn, steps, mean loss since the last report, seconds of processor time, and over
+    the rounds that are never trained on the mean loss and the mean Gaussian negative log-likelihood, which shows what
+    is learned: the loss weighs each sample by a deviation that is learned too."""
 
     samples: int
     steps: int
@@ -57,6 +59,7 @@ class AmortisedProgress(NamedTuple):
     loss: float
     seconds: float
     validation_loss: float
+    validation_nll: float = math.nan
 
 
 class AmortisedTraining:
@@ -112,7 +115,7 @@ class AmortisedTraining:
                 or samples >= self.recipe.samples
             ):
                 seconds = time.process_time() - started
-                done = AmortisedProgress(samples, steps, rounds, float(np.mean(losses)), seconds, self._validate())
+                done = AmortisedProgress(samples, steps, rounds, float(np.mean(losses)), seconds, *self._validate())
                 self.history.append(done)
                 losses = []
                 if self.state is not None:
@@ -125,30 +128,36 @@ class AmortisedTraining:
         warm = min(1.0, (steps + 1) / self.recipe.warm_up_steps)
         return self.recipe.learning_rate * warm * (0.502 + 0.5 * math.cos(math.pi * samples / self.recipe.samples))
 
-    def _validate(self) -> float:
+    def _validate(self) -> tuple[float, float]:
+        """Loss and negative log-likelihood, NaN without rounds to look at."""
         with torch.no_grad():
-            losses = [float(self._loss(drawn)) for drawn in self.validation]
-        return float(np.mean(losses)) if losses else math.nan
+            found = [(*self._said(drawn), drawn.place) for drawn in self.validation]
+            each = [[float(beta_likelihood(*one, beta)) for beta in (_BETA, 0.0)] for one in found]
+        loss, nll = np.mean(each, axis=0) if each else (math.nan, math.nan)
+        return float(loss), float(nll)
 
     def _step(self, drawn: Round) -> float:
-        loss = self._loss(drawn)
+        loss = beta_likelihood(*self._said(drawn), drawn.place)
         self.group.adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.group.parameters.values(), _CLIPPED_NORM)
         self.group.adam.step()
         return float(loss.detach())
 
-    def _loss(self, drawn: Round) -> Any:
+    def _said(self, drawn: Round) -> tuple[Any, Any]:
+        """Places and the logarithms of their variances, (n, 2) each."""
         outputs = forward(TORCH, self.group.parameters, drawn.x[None], known=drawn.known[None])[0]
-        said = torch.stack([outputs[:, 0], chosen(TORCH, outputs, drawn.known)], -1)
-        return beta_likelihood(said, outputs[:, 2:4], drawn.place)
+        return chosen(TORCH, outputs, drawn.known), outputs[:, 2:4]
 
 
-def beta_likelihood(said: Any, log_variance: Any, place: Any) -> Any:
-    """The loss that `AmortisedRecipe` speaks of, of places said with logarithms of their variances, (n, 2) each."""
+def beta_likelihood(said: Any, log_variance: Any, place: Any, beta: float = _BETA) -> Any:
+    """The loss that `AmortisedRecipe` speaks of, of places said with logarithms of their variances, (n, 2) each.
+
+    β = 0 is the Gaussian negative log-likelihood itself, but for a constant.
+    """
     log_variance = log_variance.clamp(*LOG_VARIANCE)
     likelihood = 0.5 * ((said - place) ** 2 * torch.exp(-log_variance) + log_variance)
-    return (torch.exp(0.5 * log_variance).detach() * likelihood).mean()
+    return (torch.exp(beta * log_variance).detach() * likelihood).mean()
 
 
 def _as_tensors(drawn: Round) -> Round:

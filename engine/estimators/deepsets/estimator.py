@@ -11,7 +11,7 @@ from engine.errors import InputError
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Networks, checkpoints_in
 from engine.estimators.deepsets.features import FEATURES, KNOWN, OUTPUTS, TEMPLATES, elements, frames, placed
 from engine.estimators.deepsets.network import NUMPY, forward
-from engine.estimators.deepsets.setting import require_setting, with_grid
+from engine.estimators.deepsets.setting import require_setting
 from engine.estimators.estimator import Estimator, model_of
 from engine.estimators.problem import Estimates, Observations, Problem
 from engine.estimators.workbench import Batch, Workbench
@@ -74,13 +74,12 @@ class DeepSets(Estimator):
 
 
 class AmortisedDeepSets(Estimator):
-    """One network for any sensors, noise power and snapshot count: DeepSets around the peak of a coarse scan.
+    """One network for any sensors, noise power and snapshot count: DeepSets around the highest peak of a likelihood.
 
     It is no estimator from powers and places alone. It is told likelihoods under the model `leakage`, see `frames`:
-    those of templates around that peak, and how high the six highest peaks of a scan over every eighth range are, at
-    least a tenth of a radian apart. It learns the range, the shift from the peak, and the weights of the peaks and of
-    the middle in the mean that it says. Trained on random sensor sets; beyond the sizes, powers and counts on its card
-    it extrapolates.
+    those of templates around that peak, and of six peaks and the six angles with the most mass, with their places. It
+    learns what mean to take of these places, and the shift from it. Trained on random sensor sets; beyond the sizes,
+    powers and counts on its card it extrapolates.
     """
 
     checkpoint: Checkpoint = Field(
@@ -91,8 +90,8 @@ class AmortisedDeepSets(Estimator):
         return frozenset({self.checkpoint.read().card.seed})
 
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
-        require_setting(self._networks().card, with_grid(workbench.problem), self.checkpoint.path)
-        workbench.host.search(self.leakage)
+        require_setting(self._networks().card, workbench.problem, self.checkpoint.path)
+        workbench.host.resolving(1.0).search(self.leakage)
 
         def estimate(batch: Batch) -> Estimates:
             found: Estimates = batch.once(_amortised, self)[0]

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.estimators.deepsets.network import NUMPY, TEMPERATURES, Operations
+from engine.estimators.likelihood import Local
+from engine.estimators.peaks import STEPS, climbed, highest_first, repeated
+from engine.estimators.problem import PEAKS as SURFACE_PEAKS
 from engine.estimators.problem import Problem
 from engine.estimators.workbench import Batch
 from engine.numerics.geometry import path_gain
@@ -14,25 +17,26 @@ _RANGES, _OFFSETS_RAD = 12, (-0.016, -0.006, 0.0, 0.006, 0.016)
 TEMPLATES = _RANGES * len(_OFFSETS_RAD)
 FEATURES = TEMPLATES + _RANGES + 10
 """Columns of an amortised network's elements; the first `TEMPLATES` of them are summed, the others encoded."""
-PEAKS = 6
-"""Angles that an amortised network chooses from: the highest peaks of a coarse scan."""
-_BESIDE = (-8, -4, -2, -1, 1, 2, 4, 8)
-"""Angles of the grid around the first peak whose heights are told."""
-KNOWN = 3 * PEAKS + 1 + len(_BESIDE) + 2 * len(TEMPERATURES)
+PEAKS, ANGLES = 1 + SURFACE_PEAKS, 6
+TOLD = PEAKS + ANGLES + 1
+"""Places that an amortised network weighs: peaks of the likelihood, angles of most mass, and the middle."""
+KNOWN = 3 * TOLD + 2 * PEAKS + 1 + 2 * len(TEMPERATURES)
 """What an amortised network is told of a set as a whole."""
 RESIDUAL_RAD = 0.15
 """Unit of an amortised network's angle, which counts from the frame's."""
 MIDDLE_RAD = np.pi / 2
 """Where nothing is known about the angle."""
-OUTPUTS = 6 + PEAKS
-"""Of an amortised network: range, angle, the logarithms of their variances, how far to trust the scan, and what to add
-to the height of each peak and of the rest."""
-_APART_RAD, _NEAR, _UNIT, _AWAY = 0.1, 0.2, 5.0, 5.0
+OUTPUTS = 5 + TOLD
+"""Of an amortised network: shifts of range and angle, the logarithms of their variances, how far to trust heights, and
+what to add to the height of each place."""
+_APART_RAD, _UNIT, _AWAY = 0.1, 5.0, 5.0
 _LEAST = -40.0
-"""Logarithmic height of what is no peak."""
+"""Logarithmic height of what holds nothing."""
+_FLOOR = 0.03, 0.003
+"""Least unit of the shifts of range and angle, in `_range_unit` and `RESIDUAL_RAD`; else the first peak's width."""
 _TRUST, _CHANGE = 0.7, 3.0
 """What a network may do with heights: t in e^±0.7, δ in ±3. Without bounds it overruled, once in a thousand sets, a
-scan that left no doubt; one user lost by a radian is the squared error of all others."""
+likelihood that left no doubt; one user lost by a radian is the squared error of all others."""
 LOG_VARIANCE = (-14.0, 5.0)
 """Where an amortised network's logarithms of variances are clipped."""
 
@@ -49,13 +53,13 @@ def elements(statistic: np.ndarray, n_snapshots: np.ndarray, range_m: np.ndarray
 
 
 class Frames(NamedTuple):
-    """Sets as an amortised network sees them, each around the highest peak of its own scan."""
+    """Sets as an amortised network sees them, each around the highest peak of its own likelihood."""
 
     x: np.ndarray
     """(B, M, K, FEATURES), single precision"""
     known: np.ndarray
-    """(B, M, KNOWN), single precision: logarithmic heights of the peaks and of the rest, angles of all peaks but the
-    first and the middle, ranges of the peaks; heights beside the first; the templates' vertices"""
+    """(B, M, KNOWN), single precision: height, angle and range of each place; the peaks' widths; how much mass there is
+    beside the highest peak; the templates' vertices"""
     angle_rad: np.ndarray
     """the frames' origins, (B, M)"""
 
@@ -63,15 +67,15 @@ class Frames(NamedTuple):
 def frames(batch: Batch, model: LeakageModel) -> Frames:
     """Elements that look alike wherever the user and the sensors are.
 
-    Positions count from the angle φ̂ of the scan's highest peak in u = cos θ, as the quadratic-phase leakage depends on
-    u_k − cos φ and sin²φ/d alone. Powers come as residuals from templates: places at twelve ranges and five angles
-    around φ̂, r = (√S − √E[S])/deviation, close to N(0, 1) at the true place whatever σ² and L. Summed over the set,
-    −r²/2 − log deviation is nearly a template's log-likelihood. Runs on the host.
+    Positions count from the angle φ̂ of the likelihood's highest peak in u = cos θ, as the quadratic-phase leakage
+    depends on u_k − cos φ and sin²φ/d alone. Powers come as residuals from templates: places at twelve ranges
+    and five angles around φ̂, r = (√S − √E[S])/deviation, close to N(0, 1) at the true place whatever σ² and L. Summed
+    over the set, −r²/2 − log deviation is nearly a template's log-likelihood. Runs on the host.
     """
     from engine.numerics.leakage_cpu import compiled_leakage
 
     problem, seen = batch.workbench.problem, batch.observations
-    origin_rad, range_m, peaks = _peaks(batch, model)
+    origin_rad, range_m, places = _places(batch, model)
     size, n_observations = origin_rad.shape
     snr, count = (np.array(part, dtype=float)[:, None] for part in zip(*problem.observations(), strict=True))
     statistic = seen.statistic.reshape(size, n_observations, -1)
@@ -113,36 +117,53 @@ def frames(batch: Batch, model: LeakageModel) -> Frames:
     x = np.concatenate(
         [np.moveaxis(fit, 2, 3), np.arcsinh(np.moveaxis(residual, 2, 3)) / 2, np.stack(told, axis=-1)], axis=-1
     )
-    known = np.concatenate([peaks, _vertices(fit.sum(axis=-1))], axis=-1)
+    known = np.concatenate([places, _vertices(fit.sum(axis=-1))], axis=-1)
     return Frames(x.astype(np.float32), known.astype(np.float32), origin_rad)
 
 
-def _peaks(batch: Batch, model: LeakageModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The highest peaks of a scan: angle (rad) and mean range (m) of the first, (B, M), and what is told of them, of
-    the rest and of the angles beside the first, (B, M, numbers).
+def _places(batch: Batch, model: LeakageModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Angle (rad) and range (m) of the highest peak, (B, M), and what is told of all places, (B, M, numbers).
 
-    A peak is an angle of the grid that is likelier than all others farther than a tenth of a radian from the peaks
-    before it.
+    An angle is one that has more mass than all others farther than a tenth of a radian from the angles before it.
     """
-    problem = batch.workbench.problem
-    log_mass, range_m = batch.scan(model)
-    angles = problem.grid.angles_rad()
+    problem, resolved = batch.workbench.problem, batch.resolving(1.0)
     middle_m, unit_m = _range_unit(problem)
-    left = log_mass - log_mass.max(axis=-1, keepdims=True)
-    first = left.argmax(axis=-1)[..., None] + np.array(_BESIDE)
-    beside = np.take_along_axis(left, np.clip(first, 0, len(angles) - 1), axis=-1)
-    beside = np.maximum(np.where((first >= 0) & (first < len(angles)), beside, -np.inf), _LEAST / 4)
-    heights, places, ranges = [], [], []
-    for _ in range(PEAKS):
-        top = left.argmax(axis=-1)[..., None]
-        heights.append(np.maximum(np.take_along_axis(left, top, axis=-1)[..., 0], _LEAST))
-        places.append(np.where(heights[-1] > _LEAST, angles[top[..., 0]], MIDDLE_RAD))
-        ranges.append(np.take_along_axis(range_m, top, axis=-1)[..., 0])
-        left = np.where(np.abs(angles - angles[top]) <= _APART_RAD, -np.inf, left)
-    away = (np.stack([*places[1:], np.full_like(places[0], MIDDLE_RAD)]) - places[0]) / RESIDUAL_RAD / _AWAY
-    heights.append(np.maximum(left.max(axis=-1), _LEAST))
-    told = [*(height / _UNIT for height in heights), *away, *((part - middle_m) / unit_m for part in ranges)]
-    return places[0], ranges[0], np.concatenate([np.stack(told, axis=-1), beside / _UNIT], axis=-1)
+    angles, surface = resolved.workbench.problem.grid.angles_rad(), resolved.likelihood(model)
+    peaks = highest_first(np, resolved.once(climbed, model, STEPS))
+    values = np.where(repeated(np, peaks), -np.inf, peaks.value)
+    top = values[..., :1]
+    some = surface.angle_mass > 0
+    left = np.where(some, np.log(np.where(some, surface.angle_mass, 1.0)), -np.inf)
+    least, total = left.max(axis=-1, keepdims=True) + _LEAST, np.sum(surface.angle_mass, axis=-1)
+    heights, places_m, places_rad = [np.maximum(values - top, _LEAST)], [peaks.range_m], [peaks.angle_rad]
+    for _ in range(ANGLES):
+        at = left.argmax(axis=-1)[..., None]
+        heights.append(np.maximum(np.take_along_axis(left, at, axis=-1), least) - least + _LEAST)
+        mass, by_range = (np.take_along_axis(part, at, axis=-1) for part in (surface.angle_mass, surface.angle_range_m))
+        places_m.append(by_range / np.where(mass > 0, mass, 1.0) + np.where(mass > 0, 0.0, middle_m))
+        places_rad.append(angles[at])
+        left = np.where(np.abs(angles - angles[at]) <= _APART_RAD, -np.inf, left)
+    heights.append(np.maximum(left.max(axis=-1, keepdims=True), least) - least + _LEAST)
+    places_m.append(np.full_like(top, middle_m))
+    places_rad.append(np.full_like(top, MIDDLE_RAD))
+    height, range_m, angle_rad = (np.concatenate(parts, axis=-1) for parts in (heights, places_m, places_rad))
+    away = (angle_rad - angle_rad[..., :1]) / RESIDUAL_RAD / _AWAY
+    known = [height / _UNIT, away, (range_m - middle_m) / unit_m, *_widths(peaks, unit_m)]
+    beside = np.log(np.maximum(total, 1e-300)) - (top[..., 0] - surface.log_scale)
+    return angle_rad[..., 0], range_m[..., 0], np.concatenate([*known, beside[..., None] / _UNIT], axis=-1)
+
+
+def _widths(peaks: Local, unit_m: float) -> list[np.ndarray]:
+    """Logarithms of the deviations of range and angle that the information at each peak leaves, one unit at most."""
+    determinant = peaks.range_range * peaks.angle_angle - peaks.range_angle**2
+    regular = determinant > 0
+    logs = []
+    for information, unit, floor in zip(
+        (peaks.angle_angle, peaks.range_range), (unit_m, RESIDUAL_RAD), _FLOOR, strict=True
+    ):
+        variance = np.where(regular, information / np.where(regular, determinant, 1.0), np.inf)
+        logs.append(np.log10(np.minimum(np.sqrt(variance) / unit, 1.0) + floor) / 2 + 1)
+    return logs
 
 
 def _vertices(log_likelihood: np.ndarray) -> np.ndarray:
@@ -164,16 +185,21 @@ def _vertices(log_likelihood: np.ndarray) -> np.ndarray:
 
 
 def chosen(to: Operations, outputs: Any, known: Any) -> Any:
-    """The angle that outputs (…, OUTPUTS) say, in the frame's unit: a mean over the peaks and the middle.
+    """Range and angle that outputs (…, OUTPUTS) say, in the frame's units, (…, 2): a mean over the places it is told.
 
-    Weights are softmax(t h + δ) of the heights h, the middle having that of the highest angle in no peak; t and δ are
-    learned, within bounds, and a shift of the first peak.
+    Weights are softmax(t h + δ) of the heights h; t and δ are learned, within bounds, and a shift in units of the first
+    peak's width.
     """
     trust = to.exp(_TRUST * to.tanh(outputs[..., 4:5]))
     change = _CHANGE * to.tanh(outputs[..., 5:] / _CHANGE)
-    weight = to.exp(to.log_softmax(trust * _UNIT * known[..., : PEAKS + 1] + change))
-    elsewhere = (weight[..., 1:] * known[..., PEAKS + 1 : 2 * PEAKS + 1]).sum(-1) * _AWAY
-    return weight[..., 0] * _NEAR * outputs[..., 1] + elsewhere
+    height, angle, range_ = (known[..., i * TOLD : (i + 1) * TOLD] for i in range(3))
+    weight = to.exp(to.log_softmax(trust * _UNIT * height + change))
+    width_m, width_rad = (10 ** (2 * known[..., 3 * TOLD + i * PEAKS] - 2) for i in (0, 1))
+    said = (
+        (weight * range_).sum(-1) + width_m * outputs[..., 0],
+        (weight * angle).sum(-1) * _AWAY + width_rad * outputs[..., 1],
+    )
+    return to.joined([part[..., None] for part in said])
 
 
 def standardised(problem: Problem, place: np.ndarray, frame_rad: np.ndarray) -> np.ndarray:
@@ -189,8 +215,7 @@ def placed(
     grid = problem.grid
     middle_m, unit_m = _range_unit(problem)
     units = np.array([unit_m, RESIDUAL_RAD])
-    said = np.stack([outputs[..., 0], chosen(NUMPY, outputs, known)], axis=-1)
-    place = said * units + np.stack([np.full_like(frame_rad, middle_m), frame_rad], axis=-1)
+    place = chosen(NUMPY, outputs, known) * units + np.stack([np.full_like(frame_rad, middle_m), frame_rad], axis=-1)
     low, high = [grid.range_min_m, grid.angle_min_rad], [grid.range_max_m, grid.angle_max_rad]
     return np.clip(place, low, high), np.exp(0.5 * np.clip(outputs[..., 2:4], *LOG_VARIANCE)) * units
 

@@ -23,16 +23,10 @@ def setting_of(problem: Problem) -> dict[str, Any]:
     }
 
 
-def with_grid(problem: Problem) -> Problem:
-    """With the grid's sizes in its setting, for networks that are told of scans over the grid."""
-    sizes = ("grid_ranges", problem.grid.n_ranges), ("grid_angles", problem.grid.n_angles)
-    return replace(problem, setting=(*problem.setting, *sizes))
-
-
 def surroundings_of(card: Card, problem: Problem) -> Problem:
     """The problem as if it were posed where a network was trained, of which free space says nothing: array and users'
     area stay those of the problem."""
-    known = setting_of(with_grid(replace(problem, setting=())))
+    known = setting_of(replace(problem, setting=()))
     return replace(problem, setting=tuple((name, value) for name, value in card.setting.items() if name not in known))
 
 

@@ -1,0 +1,95 @@
+"""The posterior over the angle: sums over a grid and, where its peaks slip through that, along their ridges."""
+
+import math
+from typing import Any, NamedTuple
+
+from engine.estimators.likelihood import Likelihood, Local
+from engine.estimators.peaks import STEPS, climbed, highest_first, repeated
+from engine.estimators.problem import AssumedLeakage
+from engine.estimators.ridges import apart, trace
+from engine.estimators.workbench import Batch
+from engine.numerics.leakage import LeakageModel
+from engine.numerics.pattern import ResolvingGrid
+
+Array = Any
+
+_NARROW_CELLS = 0.33  # deviations; at 0.28 and 0.5 the means were farther off
+_WINDOW_CELLS, _WINDOW_DEVIATIONS = 1.5, 4.0
+_NEGLIGIBLE = 20.0  # below the highest peak in log-likelihood
+
+
+class Posterior(NamedTuple):
+    """What is found around each angle of a grid, relative to a unit of each observation: (B, M, angles) each."""
+
+    mass: Array
+    at_range_m: Array
+    """mass × mean range"""
+    at_angle_rad: Array
+    """mass × mean angle"""
+
+
+def on_grid(batch: Batch, assumed: AssumedLeakage) -> Posterior:
+    """Sums over the batch's grid alone."""
+    xp = batch.workbench.xp
+    surface = batch.likelihood(assumed)
+    angles = xp.asarray(batch.workbench.problem.grid.angles_rad())
+    return Posterior(surface.angle_mass, surface.angle_range_m, surface.angle_mass * angles)
+
+
+def posterior(batch: Batch, model: LeakageModel) -> Posterior:
+    """Sums over the batch's grid, which resolves peaks; but where the highest is narrower than its cells, all are
+    integrated along their ridges, each of which stands at an angle of the grid near its mean.
+
+    Left to the grid: observations whose highest peak lies within four deviations of the angles' ends.
+
+    Mean squared distance of the means from those of 27 520 × 512 candidates, over the squared error of these (150
+    users, K = 20 and 40, L = 1 and 50, −65 to −85 dBm): at most 1.5 % in range and 1 % in angle, mostly below 0.5 %.
+    """
+    xp, problem = batch.workbench.xp, batch.workbench.problem
+    grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
+    surface, whole = batch.likelihood(model), on_grid(batch, model)
+    peaks = highest_first(xp, batch.once(climbed, model, STEPS))
+    chosen = _chosen(xp, grid, peaks)
+    above = xp.where(chosen[..., 0], peaks.value[..., 0] - surface.log_scale, xp.zeros_like(surface.log_scale))
+    lift = xp.clip(above, 0.0, math.inf)
+    parts = [part * xp.exp(-lift)[..., None] for part in whole]
+    angles = xp.asarray(grid.angles_rad())
+    likelihood = Likelihood.of(xp, problem, model, batch.observations)
+    for n in sorted(set(problem.n_snapshots)):
+        b, m, p = xp.nonzero(chosen & likelihood.with_snapshots(xp, n)[:, None])
+        if not b.shape[0]:
+            continue
+        tops = Local(*(part[b, m, p][:, None, None] for part in peaks))
+        here = likelihood.each(b, m, n)
+        lines = trace(xp, here, tops, (surface.log_scale + lift)[b, m])
+        low, high = lines.angles(xp, _WINDOW_CELLS * grid.cell(tops.range_m, tops.angle_rad)[1][:, 0, 0])
+        held = lines.sums(xp)
+        some = held[:, 0] > 0
+        mean_rad = held[:, 2] / xp.where(some, held[:, 0], xp.ones_like(held[:, 0]))
+        at = xp.clip(xp.searchsorted(angles, mean_rad), 0, angles.shape[0] - 1)
+        some = some & apart(xp, here, lines, (b, m))
+        ranks = [xp.nonzero(some & (p == rank))[0] for rank in range(chosen.shape[2])]  # a line of an observation each
+        for rows in ranks:
+            outside = (angles < low[rows, None]) | (angles > high[rows, None])
+            for part in parts:
+                part[b[rows], m[rows]] *= outside
+        for rows in ranks:
+            for i, part in enumerate(parts):
+                part[b[rows], m[rows], at[rows]] += held[rows, i]
+    return Posterior(*parts)
+
+
+def _chosen(xp: Any, grid: ResolvingGrid, peaks: Local) -> Array:
+    """Peaks that matter, in observations that have a narrow one among these: (B, M, P)."""
+    determinant = peaks.range_range * peaks.angle_angle - peaks.range_angle**2
+    high = peaks.value > peaks.value[..., :1] - _NEGLIGIBLE
+    deviation_rad = 1 / xp.sqrt(xp.where(determinant > 0, peaks.angle_angle, xp.ones_like(determinant)))
+    inside = (peaks.angle_rad - _WINDOW_DEVIATIONS * deviation_rad > grid.angle_min_rad) & (
+        peaks.angle_rad + _WINDOW_DEVIATIONS * deviation_rad < grid.angle_max_rad
+    )
+    matter = (determinant > 0) & high & inside
+    cell_m, cell_rad = grid.cell(peaks.range_m, peaks.angle_rad)
+    narrow = (peaks.angle_angle * (_NARROW_CELLS * cell_rad) ** 2 > 1) | (
+        peaks.range_range * (_NARROW_CELLS * cell_m) ** 2 > 1
+    )
+    return matter & (matter & narrow)[..., :1] & ~repeated(xp, peaks)
