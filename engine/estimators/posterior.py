@@ -80,7 +80,7 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
 
 
 def _chosen(xp: Any, grid: ResolvingGrid, peaks: Local) -> Array:
-    """Peaks that matter, in observations that have a narrow one among these: (B, M, P)."""
+    """Peaks that matter, in observations whose highest one is narrow: (B, M, P)."""
     determinant = peaks.range_range * peaks.angle_angle - peaks.range_angle**2
     high = peaks.value > peaks.value[..., :1] - _NEGLIGIBLE
     deviation_rad = 1 / xp.sqrt(xp.where(determinant > 0, peaks.angle_angle, xp.ones_like(determinant)))
