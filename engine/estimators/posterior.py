@@ -43,7 +43,7 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
     Left to the grid: observations whose highest peak lies within four deviations of the angles' ends.
 
     Mean squared distance of the means from those of 27 520 × 512 candidates, over the squared error of these (150
-    users, K = 20 and 40, L = 1 and 50, −65 to −85 dBm): at most 1.5 % in range and 1 % in angle, mostly below 0.5 %.
+    users, K = 20 and 40, L = 1 and 50, −65 to −85 dBm): at most 3.5 % in range and 1.5 % in angle, mostly below 0.5 %.
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]

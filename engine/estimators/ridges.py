@@ -80,40 +80,44 @@ def trace(xp: Any, likelihood: Likelihood, tops: Local, log_scale: Array) -> Lin
     """From peaks, one for each realization of the likelihood, (n, 1, 1), to either side; masses over e^log_scale (n,).
 
     Steps along the range are fractions of the deviation that the information leaves when the angle is free; the angle
-    follows by the ridge's slope and a Newton step. Integrals over the angle are those of the Gaussian that touches the
-    likelihood there. A line ends at the rectangle's border, or where its mass has become negligible.
+    follows by the ridge's slope and that slope's change, and a Newton step. Integrals over the angle are those of the
+    Gaussian that touches the likelihood there. A line ends at the rectangle's border, or where its mass has become
+    negligible.
     """
-    problem = likelihood.problem
-    grid = problem.grid
-    n, middle_at = log_scale.shape[0], _STEPS
+    grid = likelihood.problem.grid
+    n = log_scale.shape[0]
     middle = _point(xp, likelihood, tops, log_scale)
     lines = Lines(*(xp.repeat(part[:, None], 2 * _STEPS + 1, axis=1) for part in middle))
-    lines.log_mass[:, :middle_at] = -math.inf
-    lines.log_mass[:, middle_at + 1 :] = -math.inf
+    lines.log_mass[:, :_STEPS] = -math.inf
+    lines.log_mass[:, _STEPS + 1 :] = -math.inf
     longest = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
-    for side in (-1, 1):
-        at, rows, highest = tops, xp.arange(n), middle.log_mass
-        for i in range(1, _STEPS + 1):
-            free = at.range_range - at.range_angle**2 / at.angle_angle
-            step = xp.where(free > 0, _STEP / xp.sqrt(xp.where(free > 0, free, xp.ones_like(free))), longest)
-            range_m = xp.clip(at.range_m + side * xp.clip(step, 0.0, longest), grid.range_min_m, grid.range_max_m)
-            angle_rad = at.angle_rad - at.range_angle / at.angle_angle * (range_m - at.range_m)
-            moved = (range_m != at.range_m)[:, 0, 0]
-            here = likelihood.of_rows(rows)
-            angle_rad = xp.clip(angle_rad, grid.angle_min_rad, grid.angle_max_rad)
-            at = here.at(xp, range_m, angle_rad)
-            angle_rad = xp.clip(angle_rad + _newton(xp, at), grid.angle_min_rad, grid.angle_max_rad)
-            at = here.at(xp, range_m, angle_rad)
-            point = _point(xp, here, at, log_scale[rows])
-            on = moved & (point.log_mass > highest[rows] - _NEGLIGIBLE)
-            for whole, part in zip(lines, point, strict=True):
-                whole[rows[on], middle_at + side * i] = part[on]
-            beyond = slice(None, middle_at - i) if side < 0 else slice(middle_at + i + 1, None)
-            lines.range_m[rows[on], beyond] = point.range_m[on][:, None]  # where the line ends if nothing follows
-            highest[rows[on]] = xp.maximum(highest[rows[on]], point.log_mass[on])
-            rows, at = rows[on], Local(*(part[on] for part in at))
-            if not rows.shape[0]:
-                break
+    rows, side = (
+        xp.concatenate([xp.arange(n), xp.arange(n)]),
+        xp.concatenate([-xp.ones(n, dtype=int), xp.ones(n, dtype=int)]),
+    )
+    at, highest, slope = Local(*(part[rows] for part in tops)), middle.log_mass[rows], middle.slope[rows, None, None]
+    columns, bend = xp.arange(2 * _STEPS + 1), xp.zeros_like(slope)
+    for i in range(1, _STEPS + 1):
+        free = at.range_range - at.range_angle**2 / at.angle_angle
+        step = xp.where(free > 0, _STEP / xp.sqrt(xp.where(free > 0, free, xp.ones_like(free))), longest)
+        away = side[:, None, None] * xp.clip(step, 0.0, longest)
+        range_m = xp.clip(at.range_m + away, grid.range_min_m, grid.range_max_m)
+        moved = (range_m != at.range_m)[:, 0, 0]
+        angle_rad = at.angle_rad + (slope + bend) * (range_m - at.range_m)
+        here = likelihood.of_rows(rows)
+        at = here.at(xp, range_m, xp.clip(angle_rad, grid.angle_min_rad, grid.angle_max_rad))
+        point = _point(xp, here, at, log_scale[rows])
+        on = moved & (point.log_mass > highest - _NEGLIGIBLE)
+        rows, side, point = rows[on], side[on], Lines(*(part[on] for part in point))
+        if not rows.shape[0]:
+            break
+        for whole, part in zip(lines, point, strict=True):
+            whole[rows, _STEPS + side * i] = part
+        row, column = xp.nonzero((columns - _STEPS) * side[:, None] > i)
+        lines.range_m[rows[row], column] = point.range_m[row]  # where the line ends if nothing follows
+        highest = xp.maximum(highest[on], point.log_mass)
+        at = Local(*(part[on] for part in at))._replace(angle_rad=point.angle_rad[:, None, None])
+        bend, slope = (point.slope[:, None, None] - slope[on]) / 2, point.slope[:, None, None]
     return lines
 
 
