@@ -40,14 +40,8 @@ class MaximumLikelihood(Estimator):
             if not self.steps:
                 return batch.at(batch.likeliest(self.leakage))
             peaks = batch.resolving(self.fineness).once(climbed, self.leakage, self.steps)
-            highest = xp.argmax(peaks.value, axis=-1)[..., None]
             shape = batch.observations.statistic.shape[:3]
-            return Estimates(
-                *(
-                    xp.reshape(xp.take_along_axis(part, highest, axis=-1), shape)
-                    for part in (peaks.range_m, peaks.angle_rad)
-                )
-            )
+            return Estimates(*(xp.reshape(part[..., 0], shape) for part in (peaks.range_m, peaks.angle_rad)))
 
         return estimate
 

@@ -23,7 +23,7 @@ def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
     """Where climbs end that start at the likeliest candidate and at `Surface.peaks`: (B, M, 1 + PEAKS).
 
     Each by at most `steps` rounds of damped Fisher scoring: never less likely than its start, never outside the grid's
-    rectangle. The likelihood of what is no peak is −∞.
+    rectangle. The highest first; the likelihood of what is no peak, or one that stands before it already, is −∞.
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
     range_m, angle_rad, some = _starts(batch, batch.likelihood(model))
@@ -35,16 +35,13 @@ def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
             ends = _climb(xp, likelihood.each(b, m, n), problem.grid, range_m[b, m, p], angle_rad[b, m, p], steps)
             for whole, part in zip(found, ends, strict=True):
                 whole[b, m, p] = part[:, 0, 0]
+    order = xp.argsort(-found.value, axis=-1)
+    found = Local(*(xp.take_along_axis(part, order, axis=-1) for part in found))
+    found.value[_repeated(xp, found)] = -np.inf
     return found
 
 
-def highest_first(xp: Any, peaks: Local) -> Local:
-    """Peaks (B, M, P) in the order of their likelihoods."""
-    order = xp.argsort(-peaks.value, axis=-1)
-    return Local(*(xp.take_along_axis(part, order, axis=-1) for part in peaks))
-
-
-def repeated(xp: Any, peaks: Local) -> Array:
+def _repeated(xp: Any, peaks: Local) -> Array:
     """Peaks that are at the place of one before them: several climbs may end on one peak. (B, M, P)."""
     again = [xp.zeros_like(peaks.value[..., 0], dtype=bool)]
     for p in range(1, peaks.value.shape[-1]):
@@ -63,7 +60,7 @@ def _starts(batch: Batch, surface: Surface) -> tuple[Array, Array, Array]:
     some, at = surface.peaks >= 0, xp.clip(surface.peaks, 0, None)
     mass = xp.take_along_axis(surface.angle_mass, at, axis=-1)
     angle_rad = xp.asarray(problem.grid.angles_rad())[at]
-    some = some & (mass > 0) & (angle_rad != likely_rad)
+    some &= angle_rad != likely_rad
     range_m = xp.take_along_axis(surface.angle_range_m, at, axis=-1) / xp.where(some, mass, xp.ones_like(mass))
     return (
         xp.concatenate([likely_m, range_m], axis=-1),

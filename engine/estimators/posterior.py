@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from engine.estimators.likelihood import Likelihood, Local
-from engine.estimators.peaks import STEPS, climbed, highest_first, repeated
+from engine.estimators.peaks import STEPS, climbed
 from engine.estimators.problem import AssumedLeakage
 from engine.estimators.ridges import apart, trace
 from engine.estimators.workbench import Batch
@@ -48,7 +48,7 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
     xp, problem = batch.workbench.xp, batch.workbench.problem
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
     surface, whole = batch.likelihood(model), on_grid(batch, model)
-    peaks = highest_first(xp, batch.once(climbed, model, STEPS))
+    peaks = batch.once(climbed, model, STEPS)
     chosen = _chosen(xp, grid, peaks)
     above = xp.where(chosen[..., 0], peaks.value[..., 0] - surface.log_scale, xp.zeros_like(surface.log_scale))
     lift = xp.clip(above, 0.0, math.inf)
@@ -92,4 +92,4 @@ def _chosen(xp: Any, grid: ResolvingGrid, peaks: Local) -> Array:
     narrow = (peaks.angle_angle * (_NARROW_CELLS * cell_rad) ** 2 > 1) | (
         peaks.range_range * (_NARROW_CELLS * cell_m) ** 2 > 1
     )
-    return matter & (matter & narrow)[..., :1] & ~repeated(xp, peaks)
+    return matter & (matter & narrow)[..., :1]

@@ -17,7 +17,7 @@ from engine.estimators.problem import PEAKS, Observations, Problem, Surface
 from engine.numerics.likelihood_fit import highest_contribution, likelihood_fit, log_reference
 from engine.numerics.noncentral_chi2 import log_constant, log_likelihood
 from engine.numerics.pattern import PatternTable
-from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Marginal, Sensors, SquaresInputs
+from engine.numerics.search import GROUP, LISTED, Found, LikelihoodInputs, Sensors, SquaresInputs
 
 Array = Any
 
@@ -96,7 +96,7 @@ class GridSearch:
             found.lowest(),
             mass,
             mass * self.origin_m + marginal.by_range * heights,
-            _peaks(marginal),
+            _peaks(mass),
             highest + np.stack(constants, axis=1),
         )
 
@@ -218,23 +218,16 @@ class _Likelihood(NamedTuple):
         return score
 
 
-def _peaks(marginal: Marginal) -> np.ndarray:
-    """Angles that have more mass than both neighbours, the most first: (B, M, PEAKS), −1 where there are fewer."""
-    height = _log_mass(marginal)
-    ends = np.full((*height.shape[:-1], 1), -np.inf)
-    below, above = np.append(ends, height[..., :-1], axis=-1), np.append(height[..., 1:], ends, axis=-1)
-    found = np.full((*height.shape[:-1], PEAKS), -1)
-    for at in np.ndindex(height.shape[:-1]):
-        (peaks,) = np.nonzero((height[at] >= below[at]) & (height[at] > above[at]))
-        peaks = peaks[np.argsort(-height[at][peaks], kind="stable")[:PEAKS]]
+def _peaks(mass: np.ndarray) -> np.ndarray:
+    """Angles that have more mass (B, M, angles) than both neighbours, the most first: (B, M, PEAKS), −1 where fewer."""
+    ends = np.zeros((*mass.shape[:-1], 1))
+    below, above = np.append(ends, mass[..., :-1], axis=-1), np.append(mass[..., 1:], ends, axis=-1)
+    found = np.full((*mass.shape[:-1], PEAKS), -1)
+    for at in np.ndindex(mass.shape[:-1]):
+        (peaks,) = np.nonzero((mass[at] >= below[at]) & (mass[at] > above[at]))
+        peaks = peaks[np.argsort(-mass[at][peaks], kind="stable")[:PEAKS]]
         found[at][: len(peaks)] = peaks
     return found
-
-
-def _log_mass(marginal: Marginal) -> np.ndarray:
-    """Logarithm of the mass at each angle, −∞ where it is negligible: (B, M, angles)."""
-    some = marginal.mass > 0
-    return np.where(some, marginal.level + np.log(np.where(some, marginal.mass, 1.0)), -np.inf)
 
 
 def _flat(seen: Seen) -> np.ndarray:

@@ -37,7 +37,7 @@ class Workbench:
         """The same with NumPy arrays."""
         return self if is_numpy_namespace(self.xp) else Workbench(self.problem, np, self._expected)
 
-    def resolving(self, fineness: float) -> "Workbench":
+    def resolving(self, fineness: float = 1.0) -> "Workbench":
         """The same with candidates that resolve the peaks of likelihoods, `engine.numerics.pattern.resolving`."""
         if fineness not in self._resolving:
             grid = resolving(self.problem.array, self.problem.grid, fineness)
@@ -80,7 +80,7 @@ class Batch:
             self._known[key] = function(self, *arguments)
         return self._known[key]
 
-    def resolving(self, fineness: float) -> "Batch":
+    def resolving(self, fineness: float = 1.0) -> "Batch":
         """The same observations on the workbench whose candidates resolve peaks, see `Workbench.resolving`."""
         return self.once(_resolving, fineness)
 

@@ -153,6 +153,10 @@ def test_the_highest_peak_is_as_likely_as_any_candidate_and_within_the_rectangle
     on_grid = MaximumLikelihood(leakage="fresnel_closed", steps=0).prepare(workbench)(batch)
     highest = MaximumLikelihood(leakage="fresnel_closed").prepare(workbench)(batch)
     assert np.all(value(highest) > value(on_grid) - 0.02)
+    resolving, finer = workbench.resolving(), batch.resolving()
+    assert np.all(
+        value(highest) >= value(MaximumLikelihood(leakage="fresnel_closed", steps=0).prepare(resolving)(finer))
+    )
     assert np.mean(value(highest) > value(on_grid) + 0.1) > 0.25
     assert np.all((highest.range_m >= 2) & (highest.range_m <= 12))
 

@@ -91,7 +91,7 @@ class AmortisedDeepSets(Estimator):
 
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
         require_setting(self._networks().card, workbench.problem, self.checkpoint.path)
-        workbench.host.resolving(1.0).search(self.leakage)
+        workbench.host.resolving().search(self.leakage)
 
         def estimate(batch: Batch) -> Estimates:
             found: Estimates = batch.once(_amortised, self)[0]

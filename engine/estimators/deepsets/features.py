@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.estimators.deepsets.network import NUMPY, TEMPERATURES, Operations
 from engine.estimators.likelihood import Local
-from engine.estimators.peaks import STEPS, climbed, highest_first, repeated
+from engine.estimators.peaks import STEPS, climbed
 from engine.estimators.problem import PEAKS as SURFACE_PEAKS
 from engine.estimators.problem import Problem
 from engine.estimators.workbench import Batch
@@ -126,16 +126,15 @@ def _places(batch: Batch, model: LeakageModel) -> tuple[np.ndarray, np.ndarray, 
 
     An angle is one that has more mass than all others farther than a tenth of a radian from the angles before it.
     """
-    problem, resolved = batch.workbench.problem, batch.resolving(1.0)
+    problem, resolved = batch.workbench.problem, batch.resolving()
     middle_m, unit_m = _range_unit(problem)
     angles, surface = resolved.workbench.problem.grid.angles_rad(), resolved.likelihood(model)
-    peaks = highest_first(np, resolved.once(climbed, model, STEPS))
-    values = np.where(repeated(np, peaks), -np.inf, peaks.value)
-    top = values[..., :1]
+    peaks = resolved.once(climbed, model, STEPS)
+    top = peaks.value[..., :1]
     some = surface.angle_mass > 0
     left = np.where(some, np.log(np.where(some, surface.angle_mass, 1.0)), -np.inf)
     least, total = left.max(axis=-1, keepdims=True) + _LEAST, np.sum(surface.angle_mass, axis=-1)
-    heights, places_m, places_rad = [np.maximum(values - top, _LEAST)], [peaks.range_m], [peaks.angle_rad]
+    heights, places_m, places_rad = [np.maximum(peaks.value - top, _LEAST)], [peaks.range_m], [peaks.angle_rad]
     for _ in range(ANGLES):
         at = left.argmax(axis=-1)[..., None]
         heights.append(np.maximum(np.take_along_axis(left, at, axis=-1), least) - least + _LEAST)
