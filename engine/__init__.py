@@ -22,7 +22,7 @@ from engine.targets import Target
 if TYPE_CHECKING:
     import xarray
 
-    from engine.execute import Progress
+    from engine.execution.driver import Progress
 
 __all__ = [
     "InputError",
@@ -55,21 +55,21 @@ def run(sweep: Sweep, path: str | os.PathLike[str], **options: Any) -> "xarray.D
 
 def iterate(sweep: Sweep, path: str | os.PathLike[str], **options: Any) -> "Iterator[Progress]":
     """As `run`, yielding a report after every task, with the statistics so far. See `engine.execute.iterate`."""
-    from engine import execute
+    from engine.execution import driver as execute
 
     return execute.iterate(sweep, path, **options)
 
 
 def open_results(path: str | os.PathLike[str]) -> "xarray.Dataset":
     """The results in a store, read lazily. See `engine.results.open_results`."""
-    from engine import results
+    from engine.store import results
 
     return results.open_results(path)
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a store holds, from the store itself."""
-    from engine import results
+    from engine.store import results
 
     return results.load_sweep(path)
 
@@ -83,6 +83,6 @@ def summarize(variable: "xarray.DataArray", **options: Any) -> "xarray.Dataset":
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> "xarray.Dataset":
     """One realization again, with every draw and intermediate. See `engine.results.replay`."""
-    from engine import results
+    from engine.store import results
 
     return results.replay(path, index, **point)

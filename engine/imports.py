@@ -1,19 +1,32 @@
-"""Which code a file may name: a store that somebody sent must not run theirs.
+"""Which code a file may name, and by which name: a store that somebody sent must not run theirs.
 
 A stored description names classes as `module:name`. Importing a module runs it, so a file's word imports nothing but
 this project's own packages; any other module must have been imported by the program itself, on its user's word.
+
+The name under which a class is stored is part of what a store is known by, and outlives the file that the class is in:
+a package whose classes move says so in a table `MOVED` of its `__init__`, stored name → where the class is today.
+Stores made before and after a move are then the same to the last bit. A class that moves again changes the value, never
+the key.
 """
 
 import importlib
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 _OWN = ("scenarios", "engine")
 
 
+def stored_name(kind: type) -> str:
+    """`module:name` of a class, as stores know it: where it was first stored, wherever it has moved since."""
+    today = f"{kind.__module__}:{kind.__qualname__}"
+    before = [old for old, new in _moved(kind.__module__).items() if new == today]
+    return before[0] if before else today
+
+
 def class_named(path: str, kind: type, what: str) -> Any:
     """The class `module:name`, a subclass of `kind`. Raises ValueError, in one line, if it is not to be had."""
-    module_name, _, class_name = path.partition(":")
+    module_name, _, class_name = _moved(path.partition(":")[0]).get(path, path).partition(":")
     module = sys.modules.get(module_name)
     if module is None:
         if module_name.partition(".")[0] not in _OWN:
@@ -29,3 +42,10 @@ def class_named(path: str, kind: type, what: str) -> Any:
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise ValueError(f"{path!r} is no {what} class" if found is not None else f"there is no {what} {path!r}")
     return found
+
+
+def _moved(module_name: str) -> Mapping[str, str]:
+    """The table of a module's package; empty where the package has none, or was not imported and is not ours."""
+    top = module_name.partition(".")[0]
+    package = importlib.import_module(top) if top in _OWN else sys.modules.get(top)
+    return vars(package).get("MOVED", {}) if package is not None else {}

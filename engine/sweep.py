@@ -7,13 +7,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from engine.errors import InputError
-from engine.imports import class_named
+from engine.imports import class_named, stored_name
 from engine.scenario import Scenario, one_line, require_field
+
+AnyScenario = TypeVar("AnyScenario", bound=Scenario)
 
 
 class Task(NamedTuple):
@@ -169,7 +171,7 @@ class Sweep:
         """All that defines the numbers, as plain JSON types. The budget and the chunk are not part of it."""
         kind = type(self.scenario)
         return {
-            "scenario": f"{kind.__module__}:{kind.__qualname__}",
+            "scenario": stored_name(kind),
             "code_version": kind.code_version,
             **{f"scenario.{key}": value for key, value in self.scenario.model_dump(mode="json").items()
                if key not in self.axes},
@@ -182,6 +184,14 @@ class Sweep:
         """A hash of the definition: two sweeps with the same fingerprint give the same numbers."""
         text = json.dumps(self.definition(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def scenario_of(results: Any, kind: type[AnyScenario]) -> AnyScenario:
+    """The scenario that opened results come from. Raises InputError where it is none of this class."""
+    found = scenario_from(results.attrs["scenario_class"], json.loads(results.attrs["scenario"]))
+    if not isinstance(found, kind):
+        raise InputError(f"given results of {type(found).__name__}, needed those of a {kind.__name__}")
+    return found
 
 
 def scenario_from(path: str, fields: Mapping[str, Any]) -> Scenario:

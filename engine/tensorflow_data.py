@@ -20,10 +20,10 @@ import numpy as np
 import xarray
 
 from engine.errors import InputError
-from engine.receipts import Receipt
-from engine.results import open_results
 from engine.scenario import suggestion
-from engine.store import Store
+from engine.store.receipts import Receipt
+from engine.store.results import open_results
+from engine.store.store import Store
 
 
 def dataset(

@@ -11,22 +11,10 @@ from typer.exceptions import TyperException
 
 from engine import InputError, NearfieldError, TaskError
 from engine.scenario import one_line
-from jobs import (
-    bench,
-    convergence,
-    leakage_map,
-    list_sweeps,
-    locate,
-    plot,
-    replay,
-    report,
-    reproduce,
-    ris_scene,
-    run,
-    status,
-    train,
-    verify,
-)
+from jobs.commands import bench, convergence, locate, plot, replay, report, reproduce, run, status, train, verify
+from jobs.commands import list as list_sweeps
+from jobs.commands import map as leakage_map
+from jobs.commands import scene as ris_scene
 
 app = typer.Typer(
     add_completion=False,

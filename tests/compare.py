@@ -5,7 +5,7 @@ from pathlib import Path
 import xarray
 
 import engine
-from engine.store import Store
+from engine.store.store import Store
 
 
 def differences(one: str | Path, other: str | Path) -> list[str]:

@@ -175,8 +175,8 @@ def test_the_metrics_endpoint_counts_the_run(observed: tuple[Path, dict[str, Any
 
 def test_a_worker_records_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is counted, without Ray's own machinery behind it."""
-    from engine import cluster
-    from engine.receipts import Receipt
+    from engine.execution import cluster
+    from engine.store.receipts import Receipt
 
     recorded: list[tuple[str, float, dict[str, str]]] = []
 

@@ -21,10 +21,10 @@ from soak import soak
 
 import engine
 from engine import StoreError, TaskError, WorkerError, provenance
-from engine.integrity import Problem, repair, verify
-from engine.lock import holder
-from engine.storage import LocalStorage
-from engine.store import Store
+from engine.store.integrity import Problem, repair, verify
+from engine.store.lock import holder
+from engine.store.storage import LocalStorage
+from engine.store.store import Store
 
 HERE = Path(__file__).parent
 ROOT = Path(engine.__file__).parent.parent

@@ -13,8 +13,8 @@ import toy
 
 import engine
 from engine import InputError, StoreError
-from engine.integrity import Litter, Problem, repair, verify
-from engine.store import Store
+from engine.store.integrity import Litter, Problem, repair, verify
+from engine.store.store import Store
 from jobs import main as command_line
 
 
@@ -221,7 +221,7 @@ def test_what_is_no_scenario_is_not_called(stored: Path, name: str) -> None:
 
 
 def test_an_estimator_is_not_imported_on_a_files_word(trap: Path) -> None:
-    from scenarios.leakage_estimation import LeakageEstimation
+    from scenarios.leakage.estimation import LeakageEstimation
 
     fields = LeakageEstimation().model_dump(mode="json")
     fields["estimators"] = [{"class": "trap:Trap"}]

@@ -9,9 +9,11 @@ import pytest
 import engine
 from engine import InputError, Streams, Sweep
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
-from scenarios import figures_fig3, leakage, leakage_map
+from scenarios import leakage
 from scenarios.leakage import LeakageBound
-from scenarios.leakage_estimation import WITH_LEARNED, LeakageEstimation
+from scenarios.leakage import figure3 as figures_fig3
+from scenarios.leakage import map as leakage_map
+from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
 
 
 def test_users_and_sensors_are_those_of_the_bound() -> None:

@@ -12,8 +12,8 @@ from test_cli import nearfield
 
 from engine import InputError, Streams
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
-from jobs import measurements
-from scenarios.leakage_estimation import LeakageEstimation
+from jobs.cli import measurements
+from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.multipath import MultipathEstimation
 
 

@@ -13,9 +13,10 @@ import pytest
 import toy
 
 import engine
-from engine import StoreError, lock, provenance
-from engine.lock import Lock, holder
-from engine.storage import LocalStorage
+from engine import StoreError, provenance
+from engine.store import lock
+from engine.store.lock import Lock, holder
+from engine.store.storage import LocalStorage
 
 
 @pytest.fixture

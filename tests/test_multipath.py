@@ -13,12 +13,13 @@ from engine.estimators import LeastSquares, MaximumLikelihood, Observations, Pos
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
 from engine.numerics.pattern import SearchGrid
-from jobs import convergence
-from scenarios import multipath, multipath_map
-from scenarios.leakage_estimation import LeakageEstimation
+from jobs.commands import convergence
+from scenarios import multipath
+from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.multipath import MultipathData, MultipathEstimation
-from scenarios.multipath_map import MultipathMap
-from scenarios.multipath_scene import INDOORS, Traces
+from scenarios.multipath import map as multipath_map
+from scenarios.multipath.map import MultipathMap
+from scenarios.multipath.scene import INDOORS, Traces
 
 COLLEGE = str(Path(multipath.__file__).parent / "places/college.geojson")
 SMALL: dict[str, Any] = {"n_elements": 32, "sensor_sets": 2, "samples": 2000, "n_sensors": 6}
@@ -141,7 +142,7 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
     assert INDOORS in excluded
     errors = results.squared_error_range_m2
     assert np.array_equal(np.isnan(errors.isel(n_sensors=0, sensor_set=0, estimator=0)[:, 0, 0]), excluded > 0)
-    from scenarios import figures_multipath
+    from scenarios.multipath import figures as figures_multipath
 
     row = figures_multipath.summary(results)[0]
     users = errors.sel(n_sensors=3, n_snapshots=1, noise_dbm=-65.0, estimator="least_squares").mean("sensor_set")

@@ -15,13 +15,13 @@ from engine.estimators import LeastSquares, Observations, Workbench
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import SHIPPED
 from engine.numerics.noncentral_chi2 import summed_power
-from scenarios import figures_multipath
-from scenarios.estimation_errors import compared
-from scenarios.leakage_learned import TRAINING_SEED
-from scenarios.leakage_training import Options
+from scenarios.figures.errors import compared
+from scenarios.leakage.sensor_sets import TRAINING_SEED
+from scenarios.leakage.training import Options
 from scenarios.multipath import MultipathData, MultipathEstimation, fig4
-from scenarios.multipath_learned import ExpectedPowers, TracedSet, TracedUsers, conditioned_round, stored_users
-from scenarios.multipath_training import conditioned_trainings, set_trainings
+from scenarios.multipath import figures as figures_multipath
+from scenarios.multipath.learned import ExpectedPowers, TracedSet, TracedUsers, conditioned_round, stored_users
+from scenarios.multipath.training import conditioned_trainings, set_trainings
 
 pytest.importorskip("torch")
 

@@ -16,10 +16,10 @@ from compare import differences
 
 import engine
 from engine import InputError, StoreError
-from engine.integrity import Problem, repair, verify
-from engine.lock import Lock
-from engine.storage import LocalStorage, storage_at
-from engine.store import Store
+from engine.store.integrity import Problem, repair, verify
+from engine.store.lock import Lock
+from engine.store.storage import LocalStorage, storage_at
+from engine.store.store import Store
 from jobs import main as command_line
 
 SECRETS = ("not-for-the-log", "AKIATESTING")

@@ -19,8 +19,8 @@ import xarray
 import engine
 from engine.sweep import TextTable
 from jobs import main as command_line
-from jobs import report
-from jobs.report_section import section
+from jobs.commands import report
+from jobs.show.section import section
 
 HOSTILE = "</style><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>{{ 7 * 7 }}"
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")

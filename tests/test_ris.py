@@ -16,8 +16,8 @@ from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathPr
 from engine.estimators.paths.on_grid import OnGrid
 from engine.numerics.wavefront import near_field_range_m
 from scenarios.ris import RisLocalization
-from scenarios.ris_protocol import Method
-from scenarios.ris_scene import Draws
+from scenarios.ris.protocol import Method
+from scenarios.ris.scene import Draws
 
 SMALL: dict[str, Any] = {
     "elements_per_side": 9, "range_min_m": 0.15, "range_max_m": 3.0, "n_users": 2, "n_cycles": 8,

@@ -8,10 +8,10 @@ import pytest
 
 import engine
 from engine import Sweep
-from jobs.plot import with_times
+from jobs.commands.plot import with_times
 from scenarios import ris
-from scenarios.figures_ris import summary
 from scenarios.ris import RisLocalization
+from scenarios.ris.figures import summary
 
 SMALL: dict[str, Any] = {
     "elements_per_side": 9, "range_min_m": 0.15, "range_max_m": 3.0, "n_users": 2, "near_range_max_m": None,

@@ -10,9 +10,9 @@ import toy
 
 from engine import InputError
 from jobs import main as command_line
-from jobs import named
+from jobs.cli import named
 from scenarios import leakage
-from scenarios.leakage_estimation import fig3
+from scenarios.leakage.estimation import fig3
 
 TOML = """
 realizations = 4000

@@ -13,10 +13,12 @@ import xarray
 from scipy.stats import t as student
 
 import engine
-from engine import InputError, StoreError, Target, receipts, stopping
-from engine.plan import Plan, looks
-from engine.receipts import Receipt
-from engine.store import Store
+from engine import InputError, StoreError, Target
+from engine.execution.plan import Plan, looks
+from engine.store import receipts
+from engine.store import stops as stopping
+from engine.store.receipts import Receipt
+from engine.store.store import Store
 from engine.sweep import Grid
 from engine.targets import Aim, Layout, resolve
 

@@ -10,11 +10,12 @@ import toy
 import xarray
 
 import engine
-from engine import InputError, StoreError, receipts
+from engine import InputError, StoreError
 from engine.backend import backend
-from engine.execute import Evaluator, TaskRunner
-from engine.integrity import Problem, repair, verify
-from engine.store import Store
+from engine.execution.driver import Evaluator, TaskRunner
+from engine.store import receipts
+from engine.store.integrity import Problem, repair, verify
+from engine.store.store import Store
 from engine.sweep import Task
 
 

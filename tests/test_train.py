@@ -14,7 +14,7 @@ from test_cli import nearfield
 
 from engine import InputError, Streams, TaskError
 from engine.estimators.deepsets import Checkpoint
-from scenarios.leakage_learned import (
+from scenarios.leakage.sensor_sets import (
     TRAINING_SEED,
     DrawnSet,
     SensorSetEstimation,
@@ -22,7 +22,7 @@ from scenarios.leakage_learned import (
     fig3_learned,
     labelled,
 )
-from scenarios.leakage_training import Options, SetTraining, set_trainings
+from scenarios.leakage.training import Options, SetTraining, set_trainings
 
 pytest.importorskip("torch")
 
@@ -101,7 +101,7 @@ def test_train_writes_networks_card_and_curves_and_they_are_used(
     assert re.search(r"seed 1000003 drew the data that \w+ was trained on", capsys.readouterr().err)
     assert nearfield(*run, monkeypatch=monkeypatch) == 0
     from engine import open_results
-    from scenarios import figures_fig3
+    from scenarios.leakage import figure3 as figures_fig3
 
     results = open_results("s.zarr").load()
     rows = figures_fig3.summary(results)
@@ -147,7 +147,7 @@ class _Counting:
 
 
 def test_jobs_are_spread_and_lost_ones_begin_again(local_ray: None, tmp_path: Path) -> None:
-    from engine import cluster
+    from engine.execution import cluster
 
     jobs = [_Counting(tmp_path, "a"), _Counting(tmp_path, "b", dies=True), _Counting(tmp_path, "c")]
     reports = list(cluster.stream(jobs, "cpu", folder=tmp_path, workers=2))
@@ -180,7 +180,7 @@ def test_a_killed_training_continues(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")  # Ray's own: it reads its deprecated settings
 def test_replicas_learn_what_one_learns(tmp_path: Path, local_ray: None) -> None:
     """Ray Train, two workers with gloo, halves of every batch: the same networks but for rounding."""
-    from engine import cluster
+    from engine.execution import cluster
 
     scene = SensorSetEstimation(n_sensors=5, noise_dbm=(-75.0,), n_snapshots=(50,))
     options = Options(training=256, validation=64, test=32, epochs=2)

@@ -5,13 +5,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.imports import class_named
+from engine.imports import class_named, stored_name
 
 
 def description(estimator: BaseModel) -> dict[str, Any]:
     """An estimator as plain JSON types: its class as `module:name` and its fields."""
-    kind = type(estimator)
-    return {"class": f"{kind.__module__}:{kind.__qualname__}", **estimator.model_dump(mode="json")}
+    return {"class": stored_name(type(estimator)), **estimator.model_dump(mode="json")}
 
 
 def reader(base: type[BaseModel]) -> Callable[[Any], Any]:

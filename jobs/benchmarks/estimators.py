@@ -25,7 +25,7 @@ from engine.estimators import (
     Workbench,
 )
 from engine.streams import Streams
-from scenarios.leakage_estimation import LeakageEstimation
+from scenarios.leakage.estimation import LeakageEstimation
 
 _BLOCK = 50
 

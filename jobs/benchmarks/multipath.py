@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from engine.streams import Streams
 from scenarios.multipath import MultipathData
-from scenarios.multipath_scene import Traces, Users
+from scenarios.multipath.scene import Traces, Users
 
 _USERS, _PAIRED_USERS = 1000, 3
 

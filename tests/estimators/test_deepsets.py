@@ -17,8 +17,8 @@ from engine.estimators.deepsets.network import NUMPY, Architecture, forward, ini
 from engine.estimators.deepsets.setting import setting_of
 from engine.estimators.described import description, reader
 from engine.estimators.estimator import Estimator
-from scenarios.leakage_estimation import LeakageEstimation
-from scenarios.leakage_learned import SensorSetEstimation, fig3_learned
+from scenarios.leakage.estimation import LeakageEstimation
+from scenarios.leakage.sensor_sets import SensorSetEstimation, fig3_learned
 
 SMALL = Architecture(3, (8, 8), 6, (7, 5), 2)
 

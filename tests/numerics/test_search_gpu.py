@@ -87,7 +87,7 @@ def test_gpu_and_cpu_agree() -> None:
     if not cupy.is_available():
         pytest.skip("no GPU")
     from engine import Streams
-    from scenarios.leakage_estimation import LeakageEstimation
+    from scenarios.leakage.estimation import LeakageEstimation
 
     scenario = LeakageEstimation(leakage="spherical", n_sensors=21)
     draws = scenario.draw(Streams(1, 0), 100)

@@ -1,0 +1,1 @@
+"""From the words of a command line to descriptions, and progress back."""

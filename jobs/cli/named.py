@@ -1,0 +1,146 @@
+"""From the words of a command line to a sweep."""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import scenarios
+from engine import InputError, Sweep
+from engine.scenario import require_field, suggestion
+from jobs.cli import settings_file
+
+
+def named_sweeps() -> dict[str, Sweep]:
+    """Every sweep of the package `scenarios`, by its name."""
+    found: dict[str, Sweep] = {}
+    for module in pkgutil.iter_modules(scenarios.__path__):
+        contents = vars(importlib.import_module(f"scenarios.{module.name}"))
+        found |= {value.name: value for value in contents.values() if isinstance(value, Sweep)}
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> Sweep:
+    """A named sweep, or the attribute of an importable module: `leakage:fig1`, `mystudy:sweep`."""
+    known = named_sweeps()
+    if name in known:
+        return known[name]
+    module_name, _, attribute = name.partition(":")
+    if not attribute:
+        raise InputError(f"no sweep named {name!r}; {suggestion(name, list(known))}, or give module:attribute")
+    module = _imported(
+        module_name, f"no sweep named {name!r} and no module {module_name!r}; {suggestion(name, list(known))}"
+    )
+    sweep = vars(module).get(attribute)
+    if not isinstance(sweep, Sweep):
+        sweeps = [f"{module_name}:{key}" for key, value in vars(module).items() if isinstance(value, Sweep)]
+        raise InputError(f"{name!r} is no sweep; {suggestion(name, sweeps) if sweeps else 'the module has none'}")
+    return sweep if sweep.name else sweep.replace(name=name)
+
+
+def _imported(module_name: str, missing: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise InputError(missing if error.name == module_name else f"cannot import {module_name!r}: {error}") from None
+    except Exception as error:
+        raise InputError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from None
+
+
+def import_modules(names: list[str]) -> None:
+    """Import what the user trusts, so that a store may name its classes."""
+    for name in names:
+        _imported(name, f"--import: there is no module {name!r}")
+
+
+def at_hand(name: str) -> Sweep | None:
+    """The sweep that a store names, if its module is this project's own or was imported already; imports nothing."""
+    module_name, _, attribute = name.partition(":")
+    sweep = named_sweeps().get(name) or vars(sys.modules.get(module_name, sys)).get(attribute)
+    return sweep if isinstance(sweep, Sweep) else None
+
+
+def changed(
+    sweep: Sweep,
+    *,
+    settings: list[str],
+    axes: list[str],
+    realizations: int | None = None,
+    seed: int | None = None,
+    chunk: int | None = None,
+    file: Path | None = None,
+) -> Sweep:
+    """A sweep with `field=value` settings, `field=a,b,c` axes, and another budget, seed or chunk.
+
+    Setting a field that was an axis takes the axis away; an axis along one of the output's own dimensions sets that
+    dimension's values. What a settings file says comes first, so that the command line wins.
+    """
+    changes = {"realizations": realizations, "seed": seed, "chunk": chunk}
+    if file:
+        said = settings_file.read(file)
+        sweep = _applied(sweep, said.axis, said.set)
+        changes = {name: getattr(said, name) if value is None else value for name, value in changes.items()}
+    pairs = dict(_split(text, "--set") for text in settings)
+    fields = {name: values if len(values) > 1 else values[0] for name, values in pairs.items()}
+    sweep = _applied(sweep, dict(_split(text, "--axis") for text in axes), fields)
+    return sweep.replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+def _applied(sweep: Sweep, axes: Mapping[str, list[Any]], settings: Mapping[str, Any]) -> Sweep:
+    scenario = sweep.scenario
+    new_axes = dict(sweep.axes)
+    for name, values in axes.items():
+        require_field(type(scenario), name)
+        if name in scenario.coordinates():
+            scenario = scenario.replace(**{name: values})
+        else:
+            new_axes[name] = tuple(values)
+    for name, value in settings.items():
+        require_field(type(scenario), name)
+        several = isinstance(getattr(scenario, name), tuple)
+        if isinstance(value, list) and not several:
+            raise InputError(f"{name} takes one value; sweep it with --axis {name}={','.join(map(str, value[:9]))}")
+        new_axes.pop(name, None)
+        scenario = scenario.replace(**{name: [value] if several and not isinstance(value, list) else value})
+    return sweep.replace(scenario=scenario, axes=new_axes)
+
+
+def budget(sweep: Sweep, realizations: int | None, full: bool) -> int | None:
+    """Realizations as asked for; the sweep's fuller budget with `full`."""
+    if not full:
+        return realizations
+    if realizations is not None:
+        raise InputError("--full and --realizations both set the budget: leave one out")
+    if sweep.full is None:
+        raise InputError(f"{sweep.name or 'this sweep'} has one budget: leave --full out, or give --realizations")
+    return sweep.full
+
+
+def _split(text: str, option: str) -> tuple[str, list[str]]:
+    name, equals, values = text.partition("=")
+    parts = [part.strip() for part in values.split(",")]
+    if not name or not equals or not all(parts):
+        raise InputError(f"{option}: given {text!r}, needed field=value" + (",…" if option == "--axis" else ""))
+    return name.strip(), parts
+
+
+def point(texts: list[str]) -> dict[str, str]:
+    """`field=value` pairs of one point."""
+    pairs = {}
+    for text in texts:
+        name, values = _split(text, "--point")
+        if len(values) != 1:
+            raise InputError(f"--point: given {text!r}, needed one value")
+        pairs[name] = values[0]
+    return pairs
+
+
+def default_store(base: Sweep, sweep: Sweep) -> str:
+    """Where `reproduce` keeps a sweep: by its name, and by its fingerprint where fields were changed."""
+    stem = base.name.replace(":", "-")
+    if sweep.fingerprint() != base.fingerprint():
+        stem += f"-{sweep.fingerprint()[:8]}"
+    return str(Path("results") / f"{stem}.zarr")

@@ -1,0 +1,79 @@
+"""Running a sweep under the eyes of a user: a bar on a terminal, else a line every few seconds."""
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+import engine
+from engine import Sweep
+from engine.execution.driver import Progress as Report
+
+_LINE_SECONDS = 5.0
+
+
+def watch(sweep: Sweep, path: str, **options: Any) -> None:
+    """Run or resume, drawing progress on standard error. Options as `engine.iterate`."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        _lines(sweep, path, options)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("realizations"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        bar = bars.add_task(sweep.name or path.rstrip("/").rpartition("/")[2], total=None)
+        for report in engine.iterate(sweep, path, **options):
+            total = report.realizations_done + report.realizations_left  # predicted, where there are targets
+            bars.update(bar, total=total, completed=report.realizations_done)
+
+
+def _lines(sweep: Sweep, path: str, options: dict[str, Any]) -> None:
+    said, line = -_LINE_SECONDS, ""
+    for report in engine.iterate(sweep, path, **options):
+        line = _line(report, bool(options.get("targets")))
+        if time.monotonic() - said >= _LINE_SECONDS:
+            said = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+            line = ""
+    if line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _line(report: Report, has_targets: bool) -> str:
+    left = f", about {duration(report.seconds_left)} left" if report.points_open and report.seconds_left else ""
+    if has_targets:
+        return (
+            f"{report.realizations_done} realizations, about {report.realizations_left} more needed, "
+            f"{report.points_open}/{report.sweep.n_points} points open, {duration(report.seconds)}{left}"
+        )
+    return (
+        f"{report.realizations_done}/{report.realizations_total} realizations, "
+        f"{report.tasks_done}/{report.tasks_total} tasks, {duration(report.seconds)}{left}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> duration(4.26), duration(75), duration(7322)
+    ('4.3 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,1 @@
+"""One file a subcommand, called as its file is."""

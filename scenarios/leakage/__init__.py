@@ -1,0 +1,19 @@
+"""Family A: what far-field power measurements tell about a near-field user's place. Its named sweeps.
+
+Mashhadi, Hoang, Vahid, "Near-Field User Location Inference From Far-Field Power Measurements", arXiv 2605.21815.
+"""
+
+from scenarios.leakage.bound import LeakageBound, fig1, fig1_as_printed
+from scenarios.leakage.estimation import LeakageEstimation, fig3, fig3_as_printed
+from scenarios.leakage.sensor_sets import SensorSetEstimation, fig3_learned
+
+__all__ = [
+    "LeakageBound",
+    "LeakageEstimation",
+    "SensorSetEstimation",
+    "fig1",
+    "fig1_as_printed",
+    "fig3",
+    "fig3_as_printed",
+    "fig3_learned",
+]

@@ -1,0 +1,253 @@
+"""Family B: where users near and far are, seen through a reconfigurable intelligent surface, cycle by cycle.
+
+Cao, Zhang, Eldar, Zhang, "Hybrid Near-field and Far-field Localization with Holographic MIMO", arXiv 2501.17868.
+Equation numbers are that paper's.
+"""
+
+import math
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from engine.estimators.paths import PathEstimates, PathProblem
+from engine.estimators.paths.on_grid import OnGrid
+from engine.numerics.candidates import FieldModel, field_grid
+from engine.numerics.path_information import Paths, path_covariance
+from engine.numerics.received_power import focusing_share
+from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
+from engine.scenario import Simulate, Variables
+from scenarios.ris.protocol import Method, Outcome, cycles_before_lock, prepare_cycles
+from scenarios.ris.scene import Draws, RisScene, described_geometry
+
+
+class RisLocalization(RisScene):
+    """Errors of methods on the same draws, after some of the cycles, beside the joint bound for the phases used.
+
+    A method is an estimator and a way to choose the surface's phases. All methods share places, gains, noise and the
+    random phases, in which optimised ones start.
+    """
+
+    code_version: ClassVar[int] = 1
+
+    methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
+    recorded_cycles: tuple[int, ...] = Field(
+        (), description="cycles after which errors are stored; the last one alone if none is given"
+    )
+    model: FieldModel = Field("hybrid", description="dictionary of the on-grid methods that name none")
+    angle_step_rad: float = Field(0.02, gt=0, description="angle spacing of the dictionary")
+    range_step_m: float = Field(0.25, gt=0, description="range spacing of the dictionary")
+    unidentifiable: bool = Field(False, description="allow fewer cycles than there are unknowns")
+
+    @field_validator("recorded_cycles", mode="before")
+    @classmethod
+    def _one_or_several_cycles(cls, value: Any) -> Any:
+        return value if isinstance(value, tuple | list) else (value,)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [method.name for method in self.methods]
+        if len(set(names)) != len(names):
+            raise ValueError(f"methods are named {'; '.join(names)}: needed names that differ, set `name`")
+        recorded = self.recorded_cycles
+        if list(recorded) != sorted(set(recorded)) or any(not 1 <= cycle <= self.n_cycles for cycle in recorded):
+            raise ValueError(
+                f"recorded_cycles = {recorded}: needed ascending numbers from 1 to n_cycles = {self.n_cycles}"
+            )
+        adaptive = (self.random_cycles(method) for method in self.methods if method.phases == "optimised")
+        first = min(self.n_cycles, *(count for counts in adaptive for count in counts), math.inf)
+        if first < self.cycles_needed() and not self.unidentifiable:
+            raise ValueError(
+                f"{first} random cycles give {2 * first * self.n_users} real observations for {self.unknowns()} "
+                f"unknowns of {self.n_users} users and {self.n_scatterers} scatterers: needed at least "
+                f"{self.cycles_needed()} cycles before the first estimate (n_cycles, a method's random_cycles), or "
+                f"unidentifiable=true to see what happens"
+            )
+        side_m = (self.elements_per_side - 1) * self.spacing_m
+        beam_rad = self.surface().wavelength_m / side_m
+        if self.angle_step_rad > beam_rad:
+            raise ValueError(
+                f"angle_step_rad = {self.angle_step_rad:g} is wider than the surface's beam, λ/D = {beam_rad:.3g} rad: "
+                f"users between candidates would be invisible; needed at most that, and 0.3 of it for optimised phases"
+            )
+        return self
+
+    def problem(self) -> PathProblem:
+        """What the estimators know."""
+        return PathProblem(
+            self.surface(),
+            self.view(),
+            self.n_users,
+            self.n_scatterers,
+            self.model,
+            self.angle_step_rad,
+            self.range_step_m,
+        )
+
+    def recorded(self) -> tuple[int, ...]:
+        """The cycles after which errors are stored; the last one in any case."""
+        return self.recorded_cycles or (self.n_cycles,)
+
+    def random_cycles(self, method: Method) -> list[int]:
+        """C₀ of a method at each noise level."""
+        if method.random_cycles is not None:
+            return [method.random_cycles] * len(self.snr_db)
+        power = 10 ** (self.scatterer_db / 10)
+        return [
+            cycles_before_lock(self.surface().n_elements, self.n_scatterers, power, 10 ** (snr / 10))
+            for snr in self.snr_db
+        ]
+
+    def coordinates(self) -> Variables:
+        names = np.array([method.name for method in self.methods])
+        return {
+            "estimator": (("estimator",), names, {"long_name": "estimator and phases"}),
+            "coordinate": (
+                ("coordinate",),
+                np.array(["inverse_range", "polar", "azimuth"]),
+                {"long_name": "coordinate"},
+            ),
+            "cycle": (("cycle",), np.asarray(self.recorded()), {"long_name": "cycles so far"}),
+            **super().coordinates(),
+        }
+
+    def prepare(self, xp: Any) -> Simulate:
+        cascade, problem, recorded = self.cascade(), self.problem(), self.recorded()
+        to_base = cascade.to_base_station(xp)
+        noise_variance = xp.asarray(self.noise_variance())
+        runs = [prepare_cycles(method, problem, recorded, self.random_cycles(method), xp) for method in self.methods]
+
+        def simulate(realizations: Draws, *, intermediates: bool = False) -> Variables:
+            drawn = Draws(*(xp.asarray(part) for part in realizations))
+            paths = self.paths(drawn, xp)
+            channels = cascade.from_users(paths)
+            phasors = xp.cos(drawn.surface_phase_rad) + 1j * xp.sin(drawn.surface_phase_rad)
+            truth = Paths(*(part[:, None, ...] for part in paths))
+            results, outcomes = [], []
+            for run in runs:
+                outcome = run(channels, to_base, phasors, drawn.noise, noise_variance)
+                covariance = path_covariance(
+                    problem.surface, truth, outcome.beams, noise_variance, coordinate="inverse_range", counts=recorded
+                )
+                results.append(_errors(xp, self, drawn, outcome, covariance))
+                outcomes.append(outcome)
+            variables = _described(xp, results)
+            if intermediates:
+                variables |= described_geometry(drawn) | _described_intermediates(xp, outcomes, len(self.snr_db))
+            return variables
+
+        return simulate
+
+    def printed_operations(self) -> float:
+        """Complex multiplications of one realization by the algorithm as printed, its first method's cycles.
+
+        In each estimated cycle c: a dictionary a user, L·c·N·M; K + 2 correlations with it, (K + 2)·c·L·M; then phases,
+        60 iterations of 1.5 evaluations of 2·5·L·N.
+        """
+        method = self.methods[0]
+        grid = field_grid(
+            self.surface(), self.view(), self.model,
+            angle_step_rad=self.angle_step_rad, range_step_m=self.range_step_m,
+        )  # fmt: skip
+        n, users = self.surface().n_elements, self.n_users
+        random = self.n_cycles if method.phases == "random" else min(self.random_cycles(method)[0], self.n_cycles)
+        searches = sum(c * users * grid.size * (n + self.n_scatterers + 2) for c in range(random, self.n_cycles + 1))
+        return searches + (self.n_cycles - random) * 60 * 1.5 * 2 * 5 * users * n
+
+    def estimated_range_m(self, xp: Any, estimates: PathEstimates) -> Any:
+        """Ranges inside the view, (G, S, L); of a plane wave the end of the near field, beyond which it may lie."""
+        kappa = estimates.inverse_range_per_m
+        plane = kappa == 0
+        range_m = 1 / xp.where(plane, xp.ones_like(kappa), kappa)
+        ends = near_field_range_m(self.surface(), estimates.polar_rad[plane], estimates.azimuth_rad[plane])
+        range_m[plane] = ends
+        return xp.clip(range_m, self.range_min_m, self.range_max_m)
+
+
+def _errors(xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, covariance: Any) -> dict[str, Any]:
+    """One method's variables, each (B, S, R, L, …): B realizations, S noise levels, R recorded cycles.
+
+    covariance: of (κ, θ, φ), (B, S, R, L, 3, 3).
+    """
+
+    def recorded(values: list[Any]) -> Any:
+        return xp.stack(values, axis=2)
+
+    kappa, polar, azimuth = (recorded([estimate[i] for estimate in outcome.estimates]) for i in range(3))
+    range_m = recorded([scene.estimated_range_m(xp, estimate) for estimate in outcome.estimates])
+    true_range, true_polar, true_azimuth = (part[:, None, None, :] for part in drawn[:3])
+    error_m, error_polar, error_azimuth = range_m - true_range, polar - true_polar, azimuth - true_azimuth
+    variances = [covariance[..., i, i] for i in range(3)]
+    errors = (kappa - 1 / true_range, error_polar, error_azimuth)
+    return {
+        "estimate_range_m": range_m,
+        "estimate_polar_rad": polar,
+        "estimate_azimuth_rad": azimuth,
+        "squared_error_angle_rad2": (error_polar * error_polar + error_azimuth * error_azimuth) / 2,
+        "squared_error_range_m2": error_m * error_m,
+        "bound_angle_rad2": (variances[1] + variances[2]) / 2,
+        "bound_range_m2": variances[0] * true_range**4,
+        "normalised_error": xp.stack([e / xp.sqrt(v) for e, v in zip(errors, variances, strict=True)], axis=-1),
+        "focusing_share": focusing_share(
+            wave(scene.surface(), 1 / true_range, true_polar, true_azimuth),
+            wave(scene.surface(), kappa, polar, azimuth),
+        ),
+        "labelled_near": xp.astype(
+            departure_from_plane_rad(scene.surface(), kappa, polar, azimuth) > PHASE_THRESHOLD_RAD, xp.float64
+        ),
+        "misfit": recorded([estimate.misfit for estimate in outcome.estimates]),
+    }
+
+
+_ATTRIBUTES = {
+    "estimate_range_m": {"units": "m", "long_name": "estimated range"},
+    "estimate_polar_rad": {"units": "rad", "long_name": "estimated polar angle"},
+    "estimate_azimuth_rad": {"units": "rad", "long_name": "estimated azimuth"},
+    "squared_error_angle_rad2": {"units": "rad2", "long_name": "squared error of an angle, mean of the two"},
+    "squared_error_range_m2": {"units": "m2", "long_name": "squared error of the range"},
+    "bound_angle_rad2": {"units": "rad2", "long_name": "joint Cramér-Rao bound on an angle, mean of the two"},
+    "bound_range_m2": {"units": "m2", "long_name": "joint Cramér-Rao bound on the range"},
+    "normalised_error": {"long_name": "error of κ, θ, φ over the square root of its bound"},
+    "focusing_share": {"long_name": "share of the power that a surface focused on the estimate brings to the user"},
+    "labelled_near": {"long_name": "1 where the estimate lies in the near field"},
+    "misfit": {"long_name": "(2‖residual‖²/σ² − ν)/√(2ν)"},
+}
+
+
+def _described(xp: Any, results: list[dict[str, Any]]) -> Variables:
+    per_trial = ("realization", "estimator", "snr_db", "cycle")
+    extra = {"misfit": (), "normalised_error": ("user", "coordinate")}
+    return {
+        name: (
+            (*per_trial, *extra.get(name, ("user",))),
+            xp.stack([result[name] for result in results], axis=1),
+            attributes,
+        )
+        for name, attributes in _ATTRIBUTES.items()
+    }
+
+
+def _described_intermediates(xp: Any, outcomes: list[Outcome], n_levels: int) -> Variables:
+    """The beams of every cycle, and the scatterers as estimated."""
+    per_trial = ("realization", "estimator", "snr_db")
+    shape = outcomes[0].beams.shape
+    beams = [xp.broadcast_to(outcome.beams, (shape[0], n_levels, *shape[2:])) for outcome in outcomes]
+    described: Variables = {
+        "beam": (
+            (*per_trial, "transmission", "element"),
+            xp.stack(beams, axis=1),
+            {"long_name": "phases of the surface times the channel to the base station"},
+        )
+    }
+    names = {"inverse_range_per_m": "1/m", "polar_rad": "rad", "azimuth_rad": "rad"}
+    for name, unit in names.items():
+        values = [
+            xp.stack([getattr(estimate, f"scatterer_{name}") for estimate in outcome.estimates], axis=2)
+            for outcome in outcomes
+        ]
+        described[f"estimate_scatterer_{name}"] = (
+            (*per_trial, "cycle", "scatterer"),
+            xp.stack(values, axis=1),
+            {"units": unit, "long_name": f"{name.split('_')[0]} of the scatterer, estimated"},
+        )
+    return described

@@ -1,0 +1,106 @@
+"""Make a golden store of each scenario class that has none of today's version: python tests/golden/make.py
+
+A golden store is a small store, with one of its two chunks missing, as the code of its day wrote it. It stays for good:
+tests/test_golden.py opens, verifies, summarises, resumes and grows each with today's code. Made at the top of a clean
+checkout, so that its commit is a real one.
+"""
+
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import engine
+from engine import Sweep
+from engine.estimators import LeastSquares, MaximumLikelihood, PosteriorMean
+from engine.estimators.deepsets.checkpoint import shipped
+from engine.estimators.paths.approximate_ml import ApproximateML
+from engine.estimators.paths.atomic_norm import AtomicNorm
+from engine.estimators.paths.newtonised import NewtonisedPursuit
+from engine.estimators.paths.on_grid import OnGrid
+from scenarios.leakage import LeakageBound
+from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
+from scenarios.leakage.sensor_sets import SensorSetEstimation
+from scenarios.multipath import MultipathData, MultipathEstimation
+from scenarios.multipath.map import MultipathMap
+from scenarios.ris import CLOSED_LOOP, Method, RisLocalization
+
+FOLDER = Path(__file__).parent
+_NOISE = (-70.0, -80.0)
+_SIZES = {"realizations": 8, "block": 4, "chunk": 4, "about": "a golden store"}
+
+SWEEPS = {
+    "leakage-bound": Sweep(LeakageBound(noise_dbm=_NOISE), {"n_sensors": (5, 9)}, **_SIZES),
+    "leakage-estimation": Sweep(
+        LeakageEstimation(
+            leakage="spherical",
+            n_sensors=9,
+            noise_dbm=_NOISE,
+            estimators=(*WITH_LEARNED, LeastSquares(leakage="as_printed", name="wrong model")),
+        ),
+        name="leakage:fig3",
+        **_SIZES,
+    ),
+    "sensor-set-estimation": Sweep(
+        SensorSetEstimation(noise_dbm=_NOISE, n_sensors=9, estimators=(LeastSquares(), PosteriorMean(fineness=0.5))),
+        {"sensor_set": (0, 1)},
+        **_SIZES,
+    ),
+    "multipath-data": Sweep(MultipathData(n_sensors=4, sensor_sets=2, n_elements=16, samples=1000), **_SIZES),
+    "multipath-estimation": Sweep(
+        MultipathEstimation(
+            n_sensors=6,
+            sensor_sets=1,
+            n_elements=16,
+            samples=1000,
+            noise_dbm=_NOISE,
+            grid_ranges=8,
+            grid_angles=24,
+            estimators=(
+                LeastSquares(leakage="ray_traced"),
+                MaximumLikelihood(leakage="free_space", steps=0),
+                PosteriorMean(leakage="ray_traced", off_grid=False),
+            ),
+            checkpoints=shipped("multipath-set0"),
+        ),
+        **_SIZES,
+    ),
+    "multipath-map": Sweep(MultipathMap(n_elements=16, samples=1000), **_SIZES),
+    "ris-localization": Sweep(
+        RisLocalization(
+            elements_per_side=9,
+            snr_db=(10.0, 20.0),
+            angle_step_rad=0.1,
+            methods=(
+                Method(estimator=OnGrid(), name="on grid"),
+                Method(estimator=ApproximateML(), phases="random", name="AML"),
+                Method(estimator=AtomicNorm(), phases="random", name="ANM"),
+                Method(estimator=NewtonisedPursuit(), phases="random", name="NOMP"),
+                CLOSED_LOOP,
+            ),
+        ),
+        **_SIZES,
+    ),
+}
+
+
+def make(name: str) -> Path:
+    """The store's first chunk of every point, zipped: file system blocks would be most of its size."""
+    sweep = SWEEPS[name]
+    packed = FOLDER / f"{name}-{type(sweep.scenario).code_version}.zip"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "store.zarr")
+        for report in engine.iterate(sweep, path, run_serially=True):
+            if report.tasks_done == report.tasks_total - 1:
+                break
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(path.rglob("*")):
+                if file.is_file() and not file.name.startswith("lock."):
+                    archive.write(file, file.relative_to(path))
+            archive.mkdir("receipts") if not any(path.glob("receipts/*")) else None
+    return packed
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or SWEEPS:
+        print(make(name))
