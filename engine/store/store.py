@@ -101,8 +101,7 @@ class Store:
         """Refuse another sweep than the one stored, naming the fields that differ."""
         if sweep.fingerprint() == self.attributes["fingerprint"]:
             return
-        stored = {**self.sweep.definition(), "code_version": self.attributes["code_version"]}
-        given = sweep.definition()
+        stored, given = self._definition(), sweep.definition()
         differences = [
             f"{key.removeprefix('scenario.')} (stored {stored.get(key, 'nothing')}, given {given.get(key, 'nothing')})"
             for key in sorted(stored.keys() | given.keys(), key=lambda key: key.removeprefix("scenario."))
@@ -111,6 +110,17 @@ class Store:
         raise StoreError(
             f"{self.path} holds another sweep: {', '.join(differences)}; choose another path, or restore these fields"
         )
+
+    def _definition(self) -> dict[str, Any]:
+        """As `Sweep.definition`, from the metadata alone: the scenario's class may be gone."""
+        axes = self.axes
+        fields = json.loads(self.attributes["scenario"])
+        return {
+            "scenario": self.attributes["scenario_class"],
+            **{f"scenario.{name}": value for name, value in fields.items() if name not in axes},
+            **{f"axis {name}": list(values) for name, values in axes.items()},
+            **{name: self.attributes[name] for name in ("code_version", "seed", "block")},
+        }
 
     def grow(self, realizations: int) -> None:
         """Raise the budget. Metadata only: no worker may be running. Finishes what a killed driver began."""
