@@ -13,6 +13,7 @@ the key.
 import importlib
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _OWN = ("scenarios", "engine")
@@ -53,7 +54,9 @@ def object_named(path: str, what: str) -> Any:
             raise ValueError(f"cannot import {what} {path!r}: {error}") from None
     found = vars(module).get(name)
     if found is None:
-        raise ValueError(f"there is no {what} {path!r}")
+        near = get_close_matches(name, vars(module), n=1)
+        hint = f"; did you mean '{module_name}:{near[0]}'?" if near else ""
+        raise ValueError(f"there is no {what} {path!r}{hint}")
     return found
 
 

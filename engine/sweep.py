@@ -109,7 +109,7 @@ class Sweep:
             )
         if isinstance(values, str) or not isinstance(values, list | tuple | range) or not len(values):
             raise InputError(f"axis {name}: given {values!r}, needed a list of one or more values")
-        checked = tuple(_stored(self.scenario.replace(**{name: value}), name) for value in values)
+        checked = tuple(self.scenario.replace(**{name: value}).stored_value(name) for value in values)
         for value in checked:
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"axis {name}: given {value!r}, needed numbers or names, one per point")
@@ -184,14 +184,6 @@ class Sweep:
         """A hash of the definition: two sweeps with the same fingerprint give the same numbers."""
         text = json.dumps(self.definition(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _stored(scenario: Scenario, name: str) -> Any:
-    """A field's value as stores keep it: what is an object with a name, by its name."""
-    value = getattr(scenario, name)
-    if isinstance(value, bool | int | float | str):
-        return value
-    return scenario.model_dump(mode="json", include={name})[name]
 
 
 def scenario_of(results: Any, kind: type[AnyScenario]) -> AnyScenario:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from own_model import QUARTIC, TAPERED
 from scipy import stats
 
 from engine.estimators import (
@@ -114,7 +115,7 @@ def _random_batch(size: int = 20) -> tuple[Workbench, Observations]:
     return Workbench(Problem(ARRAY, GRID, snr, (1, 50)), np), Observations(statistic, sensor_m, sensor_rad)
 
 
-@pytest.mark.parametrize("model", [SPHERICAL, FRESNEL_CLOSED])
+@pytest.mark.parametrize("model", [SPHERICAL, FRESNEL_CLOSED, QUARTIC, TAPERED])
 def test_compiled_and_array_likelihoods_agree(model: LeakageModel) -> None:
     workbench, seen = _random_batch(6)
     likelihood = Likelihood.of(np, workbench.problem, model, seen)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from own_model import QUARTIC, TAPERED
 
 from engine.estimators import Observations, Problem, Workbench
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
@@ -82,7 +83,7 @@ def direct(assumed: Problem, model: LeakageModel, seen: Observations, b: int) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "size"), [(FRESNEL_CLOSED, 130), (AS_PRINTED, 40)])
+@pytest.mark.parametrize(("model", "size"), [(FRESNEL_CLOSED, 130), (AS_PRINTED, 40), (QUARTIC, 20), (TAPERED, 20)])
 def test_same_candidates_as_the_direct_search(model: LeakageModel, size: int) -> None:
     """At least 99.9 % of 1020 random cases identical (K = 40, six a realization), ties within rounding."""
     assumed = problem(grid_of())
