@@ -31,7 +31,7 @@ class LeakageTable(NamedTuple):
     by_angle_per_rad: Array
 
 
-class Tabulate(Protocol):
+class LeakageFunction(Protocol):
     """A pure function of points and directions, in the namespace of its arguments, into which it never writes."""
 
     def __call__(self, array: UniformLinearArray, *, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
@@ -51,7 +51,7 @@ class LeakageModel:
     """
 
     name: str
-    table: Tabulate = field(repr=False)
+    table: LeakageFunction = field(repr=False)
     bandwidth_rad: Callable[[UniformLinearArray], float] = field(repr=False)
     aperture_phase: float = 1.0
 
