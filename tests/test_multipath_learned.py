@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scenarios.figures.errors import compared
 from test_cli import nearfield
 
 import engine
@@ -15,7 +16,6 @@ from engine.estimators import LeastSquares, Observations, Workbench
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import SHIPPED
 from engine.numerics.noncentral_chi2 import summed_power
-from scenarios.figures.errors import compared
 from scenarios.leakage.sensor_sets import TRAINING_SEED
 from scenarios.leakage.training import Options
 from scenarios.multipath import MultipathData, MultipathEstimation, fig4
