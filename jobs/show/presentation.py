@@ -48,7 +48,7 @@ class Presentation:
 
 def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.Dataset:
     """The results with what their realizations took, as `seconds_per_realization`. Reads every receipt."""
-    return results.assign_coords(seconds_per_realization=task_seconds(path))
+    return results.assign_coords(seconds_per_realization=task_seconds(path).variable)
 
 
 def _sweep_of(results: xarray.Dataset) -> Sweep | None:

@@ -41,9 +41,10 @@ class TimeFigure:
     def summary(self, results: "xarray.Dataset") -> Times:
         scene = scenario_of(results, RisLocalization)
         seconds = results.seconds_per_realization
+        axes = {str(dim): seconds[dim].values.tolist() for dim in seconds.dims}
         counts = np.empty(seconds.shape)
         for where in np.ndindex(*seconds.shape):
-            point = {str(dim): results[dim].values[i].item() for dim, i in zip(seconds.dims, where, strict=True)}
+            point = {name: values[i] for (name, values), i in zip(axes.items(), where, strict=True)}
             counts[where] = scene.replace(**point).printed_operations()
         return Times(seconds, seconds.copy(data=counts))
 
@@ -80,7 +81,7 @@ def _draw(panel: "Axes", values: "xarray.DataArray", x: str) -> None:
             marker=MARKERS[number % len(MARKERS)],
             markersize=4.5,
             linewidth=1.4,
-            label=", ".join(text_of(str(dim), lines[dim].values[i].item()) for dim, i in at.items()),
+            label=", ".join(text_of(str(dim), lines[dim].values.tolist()[i]) for dim, i in at.items()),
         )
     panel.set_yscale("log" if np.isfinite(values).any() else "linear")
     panel.set_xlabel(AXES[x])
