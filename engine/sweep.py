@@ -76,7 +76,10 @@ class Sweep:
     chunk: realizations stored together, a multiple of `block`; chosen from the budget if None. It changes no number.
     name, about, highlights, figure, report: how a named sweep presents itself; `highlights` are the variables worth a
     table of means (all if empty), `figure` takes the results and returns a matplotlib figure, `report` takes them and
-    returns tables of its own instead. full: the budget that a cluster would take, where `realizations` is a laptop's.
+    returns tables of its own instead. summary: what both need, computed once from the results, which they then take
+    second: `figure(results, summary)`, `report(results, summary)`. timed: whether they are of time; their results then
+    have the coordinate `seconds_per_realization`. full: the budget that a cluster would take, where `realizations` is a
+    laptop's.
     """
 
     scenario: Scenario
@@ -90,6 +93,8 @@ class Sweep:
     highlights: tuple[str, ...] = field(default=(), compare=False, repr=False)
     figure: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     report: Callable[..., list[TextTable]] | None = field(default=None, compare=False, repr=False)
+    summary: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
+    timed: bool = field(default=False, compare=False, repr=False)
     full: int | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +135,7 @@ class Sweep:
         return self.block * max(1, min(-(-self.realizations // 16), 4096) // self.block)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to workers without its figure and report, which are the reader's business."""
+        """Sent to workers without its figure, report and summary, which are the reader's business."""
         return Sweep, (
             self.scenario, dict(self.axes), self.realizations, self.seed, self.block, self.chunk, self.name,
             self.about, self.highlights,

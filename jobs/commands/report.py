@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engine import InputError
-from jobs.commands.plot import require_matplotlib
+from jobs.show.drawing import require_matplotlib
 from jobs.show.page import render
 from jobs.show.section import section
 

@@ -18,7 +18,7 @@ import typer
 
 from engine import InputError, Sweep
 from jobs.cli import named, options
-from jobs.commands.plot import require_matplotlib, write_figure
+from jobs.show.drawing import require_matplotlib, write_figure
 
 _AMORTISED, _CONDITIONED = "leakage:amortised", "multipath:conditioned"
 _FRESH = (_AMORTISED, _CONDITIONED)

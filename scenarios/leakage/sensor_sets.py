@@ -26,9 +26,11 @@ from engine.estimators.deepsets.features import (
 )
 from engine.estimators.deepsets.network import Architecture
 from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
-from scenarios.leakage import figure3 as figures_fig3
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
+from scenarios.leakage.figures import errors_against_noise
+from scenarios.leakage.rows import summary
 from scenarios.leakage.scene import Geometry
+from scenarios.leakage.tables import report
 from scenarios.learning.set_data import Labelled
 
 _SET_SEED = 0
@@ -172,6 +174,7 @@ fig3_learned = Sweep(
     name="leakage:fig3-learned",
     about="Fig. 3 on the paper's five fixed sensor sets, with the amortised network; yours by --set checkpoints=DIR",
     highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
-    figure=figures_fig3.errors_against_noise,
-    report=figures_fig3.report,
+    summary=summary,
+    figure=errors_against_noise,
+    report=report,
 )
