@@ -12,7 +12,7 @@ from scipy.integrate import quad_vec
 
 from engine import InputError, Streams, Sweep
 from engine.backend import backend
-from engine.execution.driver import Evaluator
+from engine.execution.task import Evaluator
 from scenarios.leakage import LeakageBound
 
 SPEED_OF_LIGHT = 299_792_458.0
