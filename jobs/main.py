@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, ClassVar
 
 import typer
 from typer.exceptions import TyperException
@@ -15,7 +16,7 @@ from jobs.cli.found_commands import CommandFolder
 
 
 class _Commands(CommandFolder):
-    folder = commands
+    folder: ClassVar[ModuleType] = commands
 
 
 app = typer.Typer(
