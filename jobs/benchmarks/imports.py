@@ -27,7 +27,7 @@ def measurements() -> Iterator[Measurement]:
 
 
 def _engine() -> Measurement:
-    code = "import time; t = time.perf_counter(); import engine; print(time.perf_counter() - t)"
+    code = "import time; t = time.perf_counter(); from engine import *; print(time.perf_counter() - t)"  # all of it
     times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(9)]
     value = min(times)  # a busy machine only adds
     return Measurement("import engine", value, "s", "< 0.3 s", value < 0.3, "best of 9 processes")
