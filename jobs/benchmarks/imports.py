@@ -1,8 +1,8 @@
 """What importing costs: the engine, and commands before they begin.
 
-Where every command imported all the others, each took 1.4 cpu-s before it began. Now `nearfield list` takes 0.7 s: 0.25 s
-for `engine` with NumPy and pydantic, 0.1 s for array_api_compat's view of NumPy, the rest for the families and their
-sweeps; `status` takes 0.6 s, of which 0.2 s import zarr; `--help` and `--version` take 0.09 and 0.1 s.
+Where every command imported all the others, each took 1.4 cpu-s before it began. Now `nearfield list` takes 0.7 s: 0.25
+for `engine` with NumPy and pydantic, 0.1 for array_api_compat's view of NumPy, the rest for the families and their
+sweeps; `status` takes 0.6 s, of which 0.2 import zarr; `--help` and `--version` take 0.09 and 0.1 s.
 """
 
 import subprocess
