@@ -117,7 +117,7 @@ class Sweep:
             )
         if isinstance(values, str) or not isinstance(values, list | tuple | range) or not len(values):
             raise InputError(f"axis {name}: given {values!r}, needed a list of one or more values")
-        checked = tuple(getattr(self.scenario.replace(**{name: value}), name) for value in values)
+        checked = tuple(self.scenario.replace(**{name: value}).stored_value(name) for value in values)
         for value in checked:
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"axis {name}: given {value!r}, needed numbers or names, one per point")

@@ -68,7 +68,7 @@ def _point(sweep: Sweep, given: dict[str, Any]) -> tuple[int, ...]:
                 raise InputError(f"{name}: not given, needed one of {', '.join(map(str, values))}")
             at.append(0)
             continue
-        value = getattr(sweep.scenario.replace(**{name: given[name]}), name)
+        value = sweep.scenario.replace(**{name: given[name]}).stored_value(name)
         if value not in values:
             raise InputError(f"{name}: given {value!r}, needed one of {', '.join(map(str, values))}")
         at.append(values.index(value))
