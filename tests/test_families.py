@@ -36,13 +36,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A module of a user's, who has made sweeps from a family's."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    path = tmp_path / "mystudy.py"
+    path = tmp_path / "ownstudy.py"
     path.write_text(
-        HEAD + "wide = fig1.replace(axes={'n_elements': (50, 100)})\nown = fig1.replace(name='mystudy:other')\n"
+        HEAD + "wide = fig1.replace(axes={'n_elements': (50, 100)})\nown = fig1.replace(name='ownstudy:other')\n"
         "nameless = fig1.replace(name='')\n"
     )
     yield path
-    sys.modules.pop("mystudy", None)
+    sys.modules.pop("ownstudy", None)
 
 
 def sweeps(family: str) -> dict[str, engine.Sweep]:
@@ -151,23 +151,23 @@ print(sorted(top for top in ("leakage", "multipath", "ris") if f"scenarios.{{top
 @pytest.mark.usefixtures("study")
 def test_a_users_sweep_is_called_what_it_was_asked_for() -> None:
     """Else it would be refused for, or written into, the folder of the sweep that it was made from."""
-    wide = named.find("mystudy:wide")
-    assert wide.name == "mystudy:wide"
+    wide = named.find("ownstudy:wide")
+    assert wide.name == "ownstudy:wide"
     assert list(wide.axes) == ["n_elements"]
-    assert named.default_store(wide, wide) == "results/mystudy-wide.zarr"
+    assert named.default_store(wide, wide) == "results/ownstudy-wide.zarr"
     assert named.default_store(fig1, fig1) == "results/leakage-fig1.zarr"
-    assert named.find("mystudy:own").name == "mystudy:other"
-    assert named.find("mystudy:nameless").name == "mystudy:nameless"
+    assert named.find("ownstudy:own").name == "ownstudy:other"
+    assert named.find("ownstudy:nameless").name == "ownstudy:nameless"
     assert named.find("scenarios.leakage.bound:fig1") is fig1
     assert named.find("scenarios.leakage:fig1_as_printed").name == "leakage:fig1-as-printed"
 
 
 @pytest.mark.usefixtures("study")
 def test_what_a_store_names_is_at_hand_or_left_alone() -> None:
-    assert named.at_hand("mystudy:wide") is None
-    assert "mystudy" not in sys.modules
-    named.find("mystudy:wide")
-    found = named.at_hand("mystudy:wide")
+    assert named.at_hand("ownstudy:wide") is None
+    assert "ownstudy" not in sys.modules
+    named.find("ownstudy:wide")
+    found = named.at_hand("ownstudy:wide")
     assert found is not None
     assert found.figure is fig1.figure
     assert named.at_hand("leakage:fig1") is fig1
