@@ -1,7 +1,9 @@
-"""Confidence intervals of summaries over independent realizations, on plain arrays of any shape."""
+"""Confidence intervals of summaries over independent realizations, on plain arrays of any shape.
+
+SciPy is imported where it is called: with its half second, `nearfield list` took twice as long.
+"""
 
 import numpy as np
-from scipy.special import bdtr, bdtrik, betaincinv, stdtrit
 
 
 def student_quantile(level: float, count: np.ndarray) -> np.ndarray:
@@ -10,6 +12,8 @@ def student_quantile(level: float, count: np.ndarray) -> np.ndarray:
     >>> float(student_quantile(0.95, np.array(1000)).round(3))
     1.962
     """
+    from scipy.special import stdtrit
+
     return np.where(count > 1, stdtrit(np.maximum(count - 1, 1), (1 + level) / 2), np.inf)
 
 
@@ -35,6 +39,8 @@ def binomial_interval(events: np.ndarray, trials: np.ndarray, level: float) -> t
     >>> [float(end.round(4)) for end in binomial_interval(0, 100, 0.95)]
     [0.0, 0.0362]
     """
+    from scipy.special import betaincinv
+
     events, trials = np.asarray(events, float), np.asarray(trials, float)
     tail = (1 - level) / 2
     # The clipped shape parameters belong to the ends that are 0 and 1 whatever the level.
@@ -58,6 +64,8 @@ def order_statistics(count: np.ndarray, probability: float, level: float) -> tup
 
 def _binomial_quantile(q: float, count: np.ndarray, probability: float) -> np.ndarray:
     """Smallest k with P(B ≤ k) ≥ q. scipy.stats has it too, and takes half a second to import."""
+    from scipy.special import bdtr, bdtrik
+
     k = np.ceil(np.nan_to_num(bdtrik(q, count, probability)))
     below = np.maximum(k - 1, 0)
     return np.where(bdtr(below, count, probability) >= q, below, k).astype(int)

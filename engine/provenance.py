@@ -15,8 +15,13 @@ _LIBRARIES = ("numpy", "scipy", "zarr", "xarray", "ray", "cupy-cuda12x", "cupy-c
 @functools.cache
 def versions() -> dict[str, str]:
     """Installed versions of this package, Python and the libraries that touch numbers."""
-    found = {"nearfield": _version("nearfield") or "unknown", "python": platform.python_version()}
-    return found | {name: version for name in _LIBRARIES if (version := _version(name))}
+    found = {"nearfield": version(), "python": platform.python_version()}
+    return found | {name: installed for name in _LIBRARIES if (installed := _version(name))}
+
+
+def version() -> str:
+    """This package's."""
+    return _version("nearfield") or "unknown"
 
 
 def _version(name: str) -> str | None:

@@ -3,10 +3,9 @@
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 
 from engine.errors import InputError
 from engine.intervals import (
@@ -17,6 +16,9 @@ from engine.intervals import (
     symmetric_interval,
 )
 
+if TYPE_CHECKING:
+    import xarray
+
 _SLAB_BYTES = 2**25  # of values in memory at once; the temporaries are a few times that
 _SQUARE = re.compile(r"([A-Za-z]+)2")
 
@@ -24,14 +26,14 @@ Parts = dict[str, np.ndarray]
 
 
 def summarize(
-    variable: xarray.DataArray,
+    variable: "xarray.DataArray",
     *,
     level: float = 0.95,
     quantiles: Sequence[float] = (0.05, 0.25, 0.75, 0.95),
     above: float | None = None,
     squared: bool | None = None,
-    complete: xarray.DataArray | None = None,
-) -> xarray.Dataset:
+    complete: "xarray.DataArray | None" = None,
+) -> "xarray.Dataset":
     """Every summary of one value per realization, with its interval at `level`.
 
     variable: real, has the dimension `realization`; read in parts when it is lazy. What is not finite is left out:
@@ -57,6 +59,8 @@ def summarize(
     such a mean. Realizations are independent; points of one sweep may share draws, so that differences between points
     are known better than their intervals say.
     """
+    import xarray
+
     _check(variable, level, quantiles, above)
     units = str(variable.attrs.get("units", ""))
     is_squared = bool(_SQUARE.fullmatch(units)) if squared is None else squared
@@ -86,7 +90,7 @@ def summarize(
     return xarray.Dataset(described, coordinates, {"level": level, "variable": str(variable.name or "")})
 
 
-def _check(variable: xarray.DataArray, level: float, quantiles: Sequence[float], above: float | None) -> None:
+def _check(variable: "xarray.DataArray", level: float, quantiles: Sequence[float], above: float | None) -> None:
     if "realization" not in variable.dims:
         raise InputError(f"{variable.name} has the dimensions {variable.dims}: needed 'realization' among them")
     if variable.dtype.kind not in "fiub":
@@ -100,7 +104,7 @@ def _check(variable: xarray.DataArray, level: float, quantiles: Sequence[float],
         raise InputError(f"above: given {above!r}, needed a finite threshold")
 
 
-def _slabs(variable: xarray.DataArray, dims: list[str]) -> Iterator[dict[str, slice]]:
+def _slabs(variable: "xarray.DataArray", dims: list[str]) -> Iterator[dict[str, slice]]:
     """Regions that together cover the other dimensions, each with all its realizations of bounded size."""
     room = max(1, _SLAB_BYTES // max(1, 8 * variable.sizes["realization"]))
     pieces = []
@@ -181,7 +185,7 @@ def _quantile(
 
 
 def _attributes(
-    variable: xarray.DataArray, name: str, units: str, squared: bool, above: float | None
+    variable: "xarray.DataArray", name: str, units: str, squared: bool, above: float | None
 ) -> dict[str, str]:
     """What a summary is called, and its unit: the RMSE of squared errors in m2 is in m."""
     quantity = variable.attrs.get("long_name") or str(variable.name or "value").replace("_", " ")

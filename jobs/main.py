@@ -1,44 +1,55 @@
-"""The command line: one subcommand a file, and one line for every error a user can make."""
+"""The command line: the files of jobs/commands/, and one line for every error a user can make."""
 
 import os
 import signal
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Annotated, ClassVar
 
 import typer
-from pydantic import ValidationError
 from typer.exceptions import TyperException
 
-from engine import InputError, NearfieldError, TaskError
-from engine.scenario import one_line
-from jobs.commands import bench, convergence, locate, plot, replay, report, reproduce, run, status, train, verify
-from jobs.commands import list as list_sweeps
-from jobs.commands import map as leakage_map
-from jobs.commands import scene as ris_scene
+from engine.errors import InputError, NearfieldError, TaskError
+from jobs import commands
+from jobs.cli.found_commands import CommandFolder
+
+
+class _Commands(CommandFolder):
+    folder: ClassVar[ModuleType] = commands
+
 
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    rich_markup_mode=None,
     help="Monte Carlo studies of near-field localization: run, resume, plot and check them.",
 )
-app.command("list")(list_sweeps.command)
-app.command("run")(run.command)
-app.command("status")(status.command)
-app.command("plot")(plot.command)
-app.command("report")(report.command)
-app.command("reproduce")(reproduce.command)
-app.command("replay")(replay.command)
-app.command("verify")(verify.command)
-app.command("train")(train.command)
-app.command("locate")(locate.command)
-app.command("map")(leakage_map.command)
-app.command("scene")(ris_scene.command)
-app.command("convergence")(convergence.command)
-app.command("bench")(bench.command)
 
 _INTERRUPTED, _TERMINATED = 130, 143
 _STOPPED = "stopped; what was finished is kept, the same command continues"
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from engine import provenance
+
+        commit, plus, dirty = provenance.commit().partition("+")
+        print(f"nearfield {provenance.version()}, commit {commit[:12]}{plus}{dirty}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _without_command(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show version and commit and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(InputError.exit_code)
 
 
 def main() -> None:
@@ -53,8 +64,6 @@ def main() -> None:
         code = _failed(str(error), error.exit_code)
         if isinstance(error, TaskError):
             _note_traceback(error)
-    except ValidationError as error:
-        code = _failed(one_line(error), InputError.exit_code)
     except TyperException as error:
         code = _failed(f"{error.format_message().rstrip('.')}; see 'nearfield --help'", error.exit_code)
     except MemoryError as error:
@@ -68,7 +77,20 @@ def main() -> None:
         if stop.code != signal.SIGTERM:
             raise
         code = _failed(_STOPPED, _TERMINATED)
+    except ValueError as error:
+        code = _failed(_validation_line(error), InputError.exit_code)
     sys.exit(code)
+
+
+def _validation_line(error: ValueError) -> str:
+    """What pydantic complains of; any other error is raised again. Imported here, as few commands need pydantic."""
+    from pydantic import ValidationError
+
+    from engine.scenario import one_line
+
+    if not isinstance(error, ValidationError):
+        raise error
+    return one_line(error)
 
 
 def _terminate(number: int, _: object) -> None:

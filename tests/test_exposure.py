@@ -32,7 +32,7 @@ import json, sys, time, urllib.request
 sys.path.insert(0, {here!r})
 import ray, toy, engine, test_exposure
 from pathlib import Path
-from jobs import report, report_section
+from jobs.show import page, section
 
 sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise"), name='odd "name"')
 run = engine.iterate(sweep, "run.zarr", workers=2, max_failures=1000)
@@ -59,7 +59,7 @@ while time.monotonic() < deadline:
         break
     time.sleep(0.1)
 run.close()
-Path("report.html").write_text(report.render([report_section.section(Path("run.zarr"))]))
+Path("report.html").write_text(page.render([section.section(Path("run.zarr"))]))
 print(json.dumps({{"listening": listening, "metrics": metrics}}))
 """
 

@@ -60,6 +60,6 @@ def test_the_stored_benchmark_met_its_goals() -> None:
 def test_the_top_level_is_what_was_asked_for() -> None:
     wanted = {"pyproject.toml", "engine", "scenarios", "jobs", "tests", "deploy", "README.md"}
     assert wanted <= {path.name for path in ROOT.iterdir()}
-    assert {path.name for path in (ROOT / "jobs").glob("*.py")} >= {
-        f"{name}.py" for name in ("run", "status", "plot", "reproduce", "replay", "verify", "bench", "list_sweeps")
+    assert {path.name for path in (ROOT / "jobs" / "commands").glob("*.py")} >= {
+        f"{name}.py" for name in ("run", "status", "plot", "reproduce", "replay", "verify", "bench", "list")
     }

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from scipy.special import wofz
 
 from engine.numerics import piecewise
 
@@ -25,6 +24,8 @@ def _auxiliary(t: np.ndarray) -> np.ndarray:
 
     Abramowitz and Stegun, Handbook of Mathematical Functions, 7.3.22; G is smooth and has no oscillation.
     """
+    from scipy.special import wofz
+
     x = 1 / t - 1
     return (1 + 1j) / 2 * wofz(np.sqrt(np.pi) / 2 * (1 + 1j) * x)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from scipy.special import i0e, i1e
 
 from engine.numerics import piecewise
 from engine.numerics.bessel import log_bessel_and_slope
@@ -52,6 +51,8 @@ def information_by_quadrature(rho: np.ndarray) -> np.ndarray:
     rho: (...) of doubles ≥ 0. The printed form ¼(η/ρ − 1) cancels for small ρ, so l² itself is integrated.
     For large ρ the score is a difference of two numbers near 1, so 1 − I₁/I₀ is expanded there.
     """
+    from scipy.special import i0e, i1e
+
     abscissae, weights = np.polynomial.legendre.leggauss(_QUADRATURE_NODES)
     a = np.sqrt(np.asarray(rho, dtype=float))[..., None]
     low, high = np.maximum(0.0, a - _TAIL), a + _TAIL

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy.special import roots_jacobi
 
 from engine.errors import InputError
 from engine.numerics.geometry import UniformLinearArray
@@ -23,6 +22,8 @@ def beta_nodes(low: float, high: float, alpha: float, beta: float, *, n_nodes: i
     >>> round(float(w @ d), 9), round(float(w @ (d - 7) ** 2), 9)
     (7.0, 5.0)
     """
+    from scipy.special import roots_jacobi
+
     # d − low ∝ (1 − x) d and high − d ∝ (1 + x) d with x linear in κ, and dd ∝ d² dx.
     x, jacobi = roots_jacobi(n_nodes, alpha - 1, beta - 1)
     kappa = 1 / high + (1 / low - 1 / high) * (x + 1) / 2

@@ -1,65 +1,64 @@
 """From the words of a command line to a sweep."""
 
-import importlib
-import pkgutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import scenarios
 from engine import InputError, Sweep
 from engine.scenario import require_field, suggestion
 from jobs.cli import settings_file
+from jobs.cli.families import families, imported, offered
 
 
 def named_sweeps() -> dict[str, Sweep]:
-    """Every sweep of the package `scenarios`, by its name."""
-    found: dict[str, Sweep] = {}
-    for module in pkgutil.iter_modules(scenarios.__path__):
-        contents = vars(importlib.import_module(f"scenarios.{module.name}"))
-        found |= {value.name: value for value in contents.values() if isinstance(value, Sweep)}
-    return dict(sorted(found.items()))
+    """Every sweep of the package `scenarios`, by its name; imports all of it."""
+    return {name: sweep for family in families() for name, sweep in offered(family, Sweep).items()}
 
 
 def find(name: str) -> Sweep:
-    """A named sweep, or the attribute of an importable module: `leakage:fig1`, `mystudy:sweep`."""
-    known = named_sweeps()
-    if name in known:
-        return known[name]
+    """A named sweep of a family, or the attribute of an importable module: `leakage:fig1`, `mystudy:sweep`.
+
+    A module's sweep is called what it was asked for, unless its name begins with its own module's or it is a family's:
+    `fig1.replace(…)` in a study is not Fig. 1, and must not share its results folder.
+    """
     module_name, _, attribute = name.partition(":")
+    sweep = _of_family(name)
+    if sweep is not None:
+        return sweep
     if not attribute:
-        raise InputError(f"no sweep named {name!r}; {suggestion(name, list(known))}, or give module:attribute")
-    module = _imported(
-        module_name, f"no sweep named {name!r} and no module {module_name!r}; {suggestion(name, list(known))}"
-    )
+        raise InputError(f"no sweep named {name!r}; {_nearest(name)}, or give module:attribute")
+    module = imported(module_name)
+    if module is None:
+        raise InputError(f"no sweep named {name!r} and no module {module_name!r}; {_nearest(name)}")
     sweep = vars(module).get(attribute)
     if not isinstance(sweep, Sweep):
         sweeps = [f"{module_name}:{key}" for key, value in vars(module).items() if isinstance(value, Sweep)]
         raise InputError(f"{name!r} is no sweep; {suggestion(name, sweeps) if sweeps else 'the module has none'}")
-    return sweep if sweep.name else sweep.replace(name=name)
+    keeps = sweep.name.startswith(f"{module_name}:") or module_name.startswith("scenarios.")
+    return sweep if keeps and sweep.name else sweep.replace(name=name)
 
 
-def _imported(module_name: str, missing: str) -> ModuleType:
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise InputError(missing if error.name == module_name else f"cannot import {module_name!r}: {error}") from None
-    except Exception as error:
-        raise InputError(f"cannot import {module_name!r}: {type(error).__name__}: {error}") from None
+def _of_family(name: str) -> Sweep | None:
+    family = name.partition(":")[0]
+    return offered(family, Sweep).get(name) if family in families() else None
+
+
+def _nearest(name: str) -> str:
+    return suggestion(name, list(named_sweeps()))
 
 
 def import_modules(names: list[str]) -> None:
     """Import what the user trusts, so that a store may name its classes."""
     for name in names:
-        _imported(name, f"--import: there is no module {name!r}")
+        if imported(name) is None:
+            raise InputError(f"--import: there is no module {name!r}")
 
 
 def at_hand(name: str) -> Sweep | None:
-    """The sweep that a store names, if its module is this project's own or was imported already; imports nothing."""
+    """The sweep that a store names, if it is a family's or its module was imported already; imports nothing else."""
     module_name, _, attribute = name.partition(":")
-    sweep = named_sweeps().get(name) or vars(sys.modules.get(module_name, sys)).get(attribute)
+    sweep = _of_family(name) or vars(sys.modules.get(module_name, sys)).get(attribute)
     return sweep if isinstance(sweep, Sweep) else None
 
 

@@ -2,10 +2,9 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import xarray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +12,9 @@ from rich.table import Table
 
 from engine.summary import summarize
 from engine.sweep import TextTable
+
+if TYPE_CHECKING:
+    import xarray
 
 _WIDTH = 130  # of a file or a pipe, which has none
 
@@ -38,7 +40,7 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=_WIDTH)
 
 
-def print_tables(results: xarray.Dataset, names: tuple[str, ...]) -> None:
+def print_tables(results: "xarray.Dataset", names: tuple[str, ...]) -> None:
     """The means of each variable, all of them if no names are given."""
     console = _console()
     for name in tabulated(results, names):
@@ -54,7 +56,7 @@ def print_tables(results: xarray.Dataset, names: tuple[str, ...]) -> None:
             console.print(table)
 
 
-def tabulated(results: xarray.Dataset, names: Iterable[str]) -> list[str]:
+def tabulated(results: "xarray.Dataset", names: Iterable[str]) -> list[str]:
     """Those of the named variables, all if none is named, that have a number for each realization."""
     return [
         str(name)
@@ -70,10 +72,10 @@ class Pivot(NamedTuple):
     corner: str
     columns: list[str]
     """one empty heading where there is no second axis"""
-    rows: list[tuple[str, list[xarray.Dataset]]]
+    rows: list[tuple[str, list["xarray.Dataset"]]]
 
 
-def pivots(variable: xarray.DataArray, summary: xarray.Dataset) -> Iterator[Pivot]:
+def pivots(variable: "xarray.DataArray", summary: "xarray.Dataset") -> Iterator[Pivot]:
     """Tables of a variable's summary, one for each combination of values along its further dimensions."""
     rows, columns, *rest = [*map(str, summary["mean"].dims), "", ""][: max(2, summary["mean"].ndim)]
     rest = [name for name in rest if name]
@@ -91,21 +93,22 @@ def pivots(variable: xarray.DataArray, summary: xarray.Dataset) -> Iterator[Pivo
         yield Pivot(title + where, rows, headings, lines)
 
 
-def _label(summary: xarray.Dataset, name: str, index: int) -> str:
+def _label(summary: "xarray.Dataset", name: str, index: int) -> str:
     unit = summary[name].attrs.get("units") if name in summary.coords else None
     value = _value(summary, name, index)
     return f"{value} {unit}" if unit else f"{name} {value}"
 
 
-def _value(summary: xarray.Dataset, name: str, index: int) -> str:
+def _value(summary: "xarray.Dataset", name: str, index: int) -> str:
     if name not in summary.coords:
         return str(index)
     value = summary[name].values[index]
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def _cell(cell: xarray.Dataset) -> str:
+def _cell(cell: "xarray.Dataset") -> str:
     """
+    >>> import xarray
     >>> _cell(xarray.Dataset({"mean": 1.2345, "standard_error": 0.0123, "count": 9}))
     '1.23 ± 0.01'
     >>> _cell(xarray.Dataset({"mean": 1.2345e-5, "standard_error": 1.23e-6, "count": 9}))
