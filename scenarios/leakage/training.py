@@ -208,6 +208,7 @@ class AmortisedTraining:
     def __call__(self) -> Iterator[Report]:
         """Train, or continue, and write the file."""
         from engine.estimators.deepsets import amortised_training as torch_training
+        from engine.estimators.deepsets.amortised_recipe import AmortisedRecipe
 
         path = self.folder / f"{self.name}.safetensors"
         posed = self.scenario.problem()
@@ -215,7 +216,7 @@ class AmortisedTraining:
             require_same(path, posed, self.options.seed)
             yield Report(f"{self.name}: already trained", str(path))
             return
-        recipe = torch_training.AmortisedRecipe()
+        recipe = AmortisedRecipe()
         recipe = replace(recipe, samples=self.samples or recipe.samples)
         architecture = amortised_architecture()
         scenario = self.scenario.replace(estimators=NO_NETWORKS)

@@ -61,7 +61,7 @@ class ConditionedTraining:
     def __call__(self) -> Iterator[Report]:
         """Train, or continue, and write the file; nothing to do where it is already there."""
         from engine.estimators.deepsets import conditioned_training
-        from engine.estimators.deepsets.amortised_training import AmortisedRecipe
+        from engine.estimators.deepsets.amortised_recipe import AmortisedRecipe
 
         path = self.folder / f"{self.name}.safetensors"
         data, scenario, options = self.data, self.data.scenario, self.options

@@ -4,13 +4,14 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.errors import InputError
+from engine.estimators.deepsets.amortised_recipe import AmortisedRecipe
 from engine.estimators.deepsets.autograd import TORCH, Group, torch, use_one_core
 from engine.estimators.deepsets.checkpoint import read_tensors, write_tensors
 from engine.estimators.deepsets.features import LOG_VARIANCE, chosen
@@ -29,23 +30,6 @@ class Round(NamedTuple):
     """(n, KNOWN)"""
     place: Any
     """(n, 2)"""
-
-
-@dataclass(frozen=True)
-class AmortisedRecipe:
-    """How an amortised network is trained: every round of samples is new, and seen `passes` times.
-
-    The loss is the Gaussian negative log-likelihood weighted by the square root of the variance, β-NLL (Seitzer et
-    al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022): its minimum is at the posterior
-    mean, as that of squared errors, but noise powers of which little can be known do not drown the others.
-    """
-
-    learning_rate: float = 1.2e-3
-    batch: int = 128
-    passes: int = 2
-    samples: int = 800_000
-    warm_up_steps: int = 300
-    saved_every: int = 50_000
 
 
 class AmortisedProgress(NamedTuple):
