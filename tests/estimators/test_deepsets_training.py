@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from engine import InputError
-from engine.estimators.deepsets.amortised_recipe import AmortisedRecipe
 from engine.estimators.deepsets.epochs import Samples
 from engine.estimators.deepsets.features import KNOWN, OUTPUTS
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
+from engine.estimators.deepsets.rounds import AmortisedRecipe
 from engine.estimators.deepsets.stack_training import Recipe, StackTraining
 
 torch = pytest.importorskip("torch")
