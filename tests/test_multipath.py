@@ -13,15 +13,14 @@ from engine.estimators import LeastSquares, MaximumLikelihood, Observations, Pos
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
 from engine.numerics.pattern import SearchGrid
-from jobs.commands import convergence
 from scenarios import multipath
 from scenarios.leakage.estimation import LeakageEstimation
-from scenarios.multipath import MultipathData, MultipathEstimation
+from scenarios.multipath import MultipathData, MultipathEstimation, convergence
 from scenarios.multipath import map as multipath_map
 from scenarios.multipath.map import MultipathMap
 from scenarios.multipath.scene import INDOORS, Traces
 
-COLLEGE = str(Path(multipath.__file__).parent / "places/college.geojson")
+COLLEGE = str(Path(multipath.__file__).parents[1] / "places/college.geojson")
 SMALL: dict[str, Any] = {"n_elements": 32, "sensor_sets": 2, "samples": 2000, "n_sensors": 6}
 LEVEL = {"array_height_m": 1.5}  # as user and sensors: family A's plane
 IN_FREE_SPACE = {"max_depth": 0, "pattern": "isotropic", "beam": "phase_only", **LEVEL}
@@ -225,7 +224,7 @@ def test_convergence_study_orders_its_settings(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_study_recommends_what_the_scene_has() -> None:
     """The table in docs/multipath.md, by the study's own rule, against the defaults; bold is what it recommends."""
-    text = (Path(multipath.__file__).parents[1] / "docs/multipath.md").read_text(encoding="utf-8")
+    text = (Path(multipath.__file__).parents[2] / "docs/multipath.md").read_text(encoding="utf-8")
     rows, bold, setting = [], {}, ""
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
