@@ -17,6 +17,7 @@ from scenarios import multipath
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.multipath import MultipathData, MultipathEstimation, convergence
 from scenarios.multipath import map as multipath_map
+from scenarios.multipath.estimation import Draws
 from scenarios.multipath.map import MultipathMap
 from scenarios.multipath.scene import INDOORS, Traces
 
@@ -79,9 +80,9 @@ def test_line_of_sight_is_family_a() -> None:
     expected = theirs.prepare(np)(placed)["estimate_range_m"][1].ravel()
     simulate = ours.prepare(np)
     noise = draws.gaussian[:, :, None], draws.chi_square[:, :, None]
-    found = simulate(multipath.Draws(*users, *noise))["estimate_range_m"][1].ravel()
+    found = simulate(Draws(*users, *noise))["estimate_range_m"][1].ravel()
     assert np.mean(np.abs(found - expected) < 1e-9) > 0.97
-    other = simulate(multipath.Draws(*users, noise[0][::-1], noise[1]))["estimate_range_m"][1].ravel()
+    other = simulate(Draws(*users, noise[0][::-1], noise[1]))["estimate_range_m"][1].ravel()
     assert np.mean(np.abs(other - expected) < 1e-9) < 0.8  # the test can fail
 
 
