@@ -77,12 +77,13 @@ def curves(paths):
 
 line = Sweep(Line(), realizations=10)
 lines = Offer(
-    "means of lines", trainings, kind=Line, options=Options(training=100, validation=10),
+    "third:lines", "means of lines", trainings, kind=Line, options=Options(training=100, validation=10),
     quick=Options(training=10, validation=1, label="quick: 10 samples"), data="third:line", curves=curves,
     quick_sweep=lambda sweep: sweep.replace(axes={"length_m": (1.0, 2.0)}),
 )
 short = Offer(
-    "the mean of a short line", trainings, sweep=Sweep(Line(length_m=0.5)), options=Options(samples=7), curves=None
+    "third:short", "the mean of a short line", trainings, sweep=Sweep(Line(length_m=0.5)), options=Options(samples=7),
+    curves=None,
 )
 bent = Sweep(Bent(length_m=3.0))
 '''
@@ -133,7 +134,8 @@ def test_an_offer_of_its_own_name_needs_no_curves(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("third:lines", "third:lines trains on sweeps of Line: name one of those, module:attribute"),
+        ("third:lines", "third:lines trains on sweeps of Line: name one of those instead"),
+        ("leakage:sensor-sets", "leakage:sensor-sets trains on sweeps of SensorSetEstimation: name one of those"),
         ("third:short --epochs 3", "third:short sees every sample once: give --samples rather than"),
         ("third:short --data s.zarr", "--data: third:short draws its users itself, given the store s.zarr"),
         ("third:Line", "'third:Line' is no sweep"),
@@ -166,7 +168,7 @@ def test_a_users_offer_comes_before_the_familys(tmp_path: Path) -> None:
     (tmp_path / "studies.py").write_text(
         "from scenarios.learning.offer import Offer\n"
         "from scenarios.multipath import MultipathEstimation, fig4 as sweep\n"
-        "mine = Offer('mine', lambda request: [], kind=MultipathEstimation)\n"
+        "mine = Offer('studies:mine', 'mine', lambda request: [], kind=MultipathEstimation)\n"
     )
     assert offers.find("studies:sweep")[0].about == "mine"
     assert offers.find("multipath:fig4") == (offers.trainable()["multipath:fig4"], fig4)
@@ -176,9 +178,9 @@ def test_an_offer_is_for_a_kind_or_for_a_sweep() -> None:
     scenario = SensorSetEstimation()
     for fields in ({}, {"kind": SensorSetEstimation, "sweep": Sweep(scenario)}):
         with pytest.raises(InputError, match="give one of the two"):
-            Offer("t", lambda request: [], **fields)  # type: ignore[arg-type]
+            Offer("t", "about", lambda request: [], **fields)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="give an offer's options and quick alike"):
-        Offer("t", lambda request: [], kind=SensorSetEstimation, quick=Options(samples=3))
+        Offer("t", "about", lambda request: [], kind=SensorSetEstimation, quick=Options(samples=3))
 
 
 def test_options_say_what_was_asked_for() -> None:

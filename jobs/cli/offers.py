@@ -24,15 +24,15 @@ def find(name: str) -> tuple[Offer, Sweep]:
     if not home.startswith("scenarios.") and isinstance(offer := vars(module).get(attribute), Offer):
         return offer, _own_sweep(name, offer)
     for offer in found_in(home, Offer):
-        if offer.sweep and offer.sweep.name == name:
-            return offer, offer.sweep
+        if offer.name == name:
+            return offer, _own_sweep(name, offer)
     return _for_sweep(name, home)
 
 
 def trainable() -> dict[str, Offer]:
     """What can be trained in this package: offers with a sweep of their own, and named sweeps that there is one for."""
     offers = [offer for module in _families().values() for offer in found_in(module, Offer)]
-    found = {offer.sweep.name: offer for offer in offers if offer.sweep}
+    found = {offer.name: offer for offer in offers if offer.sweep}
     for name, sweep in named.named_sweeps().items():
         if offer := _for_kind(sweep.scenario, []):
             found[name] = offer
@@ -69,10 +69,11 @@ def _imported(module_name: str) -> ModuleType | None:
 
 
 def _own_sweep(name: str, offer: Offer) -> Sweep:
+    """What an offer itself trains on, called as it was asked for."""
     if offer.sweep is None:
         assert offer.kind is not None
-        raise InputError(f"{name} trains on sweeps of {offer.kind.__name__}: name one of those, module:attribute")
-    return offer.sweep if offer.sweep.name else offer.sweep.replace(name=name)
+        raise InputError(f"{name} trains on sweeps of {offer.kind.__name__}: name one of those instead")
+    return offer.sweep.replace(name=name)
 
 
 def _for_sweep(name: str, home: str) -> tuple[Offer, Sweep]:

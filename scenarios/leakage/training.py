@@ -44,6 +44,7 @@ def _two_sets(sweep: Sweep) -> Sweep:
 
 
 sets = Offer(
+    "leakage:sensor-sets",
     "networks of the paper's kind for each fixed sensor set, noise power and snapshot count",
     set_trainings,
     kind=SensorSetEstimation,
@@ -53,9 +54,10 @@ sets = Offer(
 )
 
 amortised = Offer(
+    "leakage:amortised",
     "one network for every sensor set, noise power and snapshot count",
     amortised_training,
-    sweep=Sweep(LeakageEstimation(leakage="spherical"), name="leakage:amortised"),
+    sweep=Sweep(LeakageEstimation(leakage="spherical")),
     options=Options(samples=AmortisedRecipe().samples),
     quick=Options(samples=40_000),
     needs_torch=True,

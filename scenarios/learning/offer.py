@@ -26,14 +26,16 @@ def _whole(sweep: Sweep) -> Sweep:
 
 @dataclass(frozen=True)
 class Offer:
-    """Trainings on any sweep of a `kind` of scenario, or on one `sweep` under a name of their own.
+    """Trainings on any sweep of a `kind` of scenario, or on one `sweep`, for which the offer's name stands.
 
-    about: one line for who chooses. trainings: from what is asked for to independent trainings, a file each.
+    name: `family:name`. about: one line for who chooses. trainings: from what is asked for to independent trainings, a
+    file each.
     options: the thorough way, from `source`; with `samples` every sample is new. quick, quick_sweep: about two minutes
     of it, and what that trains on; the same if left out. data: the named sweep whose stores --data may name, none if
     empty. curves: a figure of the files that were trained.
     """
 
+    name: str
     about: str
     trainings: Callable[[Request], Sequence[Training]]
     kind: type[Scenario] | None = None

@@ -80,6 +80,7 @@ def _one_point(sweep: Sweep) -> Sweep:
 _QUICK = "quick: 5000 of 20 300 users, at most 10 epochs"
 
 sets = Offer(
+    "multipath:sensor-sets",
     "networks of the paper's kind for each sensor set of a place, noise power and snapshot count",
     set_trainings,
     kind=MultipathEstimation,
@@ -91,9 +92,10 @@ sets = Offer(
 )
 
 conditioned = Offer(
+    "multipath:conditioned",
     "one network for each sensor set of a place, for every noise power and snapshot count",
     conditioned_trainings,
-    sweep=fig4.replace(name="multipath:conditioned"),
+    sweep=fig4,
     # Noise is new whenever a user is seen, and six users a metre and degree are not many.
     options=Options(training=120_000, validation=2_000, samples=700_000),
     quick=Options(training=20_000, validation=1_000, samples=300_000),
