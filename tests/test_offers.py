@@ -169,7 +169,10 @@ def test_a_users_offer_comes_before_the_familys(tmp_path: Path) -> None:
         "from scenarios.learning.offer import Offer\n"
         "from scenarios.multipath import MultipathEstimation, fig4 as sweep\n"
         "mine = Offer('studies:mine', 'mine', lambda request: [], kind=MultipathEstimation)\n"
+        "again = Offer('called:otherwise', 'again', lambda request: [], sweep=sweep)\n"
     )
+    offer, sweep = offers.find("studies:again")
+    assert (offer.about, sweep) == ("again", fig4.replace(name="studies:again"))
     assert offers.find("studies:sweep")[0].about == "mine"
     assert offers.find("multipath:fig4") == (offers.trainable()["multipath:fig4"], fig4)
 
@@ -181,6 +184,21 @@ def test_an_offer_is_for_a_kind_or_for_a_sweep() -> None:
             Offer("t", "about", lambda request: [], **fields)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="give an offer's options and quick alike"):
         Offer("t", "about", lambda request: [], kind=SensorSetEstimation, quick=Options(samples=3))
+
+
+def test_defaults_are_the_papers() -> None:
+    """Table II, and the users of Table III; the quick ways are smaller in all that costs."""
+    offered = offers.trainable()
+    free, traced = offered["leakage:fig3-learned"].options, offered["multipath:fig4"].options
+    assert (free.training, free.validation, free.test) == (35_000, 15_000, 1_000)
+    assert (traced.training, traced.validation, traced.test) == (20_300, 8_700, 1_000)
+    for options in (free, traced):
+        assert (options.batch, options.patience, options.epochs, options.label) == (32, 10, 200, "")
+    for offer in offered.values():
+        quick = offer.chosen("t", {}, quick=True, data=None)
+        assert quick.label.startswith("quick: ")
+        assert quick.samples <= offer.options.samples
+        assert quick.training * quick.epochs <= offer.options.training * offer.options.epochs
 
 
 def test_options_say_what_was_asked_for() -> None:
