@@ -41,10 +41,18 @@ class Grid(NamedTuple):
     def n_tasks(self) -> int:
         return self.n_points * -(-self.realizations // self.chunk)
 
+    def stop_of(self, start: int) -> int:
+        """Where the chunk that begins at realization `start` ends: the last one may be cut short by the budget."""
+        return min(start + self.chunk, self.realizations)
+
+    def is_whole(self, task: Task) -> bool:
+        """Whether what was stored of a task is all of it: a smaller budget than today's cuts a last chunk short."""
+        return task.stop >= self.stop_of(task.start)
+
     def tasks(self) -> list[Task]:
         """Every task, in the order of the points."""
         return [
-            Task(point, start, min(start + self.chunk, self.realizations))
+            Task(point, start, self.stop_of(start))
             for point in itertools.product(*(range(length) for length in self.shape))
             for start in range(0, self.realizations, self.chunk)
         ]
@@ -68,7 +76,10 @@ class Sweep:
     chunk: realizations stored together, a multiple of `block`; chosen from the budget if None. It changes no number.
     name, about, highlights, figure, report: how a named sweep presents itself; `highlights` are the variables worth a
     table of means (all if empty), `figure` takes the results and returns a matplotlib figure, `report` takes them and
-    returns tables of its own instead. full: the budget that a cluster would take, where `realizations` is a laptop's.
+    returns tables of its own instead. summary: what both need, computed once from the results, which they then take
+    second: `figure(results, summary)`, `report(results, summary)`. timed: whether they are of time; their results then
+    have the coordinate `seconds_per_realization`. full: the budget that a cluster would take, where `realizations` is a
+    laptop's.
     """
 
     scenario: Scenario
@@ -82,6 +93,8 @@ class Sweep:
     highlights: tuple[str, ...] = field(default=(), compare=False, repr=False)
     figure: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     report: Callable[..., list[TextTable]] | None = field(default=None, compare=False, repr=False)
+    summary: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
+    timed: bool = field(default=False, compare=False, repr=False)
     full: int | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +122,7 @@ class Sweep:
             )
         if isinstance(values, str) or not isinstance(values, list | tuple | range) or not len(values):
             raise InputError(f"axis {name}: given {values!r}, needed a list of one or more values")
-        checked = tuple(getattr(self.scenario.replace(**{name: value}), name) for value in values)
+        checked = tuple(self.scenario.replace(**{name: value}).stored_value(name) for value in values)
         for value in checked:
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"axis {name}: given {value!r}, needed numbers or names, one per point")
@@ -122,7 +135,7 @@ class Sweep:
         return self.block * max(1, min(-(-self.realizations // 16), 4096) // self.block)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to workers without its figure and report, which are the reader's business."""
+        """Sent to workers without its figure, report and summary, which are the reader's business."""
         return Sweep, (
             self.scenario, dict(self.axes), self.realizations, self.seed, self.block, self.chunk, self.name,
             self.about, self.highlights,

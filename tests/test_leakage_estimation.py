@@ -11,9 +11,12 @@ from engine import InputError, Streams, Sweep
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
 from scenarios import leakage
 from scenarios.leakage import LeakageBound
-from scenarios.leakage import figure3 as figures_fig3
 from scenarios.leakage import map as leakage_map
+from scenarios.leakage.claims import claims
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
+from scenarios.leakage.figures import errors_against_noise
+from scenarios.leakage.rows import summary
+from scenarios.leakage.tables import report
 
 
 def test_users_and_sensors_are_those_of_the_bound() -> None:
@@ -144,29 +147,28 @@ def test_wrong_wavelength_fails() -> None:
 
 def test_figures_summary_and_claims(tmp_path: Path) -> None:
     scenario = LeakageEstimation(grid_ranges=20, grid_angles=30)
-    sweep = Sweep(scenario, {"n_sensors": (5, 8)}, realizations=20, block=10, name="t", figure=leakage.fig3.figure)
+    sweep = Sweep(scenario, {"n_sensors": (5, 8)}, realizations=20, block=10, name="t")
     results = engine.run(sweep, tmp_path / "r.zarr", run_serially=True)
-    rows = figures_fig3.summary(results)
+    rows = summary(results)
     assert len(rows) == 2 * 2 * 2 * 5 * 3
     row = rows[0]
-    errors = results.squared_error_range_m2.sel(
-        n_sensors=row.n_sensors, n_snapshots=row.n_snapshots, noise_dbm=row.noise_dbm, estimator=row.estimator
-    )
-    assert row.mean == pytest.approx(float(errors.mean()))
-    assert row.mean_low < row.mean < row.mean_high
-    assert row.outlier_rate_low <= row.outlier_rate <= row.outlier_rate_high
-    assert row.prior_variance == pytest.approx(100 / 12)
-    claims = figures_fig3.claims(results)
-    assert claims[0].paper == "0.7 m²"
-    assert any("bound" in claim.claim for claim in claims)
-    assert sweep.figure is not None
-    sweep.figure(results).savefig(tmp_path / "fig3.png")
+    errors = results.squared_error_range_m2.sel(**row.point, estimator=row.estimator)
+    assert row.mse.value == pytest.approx(float(errors.mean()))
+    assert row.mse.low < row.mse.value < row.mse.high
+    assert row.lost.value == float((errors > 0.1 * row.blind).mean())
+    assert row.lost.low <= row.lost.value <= row.lost.high
+    assert row.blind == pytest.approx(100 / 12)
+    found = claims(results, rows)
+    assert found[0].paper == "0.7 m²"
+    assert any("bound" in claim.claim for claim in found)
+    errors_against_noise(results, rows).savefig(tmp_path / "fig3.png")
     assert (tmp_path / "fig3.png").stat().st_size > 10_000
     for change in (results.where(results.realization < 0), results * 0):  # nothing stored; no error at all
         poor = change.assign(complete=results.complete).assign_attrs(results.attrs)
-        sweep.figure(poor)
-        assert len(figures_fig3.report(poor)) == 3
-    assert not any(claim.reproduced for claim in figures_fig3.claims(results.where(results.realization < 0)))
+        errors_against_noise(poor, summary(poor))
+        assert len(report(poor, summary(poor))) == 3
+    nothing = results.where(results.realization < 0).assign_attrs(results.attrs)
+    assert not any(claim.verdict == "reproduced" for claim in claims(nothing, summary(nothing)))
 
 
 def test_map(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 import engine
+import scenarios
 from engine import InputError, Streams, Sweep
 from engine.channels.tracing import Tracer
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Problem, Workbench
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
+from engine.numerics.leakage_models.spherical import SPHERICAL
 from engine.numerics.pattern import SearchGrid
 from scenarios import multipath
 from scenarios.leakage.estimation import LeakageEstimation
@@ -21,7 +23,7 @@ from scenarios.multipath.estimation import Draws
 from scenarios.multipath.map import MultipathMap
 from scenarios.multipath.scene import INDOORS, Traces
 
-COLLEGE = str(Path(multipath.__file__).parents[1] / "places/college.geojson")
+COLLEGE = str(Path(scenarios.__file__).parent / "places/college.geojson")
 SMALL: dict[str, Any] = {"n_elements": 32, "sensor_sets": 2, "samples": 2000, "n_sensors": 6}
 LEVEL = {"array_height_m": 1.5}  # as user and sensors: family A's plane
 IN_FREE_SPACE = {"max_depth": 0, "pattern": "isotropic", "beam": "phase_only", **LEVEL}
@@ -66,7 +68,7 @@ def test_line_of_sight_is_family_a() -> None:
         assert np.all(paths == 1)
         sensor_m, sensor_rad = scene.sensors()
         g = leakage(
-            "spherical", scene.array(), range_m=users.user_range_m[:, None], angle_rad=users.user_angle_rad[:, None],
+            SPHERICAL, scene.array(), range_m=users.user_range_m[:, None], angle_rad=users.user_angle_rad[:, None],
             sensor_angle_rad=sensor_rad,
         ).value[:, 0]  # fmt: skip
         return traces.expected_power(h)[:, 0] / path_gain(sensor_m, scene.array().wavelength_m), g
@@ -142,16 +144,19 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
     assert INDOORS in excluded
     errors = results.squared_error_range_m2
     assert np.array_equal(np.isnan(errors.isel(n_sensors=0, sensor_set=0, estimator=0)[:, 0, 0]), excluded > 0)
-    from scenarios.multipath import figures as figures_multipath
+    from scenarios.multipath.figures import errors_against_noise
+    from scenarios.multipath.rows import summary
+    from scenarios.multipath.tables import report
 
-    row = figures_multipath.summary(results)[0]
+    rows = summary(results)
+    row = rows[0]
     users = errors.sel(n_sensors=3, n_snapshots=1, noise_dbm=-65.0, estimator="least_squares").mean("sensor_set")
     users = users.values[excluded == 0]
-    assert row.mean == pytest.approx(users.mean())
-    assert np.log(row.mean_high / row.mean) > 1.9 * users.std(ddof=1) / np.sqrt(len(users)) / users.mean()
-    tables = figures_multipath.report(results)
+    assert row.mse.value == pytest.approx(users.mean())
+    assert np.log(row.mse.high / row.mse.value) > 1.9 * users.std(ddof=1) / np.sqrt(len(users)) / users.mean()
+    tables = report(results, rows)
     assert tables[-1].rows == [tuple(str(int((excluded == kind).sum())) for kind in range(3))]
-    figures_multipath.errors_against_noise(results).savefig(tmp_path / "fig4.png")
+    errors_against_noise(results, rows).savefig(tmp_path / "fig4.png")
     assert (tmp_path / "fig4.png").stat().st_size > 10_000
     assert engine.load_sweep(tmp_path / "r.zarr") == sweep.replace(realizations=16)
 
@@ -225,7 +230,7 @@ def test_convergence_study_orders_its_settings(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_study_recommends_what_the_scene_has() -> None:
     """The table in docs/multipath.md, by the study's own rule, against the defaults; bold is what it recommends."""
-    text = (Path(multipath.__file__).parents[2] / "docs/multipath.md").read_text(encoding="utf-8")
+    text = (Path(scenarios.__file__).parents[1] / "docs/multipath.md").read_text(encoding="utf-8")
     rows, bold, setting = [], {}, ""
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]

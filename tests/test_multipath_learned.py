@@ -11,17 +11,19 @@ import pytest
 from test_cli import nearfield
 
 import engine
+import scenarios
 from engine import InputError, Streams, Sweep
 from engine.estimators import LeastSquares, Observations, Workbench
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import SHIPPED
 from engine.numerics.noncentral_chi2 import summed_power
-from scenarios.figures.errors import compared
+from scenarios.figures.paired import compared
 from scenarios.learning.offer import Request
 from scenarios.learning.options import TRAINING_SEED, Options
 from scenarios.multipath import MultipathData, MultipathEstimation, fig4
-from scenarios.multipath import figures as figures_multipath
 from scenarios.multipath.conditioned import conditioned_round
+from scenarios.multipath.rows import summary
+from scenarios.multipath.tables import report
 from scenarios.multipath.traced_set import TracedSet
 from scenarios.multipath.training import conditioned_trainings, set_trainings
 from scenarios.multipath.training_users import ExpectedPowers, TracedUsers, stored_users
@@ -30,7 +32,7 @@ pytest.importorskip("torch")
 
 SMALL: dict[str, Any] = {"n_elements": 16, "sensor_sets": 2, "n_sensors": 6, "samples": 1000}
 WORDS = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
-COLLEGE = str(Path(figures_multipath.__file__).parents[1] / "places/college.geojson")
+COLLEGE = str(Path(scenarios.__file__).parent / "places/college.geojson")
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +140,7 @@ def test_networks_are_trained_and_used(store: str) -> None:
     kept = results.isel(realization=results.excluded.isel(n_sensors=0).values == 0)
     assert np.isfinite(kept.estimate_range_m).all()
     assert engine.load_sweep("r.zarr") == judged
-    tables = figures_multipath.report(results)
+    tables = report(results, summary(results))
     assert any("DeepSets, conditioned on σ² and L: ratios" in table.title for table in tables)
     with pytest.raises(InputError, match="seed 9 drew the data that deep_sets was trained on"):
         both.draw(Streams(9, 0), 2)

@@ -19,7 +19,7 @@ import xarray
 import engine
 from engine.sweep import TextTable
 from jobs import main as command_line
-from jobs.commands import report
+from jobs.show.page import render
 from jobs.show.section import section
 
 HOSTILE = "</style><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>{{ 7 * 7 }}"
@@ -88,8 +88,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     engine.run(harm, place, run_serially=True)
     sections = {name: section(Path(f"{name}.zarr")) for name in ("part", "whole", "empty")} | {"harm": section(place)}
     patch.undo()
-    made = {name: report.render([one]) for name, one in sections.items()}
-    return made | {"all": report.render(list(sections.values()))}
+    made = {name: render([one]) for name, one in sections.items()}
+    return made | {"all": render(list(sections.values()))}
 
 
 @pytest.mark.parametrize("which", ["whole", "part", "empty", "harm", "all"])
@@ -183,7 +183,7 @@ def test_several_stores_have_contents(pages: dict[str, str]) -> None:
 def test_targets_and_reasons_of_stops_are_told(tmp_path: Path) -> None:
     sweep = toy.small.replace(scenario=toy.Toy(levels_db=(0.0,)), realizations=4000, chunk=100, block=100)
     engine.run(sweep, tmp_path / "t.zarr", run_serially=True, targets=(engine.Target.parse("power:rel=0.5"),))
-    page = Page(report.render([section(tmp_path / "t.zarr")]))
+    page = Page(render([section(tmp_path / "t.zarr")]))
     text = " ".join(page.text("main"))
     assert "Stopped at its targets: " in text
     assert any("power:rel=0.5" in text for text in page.text("dd"))

@@ -8,10 +8,10 @@ import pytest
 
 import engine
 from engine import Sweep
-from jobs.commands.plot import with_times
+from jobs.show.presentation import with_times
 from scenarios import ris
 from scenarios.ris import RisLocalization
-from scenarios.ris.figures import summary
+from scenarios.ris.rows import summary
 
 SMALL: dict[str, Any] = {
     "elements_per_side": 9, "range_min_m": 0.15, "range_max_m": 3.0, "n_users": 2, "near_range_max_m": None,
@@ -42,9 +42,10 @@ def small(sweep: Sweep, path: Path) -> Any:
 def test_every_figure_is_drawn_and_every_claim_judged(name: str, tmp_path: Path) -> None:
     sweep = getattr(ris, name)
     results = small(sweep, tmp_path / "small.zarr")
-    sweep.figure(results).savefig(tmp_path / "figure.png")
+    found = sweep.summary(results)
+    sweep.figure(results, found).savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
-    *tables, claims = sweep.report(results)
+    *tables, claims = sweep.report(results, found)
     assert all(len(row) == len(table.headings) for table in (*tables, claims) for row in table.rows)
     assert tables[0].rows
     assert claims.rows
@@ -53,8 +54,9 @@ def test_every_figure_is_drawn_and_every_claim_judged(name: str, tmp_path: Path)
     nothing = numbers.where(numbers.realization < 0).assign(user_field=results.user_field)
     nothing = nothing.assign_coords(seconds_per_realization=results.seconds_per_realization * np.nan)
     nothing = nothing.assign_attrs(results.attrs)
-    sweep.figure(nothing)
-    assert not any(row[-1] == "reproduced" for row in sweep.report(nothing)[-1].rows)
+    found = sweep.summary(nothing)
+    sweep.figure(nothing, found)
+    assert not any(row[-1] == "reproduced" for row in sweep.report(nothing, found)[-1].rows)
 
 
 def test_the_summary_counts_users_of_each_field(tmp_path: Path) -> None:
@@ -64,12 +66,13 @@ def test_the_summary_counts_users_of_each_field(tmp_path: Path) -> None:
     squared = far.squared_error_angle_rad2.values[:, 0]
     (row,) = [
         row for row in rows
-        if (row.method, row.field, row.quantity, row.point["snr_db"]) == ("hybrid", "far", "angle", 10.0)
+        if (row.estimator, row.group, row.quantity, row.point["snr_db"]) == ("hybrid", "far", "angle", 10.0)
     ]  # fmt: skip
     lost = 2 * squared > 0.05**2
-    assert row.users == 4
-    assert row.rmse == pytest.approx(np.sqrt(squared.mean()))
-    assert row.lost == lost.mean()
+    assert row.samples == 4
+    assert row.rmse.value == pytest.approx(np.sqrt(squared.mean()))
+    assert row.root_median == pytest.approx(np.sqrt(np.median(squared)))
+    assert row.lost.value == lost.mean()
     if not lost.all():
-        assert row.found == pytest.approx(np.sqrt(squared[~lost].mean()))
-    assert row.bound == pytest.approx(np.sqrt(far.bound_angle_rad2.values.mean()))
+        assert row.found.value == pytest.approx(np.sqrt(squared[~lost].mean()))
+    assert row.root_bound == pytest.approx(np.sqrt(far.bound_angle_rad2.values.mean()))

@@ -99,13 +99,16 @@ def test_train_writes_networks_card_and_curves_and_they_are_used(
     assert re.search(r"seed 1000003 drew the data that \w+ was trained on", capsys.readouterr().err)
     assert nearfield(*run, monkeypatch=monkeypatch) == 0
     from engine import open_results
-    from scenarios.leakage import figure3 as figures_fig3
+    from scenarios.leakage import fig3_learned
+    from scenarios.leakage.claims import claims
+    from scenarios.leakage.rows import summary
 
     results = open_results("s.zarr").load()
-    rows = figures_fig3.summary(results)
+    rows = summary(results)
     assert {row.estimator for row in rows} >= {"deep_sets", "amortised_deep_sets", "posterior_mean"}
-    assert any("consistently outperforms" in claim.claim for claim in figures_fig3.claims(results))
-    figures_fig3.errors_against_noise(results).savefig("f.png")
+    assert any("consistently outperforms" in claim.claim for claim in claims(results, rows))
+    assert fig3_learned.figure is not None
+    fig3_learned.figure(results, rows).savefig("f.png")
 
 
 TRAINABLE = "leakage:amortised, leakage:fig3-learned, multipath:conditioned, multipath:fig4"

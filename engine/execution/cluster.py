@@ -22,8 +22,8 @@ from ray.util import metrics
 
 from engine.errors import InputError, NearfieldError, StoreError, TaskError, WorkerError
 from engine.execution import submission
-from engine.execution.driver import Failure, TaskRunner
 from engine.execution.plan import Plan
+from engine.execution.task import Failure, Results, TaskRunner
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.sweep import Task
@@ -98,7 +98,7 @@ def run(
     workers: int | None = None,
     address: str | None = None,
     shared_storage: bool = False,
-) -> Iterator[Receipt | Failure]:
+) -> Results:
     """Fan the plan's tasks out over actors; yield receipts and failures as they come, until it is finished.
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from engine import InputError
-from jobs.commands.plot import write_figure
+from jobs.show.drawing import write_figure
 
 
 def command(

@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 
 import engine
-from engine import Target
 from engine.store.storage import storage_at
 from jobs.cli import named, options
 from jobs.cli.progress import watch
-from jobs.commands.plot import draw_results, presented, require_matplotlib, with_times
+from jobs.show.drawing import require_matplotlib, write_figure
+from jobs.show.presentation import Presentation
 from jobs.show.stops import print_stops
 from jobs.show.tables import print_report, print_tables
 
@@ -43,7 +43,6 @@ def command(
     base = named.find(name)
     realizations = named.budget(base, realizations, full)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, file=settings)
-    targets = tuple(Target.parse(text) for text in target)
     path = store or named.default_store(base, sweep)
     watch(
         sweep,
@@ -53,19 +52,19 @@ def command(
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,
-        targets=targets,
+        targets=target,
         max_seconds=max_seconds,
     )
-    results = with_times(engine.open_results(path).load(), path)
-    own = presented(results)
-    if own and own.report:
-        print_report(own.report(results))
+    presentation = Presentation(engine.open_results(path).load(), path)
+    tables = presentation.tables()
+    if tables is None:
+        print_tables(presentation.results, sweep.highlights)
     else:
-        print_tables(results, sweep.highlights)
+        print_report(tables)
     print_stops(path)
     beside = Path(path) if storage_at(path).is_local else Path(path.rpartition("/")[2])  # pictures are files
     pictures = [beside.with_suffix(suffix) for suffix in (".png", ".svg")]
-    draw_results(results, own, pictures)
+    write_figure(presentation.figure, pictures)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"results  {path}    (engine.open_results({str(path)!r}))")
     console.print(f"figure   {pictures[0]} and {pictures[1].name}")

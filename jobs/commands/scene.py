@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli import options
-from jobs.commands.plot import write_figure
+from jobs.show.drawing import write_figure
 
 
 def command(

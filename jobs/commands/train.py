@@ -19,7 +19,7 @@ import typer
 
 from engine import InputError
 from jobs.cli import named, options
-from jobs.commands.plot import require_matplotlib, write_figure
+from jobs.show.drawing import require_matplotlib, write_figure
 
 
 def command(

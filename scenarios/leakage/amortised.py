@@ -15,6 +15,7 @@ from engine.estimators.deepsets.features import FEATURES, KNOWN, OUTPUTS, TEMPLA
 from engine.estimators.deepsets.network import Architecture
 from engine.estimators.deepsets.rounds import AmortisedRecipe, Round
 from engine.estimators.deepsets.setting import setting_of
+from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.learning.history import as_json
 from scenarios.learning.options import Options
@@ -44,7 +45,7 @@ def amortised_round(scenario: LeakageEstimation, seed: int, number: int) -> tupl
     _, _, statistic = here.observe(np, drawn)
     problem = here.problem()
     batch = Workbench(problem, np).batch(Observations(statistic, drawn.sensor_range_m, drawn.sensor_angle_rad))
-    seen = frames(batch, "fresnel_closed")
+    seen = frames(batch, FRESNEL_CLOSED)
     place = np.stack([drawn.user_range_m, drawn.user_angle_rad], axis=-1)[:, None, :]
     wanted = standardised(problem, np.broadcast_to(place, (*seen.angle_rad.shape, 2)), seen.angle_rad)
     return seen.x.reshape(-1, *seen.x.shape[2:]), seen.known.reshape(-1, KNOWN), wanted.reshape(-1, 2)
@@ -95,7 +96,7 @@ class AmortisedTraining:
         return Card(
             kind="amortised",
             architecture=ARCHITECTURE,
-            leakage=self.scenario.leakage,
+            leakage=self.scenario.leakage.name,
             setting=setting_of(self.scenario.problem()),
             sweep=self.sweep,
             fingerprint=self.fingerprint,

@@ -29,7 +29,7 @@ class DrawnSet:
 
     @property
     def leakage(self) -> str:
-        return self.scenario.leakage
+        return self.scenario.leakage.name
 
     def seed(self, seed: int) -> int:
         return seed

@@ -31,7 +31,8 @@ from engine.numerics.leakage import leakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
-from scenarios.leakage import figure3 as figures_fig3
+from scenarios.leakage.figures import errors_against_noise
+from scenarios.leakage.rows import summary
 from scenarios.leakage.scene import (
     Geometry,
     LeakageScene,
@@ -40,6 +41,7 @@ from scenarios.leakage.scene import (
     described_geometry,
     prepare_bound,
 )
+from scenarios.leakage.tables import report
 
 
 class Draws(NamedTuple):
@@ -211,8 +213,9 @@ fig3 = Sweep(
     name="leakage:fig3",
     about="errors of estimators against the noise power (Fig. 3): spherical waves, correct closed form assumed",
     highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
-    figure=figures_fig3.errors_against_noise,
-    report=figures_fig3.report,
+    summary=summary,
+    figure=errors_against_noise,
+    report=report,
 )
 
 fig3_as_printed = fig3.replace(

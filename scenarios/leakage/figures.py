@@ -1,15 +1,24 @@
-"""The papers' figures, drawn from stored results. Matplotlib is imported when a figure is drawn."""
+"""Figs. 1 and 3 of arXiv 2605.21815, drawn from stored results. Matplotlib is imported when a figure is drawn."""
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
-import xarray
+import numpy as np
 
-from engine.summary import summarize
 from engine.sweep import scenario_of
+from scenarios.figures.panels import draw_errors, of_estimator, panels_against_noise, shift_dbm
+from scenarios.figures.rows import SQUARED_ERRORS, Row
+from scenarios.figures.style import COLOURS, FAINT, INK, MARKERS, label
+from scenarios.leakage.rows import realizations_a_point
 from scenarios.leakage.scene import LeakageScene
 
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def bound_against_sensors(results: xarray.Dataset) -> Any:
+
+def bound_against_sensors(results: "xarray.Dataset") -> "Figure":
     """Fig. 1 of arXiv 2605.21815: mean Bayesian bound on range and angle against the number of sensors.
 
     results: `bcrlb_range_m2` and `bcrlb_angle_rad2` over (n_sensors, realization, noise_dbm, n_snapshots). Shaded:
@@ -18,6 +27,8 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
     from matplotlib import colormaps
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+
+    from engine.summary import summarize
 
     scenario = scenario_of(results, LeakageScene)
     variances = scenario.prior_variance()
@@ -30,18 +41,10 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
         ("bcrlb_range_m2", "BCRLB of the range (m²)"),
         ("bcrlb_angle_rad2", "BCRLB of the angle (rad²)"),
     )
-    for panel, (name, label), variance in zip(panels, labels, variances, strict=True):
-        summary = summarize(results[name])
-        for power in powers:
-            for count in results.n_snapshots.values:
-                line = summary.sel(noise_dbm=power, n_snapshots=count)
-                style = styles.get(count, "-")
-                panel.plot(line.n_sensors, line["mean"], style, color=colours[power], lw=1.5, marker="o", ms=3)
-                panel.fill_between(
-                    line.n_sensors, line["mean_low"], line["mean_high"], color=colours[power], alpha=0.2, lw=0
-                )
+    for panel, (name, ylabel), variance in zip(panels, labels, variances, strict=True):
+        _draw_bounds(panel, summarize(results[name], quantiles=()), colours, styles)
         panel.axhline(variance, color="0.45", lw=1)
-        panel.set(yscale="log", xlabel="number of sensors K", ylabel=label)
+        panel.set(yscale="log", xlabel="number of sensors K", ylabel=ylabel)
         panel.grid(which="major", alpha=0.3)
         panel.margins(x=0.02)
     entries = [Line2D([], [], color=colours[power], label=f"σ² = {power:g} dBm".replace("-", "−")) for power in powers]
@@ -56,15 +59,69 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
         columnspacing=1.4,
         handlelength=1.8,
     )
+    truth = scenario.leakage.name
     figure.suptitle(
-        f"Mean of {realizations_a_point(results)} realizations, 95 % intervals shaded; leakage {scenario.leakage}\n"
+        f"Mean of {realizations_a_point(results)} realizations, 95 % intervals shaded; leakage {truth}\n"
         f"Prior information {scenario.prior_information}; above the prior variance the “bound” is none",
         fontsize=10,
     )
     return figure
 
 
-def realizations_a_point(results: xarray.Dataset) -> str:
-    """How many are stored of each point: a number, or the range where points stopped at different ones."""
-    counts = results.complete.sum("realization").values
-    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+def _draw_bounds(panel: "Axes", bounds: "xarray.Dataset", colours: dict[float, Any], styles: dict[int, str]) -> None:
+    """A line for each noise power and number of snapshots, its interval shaded."""
+    for power, colour in colours.items():
+        for count in bounds.n_snapshots.values:
+            line = bounds.sel(noise_dbm=power, n_snapshots=count)
+            panel.plot(line.n_sensors, line["mean"], styles.get(count, "-"), color=colour, lw=1.5, marker="o", ms=3)
+            panel.fill_between(line.n_sensors, line["mean_low"], line["mean_high"], color=colour, alpha=0.2, lw=0)
+
+
+def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figure":
+    """Fig. 3: mean squared error against noise power.
+
+    Bars are 95 % intervals of the mean; small marks are medians, far below it where rare large errors make the mean.
+    """
+    names = list(dict.fromkeys(row.estimator for row in summary))
+    figure, axes = panels_against_noise(
+        summary, lambda panel, rows: _panel(panel, rows, names), height=7.2, ylabel="squared error"
+    )
+    for line, quantity in zip(axes, SQUARED_ERRORS, strict=True):
+        _frame(line[0], [row for row in summary if row.quantity == quantity])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
+    scenario = json.loads(results.attrs["scenario"])
+    truth = scenario["leakage"].replace("_", " ")
+    assumed = ", ".join(dict.fromkeys(e["leakage"].replace("_", " ") for e in scenario["estimators"]))
+    figure.suptitle(
+        f"Locating a near-field user from far-field powers\ndata: {truth}   ·   estimators assume: {assumed}"
+        f"   ·   least squares on {scenario['grid_ranges']} × {scenario['grid_angles']} candidates"
+        f"   ·   {realizations_a_point(results)} realizations a point",
+        fontsize=11.5, color=INK,
+    )  # fmt: skip
+    return figure
+
+
+def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:
+    first = {row.point["noise_dbm"]: row.bound for row in rows}
+    noises = sorted(first)
+    axes.axhline(rows[0].blind, color=FAINT, linewidth=1.2, linestyle=(0, (1, 2)), label="prior variance")
+    axes.plot(noises, [first[x] for x in noises], color=INK, linewidth=1.4, linestyle="--", label="bound (BCRLB)")
+    for i, name in enumerate(names):
+        mine = of_estimator(rows, name)
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        shift = shift_dbm(rows, i, len(names))
+        x = draw_errors(axes, mine, shift, color=colour, marker=marker, linewidth=1.4, label=label(name))
+        axes.plot(
+            x, [row.median for row in mine], linestyle="none", marker=marker, markersize=3.2,
+            markerfacecolor="white", markeredgecolor=colour, markeredgewidth=0.8, zorder=1.5,
+            label="medians" if i == len(names) - 1 else "_",
+        )  # fmt: skip
+
+
+def _frame(axes: "Axes", rows: list[Row]) -> None:
+    """One scale for a row of panels: what is positive, with some air."""
+    values = np.array([value for row in rows for value in (row.mse.low, row.mse.high, row.median, row.bound)])
+    values = values[(values > 0) & np.isfinite(values)]  # of errors that were all zero, the interval has no end
+    if len(values):
+        axes.set_ylim(values.min() / 2, max(values.max(), rows[0].blind) * 2)

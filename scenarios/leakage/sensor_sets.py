@@ -12,9 +12,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from engine import Streams, Sweep
 from engine.estimators.deepsets import Checkpoint, DeepSets
 from engine.estimators.deepsets.checkpoint import checkpoints_in
-from scenarios.leakage import figure3 as figures_fig3
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
+from scenarios.leakage.figures import errors_against_noise
+from scenarios.leakage.rows import summary
 from scenarios.leakage.scene import Geometry
+from scenarios.leakage.tables import report
 
 _SET_SEED = 0
 
@@ -69,6 +71,7 @@ fig3_learned = Sweep(
     name="leakage:fig3-learned",
     about="Fig. 3 on the paper's five fixed sensor sets, with the amortised network; yours by --set checkpoints=DIR",
     highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
-    figure=figures_fig3.errors_against_noise,
-    report=figures_fig3.report,
+    summary=summary,
+    figure=errors_against_noise,
+    report=report,
 )

@@ -22,16 +22,17 @@ from engine.estimators import (
     Problem,
     Workbench,
 )
+from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import checkpoints_in, is_shipped, shipped
 from engine.estimators.deepsets.setting import is_setting_of
 from engine.estimators.estimator import no_estimates, require_unseen
-from engine.estimators.problem import AssumedLeakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
 from scenarios.leakage.scene import described_estimates
-from scenarios.multipath import figures as figures_multipath
+from scenarios.multipath.figures import errors_against_noise
+from scenarios.multipath.rows import summary
 from scenarios.multipath.scene import (
     INCLUDED,
     MultipathScene,
@@ -42,6 +43,7 @@ from scenarios.multipath.scene import (
     require_host,
     tracer_of,
 )
+from scenarios.multipath.tables import report
 
 
 class Draws(NamedTuple):
@@ -253,6 +255,7 @@ fig4 = Sweep(
     name="multipath:fig4",
     about="errors of estimators against the noise power under multipath (Fig. 4), L = 1 and 50",
     highlights=("squared_error_range_m2", "squared_error_angle_rad2"),
-    figure=figures_multipath.errors_against_noise,
-    report=figures_multipath.report,
+    summary=summary,
+    figure=errors_against_noise,
+    report=report,
 )

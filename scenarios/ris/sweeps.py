@@ -11,13 +11,16 @@ from engine.estimators.paths.atomic_norm import AtomicNorm
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
-from scenarios.ris.claims import against_cycles, against_range, against_size, against_snr, against_spacing, of_time
-from scenarios.ris.figures import RisFigure
+from scenarios.ris.claims import against_cycles, against_range, against_size, against_snr, against_spacing
+from scenarios.ris.figures import ErrorFigure
 from scenarios.ris.localization import RisLocalization
 from scenarios.ris.protocol import Method
+from scenarios.ris.times import TimeFigure
 
 
-def _sweep(figure: RisFigure, name: str, about: str, scenario: RisLocalization, axes: Any, **options: Any) -> Sweep:
+def _sweep(
+    figure: ErrorFigure | TimeFigure, name: str, about: str, scenario: RisLocalization, axes: Any, **options: Any
+) -> Sweep:
     highlights = ("squared_error_angle_rad2", "squared_error_range_m2")
     return Sweep(
         scenario,
@@ -25,8 +28,10 @@ def _sweep(figure: RisFigure, name: str, about: str, scenario: RisLocalization, 
         name=name,
         about=about,
         highlights=highlights,
+        summary=figure.summary,
         figure=figure.draw,
         report=figure.report,
+        timed=isinstance(figure, TimeFigure),
         **options,
     )
 
@@ -41,7 +46,7 @@ CLOSED_LOOP = Method(estimator=ClosedLoop(), random_cycles=None, name="closed lo
 NOMP = Method(estimator=NewtonisedPursuit(), phases="random", name="NOMP")
 
 fig4 = _sweep(
-    RisFigure(
+    ErrorFigure(
         "Localization through a surface of 25 × 25 elements, 20 cycles",
         "snr_db",
         against_snr,
@@ -66,7 +71,7 @@ fig4 = _sweep(
 )
 
 fig5 = _sweep(
-    RisFigure("Errors cycle by cycle, 10 dB", "cycle", against_cycles, (("far", "angle"), ("near", "angle"))),
+    ErrorFigure("Errors cycle by cycle, 10 dB", "cycle", against_cycles, (("far", "angle"), ("near", "angle"))),
     "ris:fig5",
     "errors after 2, 4, …, 20 cycles (Fig. 5): three dictionaries with random phases, and ours",
     RisLocalization(
@@ -82,7 +87,7 @@ fig5 = _sweep(
 )
 
 fig6 = _sweep(
-    RisFigure(
+    ErrorFigure(
         "Errors against the longest range, 5 dB",
         "range_max_m",
         against_range,
@@ -101,7 +106,7 @@ _TIMED = RisLocalization(snr_db=10.0, methods=(Method(estimator=OnGrid(), name="
 _MODELS = ("ff", "hybrid", "nf")
 
 fig7 = _sweep(
-    RisFigure("Time against the number of cycles", "n_cycles", of_time),
+    TimeFigure("Time against the number of cycles", "n_cycles"),
     "ris:fig7",
     "time of a realization against the number of cycles (Fig. 7)",
     _TIMED.replace(methods=(Method(estimator=OnGrid(), random_cycles=6, name="on-grid method"),)),
@@ -115,7 +120,7 @@ fig7 = _sweep(
 _SPACINGS = (0.08, 0.06, 0.04, 0.03, 0.02, 0.015)
 
 fig8 = _sweep(
-    RisFigure(
+    ErrorFigure(
         "Errors against the spacing of the dictionary, 10 dB",
         "angle_step_rad",
         against_spacing,
@@ -137,7 +142,7 @@ fig8 = _sweep(
 )
 
 fig9 = _sweep(
-    RisFigure("Time against the spacing of the dictionary", "angle_step_rad", of_time),
+    TimeFigure("Time against the spacing of the dictionary", "angle_step_rad"),
     "ris:fig9",
     "time of a realization against the dictionary's angle spacing (Fig. 9)",
     _TIMED,
@@ -155,7 +160,7 @@ _NEAR = RisLocalization(
 _SIZES = (15, 20, 25, 30)
 
 fig10 = _sweep(
-    RisFigure(
+    ErrorFigure(
         "Range errors against the size of the surface, noise as at 10 dB with 625 elements",
         "elements_per_side",
         against_size,
@@ -177,7 +182,7 @@ fig10 = _sweep(
 )
 
 fig11 = _sweep(
-    RisFigure("Time against the size of the surface", "elements_per_side", of_time),
+    TimeFigure("Time against the size of the surface", "elements_per_side"),
     "ris:fig11",
     "time of a realization against the size of the surface (Fig. 11)",
     _NEAR.replace(methods=(Method(estimator=OnGrid(), name="on-grid method"),)),

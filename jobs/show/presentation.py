@@ -1,0 +1,57 @@
+"""Results as the sweep that they came from presents them."""
+
+import functools
+import json
+import os
+from typing import Any
+
+import xarray
+
+from engine import Sweep
+from engine.store.results import task_seconds
+from engine.sweep import TextTable
+from jobs.cli import named
+from jobs.show.generic_figure import means_against_first_axis
+
+
+class Presentation:
+    """A sweep's figure and tables of its results. Its summary, which both need, is computed once, when first asked for.
+
+    path: of the store, for the sweeps that show what its realizations took.
+    """
+
+    def __init__(self, results: xarray.Dataset, path: str | os.PathLike[str]) -> None:
+        self._sweep = _sweep_of(results)
+        self.results = with_times(results, path) if self._sweep and self._sweep.timed else results
+
+    @property
+    def has_figure(self) -> bool:
+        """Whether the figure is the sweep's own."""
+        return self._sweep is not None and self._sweep.figure is not None
+
+    def figure(self) -> Any:
+        """The sweep's own, or one line per series if it has none."""
+        own = self._sweep.figure if self._sweep else None
+        return own(*self._arguments) if own else means_against_first_axis(self.results)
+
+    def tables(self) -> list[TextTable] | None:
+        """The sweep's own, None if it has none."""
+        own = self._sweep.report if self._sweep else None
+        return own(*self._arguments) if own else None
+
+    @functools.cached_property
+    def _arguments(self) -> tuple[Any, ...]:
+        """What figure and report take: the results, and their summary where the sweep makes one."""
+        summarise = self._sweep.summary if self._sweep else None
+        return (self.results, summarise(self.results)) if summarise else (self.results,)
+
+
+def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.Dataset:
+    """The results with what their realizations took, as `seconds_per_realization`. Reads every receipt."""
+    return results.assign_coords(seconds_per_realization=task_seconds(path).variable)
+
+
+def _sweep_of(results: xarray.Dataset) -> Sweep | None:
+    """The named sweep that knows how to present these results: the one they came from, if they have its axes."""
+    sweep = named.at_hand(results.attrs["name"])
+    return sweep if sweep and list(sweep.axes) == list(json.loads(results.attrs["axes"])) else None

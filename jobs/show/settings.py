@@ -1,0 +1,77 @@
+"""What was run, for a report: axes and dimensions, and every setting beside the named sweep's."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import xarray
+
+from engine import Sweep
+from engine.scenario import units
+from jobs.show.grids import Grid
+from jobs.show.typography import Estimate, listed, plain, pretty_unit
+
+
+class Setting(NamedTuple):
+    name: str
+    value: str
+    unit: str
+    meaning: str
+    named: str
+    """what the named sweep has, empty where it is the same"""
+
+
+def axes_of(results: xarray.Dataset, axes: Mapping[str, list[Any]]) -> Grid:
+    """The axes of the sweep, and the dimensions that its scenario adds."""
+    own = [
+        str(name)
+        for name in results.coords
+        if name not in axes and name != "realization" and results[name].dims == (name,)
+    ]
+    rows: list[list[str | Estimate]] = []
+    for name, kind in itertools.chain(((name, "axis") for name in axes), ((name, "dimension") for name in own)):
+        attributes = results[name].attrs
+        values = axes[name] if name in axes else results[name].values.tolist()
+        text = str(attributes.get("long_name", ""))
+        unit = pretty_unit(str(attributes.get("units", "")))
+        rows.append([name, kind, str(len(values)), listed(values), unit, text])
+    return Grid("Axes and dimensions", ["name", "kind", "number", "values", "unit", "meaning"], rows)
+
+
+def settings_of(
+    results: xarray.Dataset, attributes: Mapping[str, Any], axes: Mapping[str, list[Any]], base: Sweep | None
+) -> list[Setting]:
+    """Every field of the scenario that is no axis, and the sweep's own; with the named sweep's where they differ."""
+    fields = {key: value for key, value in json.loads(attributes["scenario"]).items() if key not in axes}
+    same_class = base is not None and base.definition()["scenario"] == attributes["scenario_class"]
+    kind = type(base.scenario) if base and same_class else None
+    usual = base.scenario.model_dump(mode="json") if base and same_class else {}
+    found = [_setting(name, value, usual, kind, base.axes if base else {}) for name, value in fields.items()]
+    own = {name: attributes[name] for name in ("realizations", "seed", "block")}
+    meanings = {
+        "realizations": "at each point",
+        "seed": "of every random stream",
+        "block": "realizations drawn together",
+    }
+    for name, value in own.items():
+        before = getattr(base, name) if base else value
+        found.append(Setting(name, plain(value), "", meanings[name], "" if before == value else plain(before)))
+    for name in axes:
+        before_axis = list(base.axes.get(name, ())) if base else axes[name]
+        if before_axis != axes[name]:
+            text = f"axis {listed(before_axis)}" if before_axis else plain(usual.get(name))
+            found.append(Setting(name, f"axis {listed(axes[name])}", "", "", text))
+    return found
+
+
+def _setting(
+    name: str, value: Any, usual: Mapping[str, Any], kind: Any, base_axes: Mapping[str, tuple[Any, ...]]
+) -> Setting:
+    field = kind.model_fields.get(name) if kind else None
+    meaning = (field.description if field else None) or name.replace("_", " ")
+    if name in base_axes:
+        before = f"axis {listed(list(base_axes[name]))}"
+    else:
+        before = plain(usual[name]) if name in usual and usual[name] != value else ""
+    return Setting(name, plain(value), pretty_unit(units(name) or ""), meaning, before)

@@ -1,0 +1,62 @@
+"""Family A's errors against the noise power: a row of panels for range and one for angle, a column for each K and L."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scenarios.figures.rows import SQUARED_ERRORS, Row
+from scenarios.figures.style import INK, quiet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def panels_against_noise(
+    rows: Sequence[Row], fill: Callable[["Axes", list[Row]], None], *, height: float, ylabel: str
+) -> tuple["Figure", Any]:
+    """The figure and its axes, (2, columns), each of which `fill` draws into from its rows."""
+    from matplotlib.figure import Figure
+
+    columns = sorted({_column(row) for row in rows})
+    figure = Figure(figsize=(2.2 + 2.75 * len(columns), height), layout="constrained")
+    axes = figure.subplots(2, len(columns), squeeze=False, sharex=True, sharey="row")
+    for line, quantity in zip(axes, SQUARED_ERRORS, strict=True):
+        here = [row for row in rows if row.quantity == quantity]
+        for panel, column in zip(line, columns, strict=True):
+            mine = [row for row in here if _column(row) == column]
+            fill(panel, mine)
+            panel.set_yscale("log")
+            panel.set_xticks(sorted({row.point["noise_dbm"] for row in mine}))
+            quiet(panel)
+        line[0].set_ylabel(f"{ylabel} of the {quantity} ({here[0].unit}²)")
+    for (n_sensors, n_snapshots), first, last in zip(columns, *axes, strict=True):
+        first.set_title(f"K = {n_sensors}, L = {n_snapshots}", fontsize=11, color=INK)
+        last.set_xlabel("noise power σ² (dBm)")
+    return figure, axes
+
+
+def _column(row: Row) -> tuple[int, int]:
+    return row.point["n_sensors"], row.point["n_snapshots"]
+
+
+def shift_dbm(rows: Sequence[Row], number: int, of: int) -> float:
+    """How far curve `number` of `of` is drawn aside, so that intervals do not hide each other."""
+    noises = sorted({row.point["noise_dbm"] for row in rows})
+    step = min(np.diff(noises)) if len(noises) > 1 else 5.0
+    return float(step * 0.07 * (number - (of - 1) / 2))
+
+
+def draw_errors(axes: "Axes", rows: Sequence[Row], shift: float, **style: Any) -> np.ndarray:
+    """One estimator's mean squared errors with their intervals, `shift` dB aside; the abscissae that it drew at."""
+    x = np.array([row.point["noise_dbm"] for row in rows]) + shift
+    mean = np.array([row.mse.value for row in rows])
+    reach = np.array([[row.mse.value - row.mse.low, row.mse.high - row.mse.value] for row in rows]).T
+    axes.errorbar(x, mean, yerr=reach, markersize=4.5, elinewidth=1.0, capsize=2.0, **style)
+    return x
+
+
+def of_estimator(rows: Sequence[Row], name: str) -> list[Row]:
+    """One estimator's rows, in the order of the noise power."""
+    return sorted((row for row in rows if row.estimator == name), key=lambda row: row.point["noise_dbm"])

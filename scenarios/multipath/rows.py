@@ -1,0 +1,33 @@
+"""What the errors of Fig. 4 come to, at every point."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.sweep import scenario_of
+from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, rows_of
+from scenarios.multipath.scene import MultipathScene
+
+if TYPE_CHECKING:
+    import xarray
+
+_SETS = "sensor_set"
+
+
+def summary(results: "xarray.Dataset") -> list[Row]:
+    """Every estimator at every point where it has estimates.
+
+    Sets of sensors share their users: a user's mean over the sets is one sample.
+    """
+    blind = scenario_of(results, MultipathScene).variance_of_draws()
+    quantities = [
+        Quantity(name, unit, SQUARED_ERRORS[name], blind=variance)
+        for name, unit, variance in zip(("range", "angle"), ("m", "rad"), blind, strict=True)
+    ]
+    rows = rows_of(results, quantities, order=("n_sensors", "n_snapshots", "noise_dbm", "estimator"), average=(_SETS,))
+    return [row for row in rows if np.isfinite(row.mse.value)]
+
+
+def errors_over_sets(results: "xarray.Dataset") -> "xarray.Dataset":
+    """A user's mean squared errors over the sensor sets."""
+    return results[list(SQUARED_ERRORS.values())].mean(_SETS, skipna=False)

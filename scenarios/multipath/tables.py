@@ -1,0 +1,74 @@
+"""Fig. 4 as tables: every point's errors, networks beside baselines, the paper's claims, and who was excluded."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.sweep import TextTable
+from scenarios.figures.claims import claims_table
+from scenarios.figures.paired import Comparisons, against_baselines
+from scenarios.figures.rows import SQUARED_ERRORS, Row
+from scenarios.figures.style import LEARNED, label
+from scenarios.multipath.claims import claims
+from scenarios.multipath.figures import legend
+from scenarios.multipath.rows import errors_over_sets
+
+if TYPE_CHECKING:
+    import xarray
+
+_HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median")
+_TRAIN = "nearfield train multipath:conditioned trains some; --set checkpoints=DIR uses them (docs/multipath.md)"
+_MARKS = {-1: "lower", 0: "–", 1: "higher"}
+
+
+def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
+    """What to print of a run."""
+    tables = [
+        TextTable(
+            f"Squared error of the {quantity} ({unit}²) under multipath; mean with the factor of its 95 % interval",
+            _HEADINGS,
+            [_line(row) for row in summary if row.quantity == quantity],
+        )
+        for quantity, unit in (("range", "m"), ("angle", "rad"))
+    ]
+    learned = [name for name in dict.fromkeys(row.estimator for row in summary) if name in LEARNED]
+    against = against_baselines(errors_over_sets(results), learned)
+    beside = [_compared(name, found) for name, found in against.items()] or [
+        TextTable("Learned estimators", ("none was trained for this place and these points",), [(_TRAIN,)])
+    ]
+    return [*tables, *beside, claims_table(claims(results, summary, against)), _users(results)]
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    factor = row.mse.high / row.mse.value if row.mse.value else 1.0
+    return (
+        f"{row.point['n_sensors']}",
+        f"{row.point['n_snapshots']}",
+        f"{row.point['noise_dbm']:g}",
+        legend(row.estimator),
+        f"{row.mse.value:.2g} ×÷ {factor:.2f}",
+        f"{row.median:.2g}",
+    )
+
+
+def _compared(name: str, against: Mapping[str, Comparisons]) -> TextTable:
+    """A network beside the baselines, point by point."""
+    points = dict.fromkeys(at[1:] for comparisons in against.values() for at in comparisons)
+    lines = []
+    for k, n, s in points:
+        here = [found[quantity, k, n, s] for quantity in SQUARED_ERRORS for found in against.values()]
+        lines.append((f"{k}", f"{n}", f"{s:g}", *(f"{one.ratio:.2f} {_MARKS[one.sign]}" for one in here)))
+    headings = (f"{quantity} over {label(other)}'s" for quantity in SQUARED_ERRORS for other in against)
+    return TextTable(
+        f"{label(name)}: ratios of mean squared errors; lower or higher where the paired 95 % interval says so",
+        ("K", "L", "σ² (dBm)", *headings),
+        lines,
+    )
+
+
+def _users(results: "xarray.Dataset") -> TextTable:
+    users = results.excluded.isel(n_sensors=0).values
+    users = users[np.isfinite(users)].astype(int)
+    counts = [str(int(np.count_nonzero(users == kind))) for kind in range(3)]
+    return TextTable("Users", ("included", "in a building", "reached by no path"), [tuple(counts)])

@@ -1,0 +1,41 @@
+"""What family B's errors come to: for near and for far users, at every point.
+
+A plain RMSE is ruined by one lost user in a hundred; beside it stand the RMSE of the users found and the share of those
+lost.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, rows_of
+
+if TYPE_CHECKING:
+    import xarray
+
+LOST_RAD = 0.05
+"""A user whose direction is wrong by more, √(δθ² + δφ²), is lost."""
+
+
+def _quantity(name: str, unit: str, bound: str) -> Quantity:
+    half = LOST_RAD**2 / 2  # what is stored of the direction is (δθ² + δφ²)/2
+    return Quantity(name, unit, SQUARED_ERRORS[name], bound, lost_by=SQUARED_ERRORS["angle"], lost_above=half)
+
+
+QUANTITIES = {
+    "angle": _quantity("angle", "rad", "bound_angle_rad2"),
+    "range": _quantity("range", "m", "bound_range_m2"),
+}
+
+
+def summary(results: "xarray.Dataset") -> list[Row]:
+    """Every method at every point, for near and for far users, for angle and range.
+
+    Users of one realization share their cycles; they are counted as independent, which their errors nearly are.
+    """
+    fields = results.user_field.values
+    rows: list[Row] = []
+    for field in dict.fromkeys(fields.tolist()):
+        here = results.isel(user=np.flatnonzero(fields == field))
+        rows += rows_of(here, tuple(QUANTITIES.values()), group=field, pool=("user",))
+    return [row for row in rows if row.samples]

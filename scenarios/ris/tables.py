@@ -1,0 +1,48 @@
+"""Family B's errors as tables: one for each panel of a figure."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from engine.sweep import TextTable
+from scenarios.figures.rows import Interval, Row
+from scenarios.ris.rows import QUANTITIES
+
+FIELD_NAMES = {"near": "near-field users", "far": "far-field users"}
+
+
+def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> list[TextTable]:
+    """A table for each panel (field, quantity), with a column for each axis that varies, and for x."""
+    varied = [name for name in (rows[0].point if rows else ()) if len({row.point[name] for row in rows}) > 1]
+    axes = varied if x in varied else [*varied, x]
+    return [
+        TextTable(
+            f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % intervals",
+            (*axes, "method", "RMSE of users found", "RMSE of all", "median", "lost", "joint CRB"),
+            [_line(row, axes) for row in rows if (row.group, row.quantity) == (field, quantity)],
+        )
+        for field, quantity in panels
+    ]
+
+
+def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
+    return (
+        *(_value(row.point[name]) for name in axes),
+        row.estimator,
+        _with_factor(row.found),
+        _with_factor(row.rmse),
+        f"{row.root_median:.2g}",
+        f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
+        f"{row.root_bound:.2g}" if np.isfinite(row.root_bound) else "none",
+    )
+
+
+def _value(value: int | float | str) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _with_factor(error: Interval) -> str:
+    if not np.isfinite(error.value):
+        return "–"
+    factor = error.high / error.value if error.value else np.inf
+    return f"{error.value:.2g} ×÷ {factor:.2f}" if factor < 100 else f"{error.value:.2g}"
