@@ -2,8 +2,10 @@
 
 import math
 import re
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,11 @@ from test_cli import nearfield
 
 from engine import InputError, Streams
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
+from engine.estimators.deepsets import Checkpoint
+from engine.estimators.deepsets.checkpoint import SHIPPED
 from jobs.cli import measurements
 from scenarios.leakage.estimation import LeakageEstimation
+from scenarios.leakage.locate import Measured, NearSensors, TakenForTrained, locate
 from scenarios.multipath import MultipathEstimation
 
 
@@ -79,6 +84,21 @@ def test_measurements_at_a_shipped_sensor_set_are_located(
     assert "was trained with n_elements = 100, given 64" in capsys.readouterr().err
 
 
+def test_a_folder_of_which_no_network_applies_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _csv()
+    Path("nets").mkdir()
+    for name in ("multipath-set0.safetensors", "multipath-set1.safetensors"):
+        shutil.copy(SHIPPED / name, "nets")
+    words = "locate --measurements m.csv --noise-dbm -80 --snapshots 50 --checkpoint nets"
+    assert nearfield(*words.split(), monkeypatch=monkeypatch) == 2
+    printed = capsys.readouterr()
+    assert len(_rows(printed.out)) == 3
+    assert printed.err.count("does not apply: no checkpoint was trained for this set of 40 sensors") == 2
+    assert printed.err.endswith("no --checkpoint applies to these measurements; the estimates above need none\n")
+
+
 def test_netcdf_in_other_units_says_the_same(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +117,52 @@ def test_netcdf_in_other_units_says_the_same(
         tables.append(_rows(capsys.readouterr().out))
     assert len(tables[0]) == 3
     assert tables[0] == tables[1]
+
+
+def test_arrays_are_located() -> None:
+    """The function itself: estimates near the user, who refuses and why, and what is doubtful, all as data."""
+    user_m, user_rad, range_m, angle_rad, power_mw = _campaign()
+    measured = Measured(range_m, angle_rad, power_mw * 1e-3, 50, -80.0)
+    scene = LeakageEstimation(leakage="spherical")
+    elsewhere, conditioned = Checkpoint(path="multipath-set0.safetensors"), "ConditionedDeepSets, multipath-set0"
+    located = locate(measured, scene, [elsewhere, Checkpoint(path="amortised.safetensors")])
+    *model_based, learned = located.estimates
+    assert [one.estimator for one in model_based] == ["least_squares", "maximum_likelihood", "posterior_mean"]
+    assert (learned.estimator, learned.is_learned) == ("AmortisedDeepSets, amortised", True)
+    for one in located.estimates:
+        assert abs(one.range_m - user_m) < 4 * one.deviation_range_m + 0.1
+        assert abs(one.angle_rad - user_rad) < 4 * one.deviation_angle_rad + 0.005
+        assert (one.ahead_m, one.along_m) == pytest.approx(
+            (one.range_m * math.sin(one.angle_rad), one.range_m * math.cos(one.angle_rad)))  # fmt: skip
+        assert one.is_learned == (one is learned)
+    (refused,) = located.refused
+    assert refused.estimator == conditioned
+    assert "set of 40 sensors" in refused.reason
+    assert located.remarks == (TakenForTrained(conditioned),)
+    assert locate(measured, scene).estimates == tuple(model_based)
+
+    assumed = locate(measured, LeakageEstimation(leakage="fresnel_closed"))
+    assert [one.range_m for one in assumed.estimates] != [one.range_m for one in model_based]
+    near_m = np.where(np.arange(40) < 2, 40.0, range_m)
+    far_m = scene.array().rayleigh_range_m
+    assert locate(measured._replace(range_m=near_m), scene).remarks == (NearSensors(2, far_m),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"power_w": np.full(40, 0.3)}, "received 24.8 dBm, more than the 23 dBm that are sent"),
+        ({"power_w": np.zeros(40)}, "every power is zero"),
+        ({"power_w": np.ones(39)}, r"have shapes \[\(40,\), \(40,\), \(39,\)\], needed one of each for each sensor"),
+        ({"noise_dbm": -math.inf}, "noise_dbm: given -inf, needed a finite power"),
+    ],
+)
+def test_arrays_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
+    _, _, range_m, angle_rad, power_mw = _campaign()
+    measured = Measured(range_m, angle_rad, power_mw * 1e-3, 50, -80.0)
+    with pytest.raises(InputError, match=message) as raised:
+        locate(measured._replace(**changes), LeakageEstimation(leakage="spherical"))
+    assert "\n" not in str(raised.value)
 
 
 NONSENSE = [

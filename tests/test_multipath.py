@@ -15,10 +15,9 @@ from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
 from engine.numerics.leakage_models.spherical import SPHERICAL
 from engine.numerics.pattern import SearchGrid
-from jobs.commands import convergence
 from scenarios import multipath
 from scenarios.leakage.estimation import LeakageEstimation
-from scenarios.multipath import MultipathData, MultipathEstimation
+from scenarios.multipath import MultipathData, MultipathEstimation, convergence
 from scenarios.multipath import map as multipath_map
 from scenarios.multipath.estimation import Draws
 from scenarios.multipath.map import MultipathMap

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import SHIPPED
 from engine.numerics.noncentral_chi2 import summed_power
 from scenarios.figures.paired import compared
-from scenarios.leakage.sensor_sets import TRAINING_SEED
-from scenarios.leakage.training import Options
+from scenarios.learning.offer import Request
+from scenarios.learning.options import TRAINING_SEED, Options
 from scenarios.multipath import MultipathData, MultipathEstimation, fig4
-from scenarios.multipath.learned import ExpectedPowers, TracedSet, TracedUsers, conditioned_round, stored_users
+from scenarios.multipath.conditioned import conditioned_round
 from scenarios.multipath.rows import summary
 from scenarios.multipath.tables import report
+from scenarios.multipath.traced_set import TracedSet
 from scenarios.multipath.training import conditioned_trainings, set_trainings
+from scenarios.multipath.training_users import ExpectedPowers, TracedUsers, stored_users
 
 pytest.importorskip("torch")
 
@@ -114,8 +117,9 @@ def test_networks_are_trained_and_used(store: str) -> None:
     sweep = Sweep(_estimation(), {"n_sensors": (3, 6)}, realizations=8, block=4, chunk=8, name="t")
     options = Options(training=100, validation=50, test=50, epochs=1)
     folder = Path("nets")
-    points = set_trainings(sweep.replace(scenario=_estimation(noise_dbm=-75.0)), folder, options, store)
-    conditioned = conditioned_trainings(sweep, folder / "conditioned", options, store, 2048)
+    points = set_trainings(Request(sweep.replace(scenario=_estimation(noise_dbm=-75.0)), folder, options, store))
+    fresh = Request(sweep, folder / "conditioned", replace(options, samples=2048), store)
+    conditioned = conditioned_trainings(fresh)
     assert [one.name for one in points] == ["K3-set0", "K3-set1", "K6-set0", "K6-set1"]
     assert [one.name for one in conditioned] == ["multipath-set0", "multipath-set1"]
     for training in (*points, *conditioned):
@@ -146,7 +150,7 @@ def test_networks_are_trained_and_used(store: str) -> None:
     with pytest.raises(InputError, match=r"P_t/σ² from 88 to 108 dB and 1 or 50 snapshots, given 83 dB and 1"):
         _used(known.replace(noise_dbm=-60.0), 6)
     with pytest.raises(InputError, match="was trained with seed 9, given"):
-        list(conditioned_trainings(sweep, folder / "conditioned", options, None, 2048)[0]())
+        list(conditioned_trainings(fresh._replace(data=None))[0]())
 
 
 def _used(scenario: MultipathEstimation, n_sensors: int, order: Any = slice(None)) -> np.ndarray:
@@ -216,10 +220,9 @@ def test_paired_comparisons_say_what_is_lower() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("leakage:fig3-learned --data x.zarr", "--data is a store of multipath:data, and leakage:fig3-learned draws"),
         ("multipath:conditioned --epochs 3", "sees every sample once: give --samples rather than"),
         ("multipath:conditioned --axis n_elements=16,32", "axis n_elements: networks are trained for one place and"),
-        ("multipath:data", "multipath:data has no fixed sensor sets to train on"),
+        ("multipath:data", "nothing is trained on multipath:data: choose leakage:amortised, "),
     ],
 )
 def test_nonsense_is_one_line(

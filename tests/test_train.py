@@ -14,15 +14,13 @@ from test_cli import nearfield
 
 from engine import InputError, Streams, TaskError
 from engine.estimators.deepsets import Checkpoint
-from scenarios.leakage.sensor_sets import (
-    TRAINING_SEED,
-    DrawnSet,
-    SensorSetEstimation,
-    amortised_round,
-    fig3_learned,
-    labelled,
-)
-from scenarios.leakage.training import Options, SetTraining, set_trainings
+from scenarios.leakage.amortised import amortised_round
+from scenarios.leakage.drawn_set import DrawnSet
+from scenarios.leakage.sensor_sets import SensorSetEstimation, fig3_learned
+from scenarios.leakage.training import set_trainings
+from scenarios.learning.offer import Request
+from scenarios.learning.options import TRAINING_SEED, Options
+from scenarios.learning.set_training import SetTraining
 
 pytest.importorskip("torch")
 
@@ -57,14 +55,14 @@ def test_sensor_sets_stay_and_users_are_those_of_the_seed() -> None:
 
 def test_training_data_are_the_scenarios_own_draws() -> None:
     scene = SensorSetEstimation(n_sensors=5, noise_dbm=(-75.0,), n_snapshots=(1, 50))
-    some = labelled(scene, 9, 990, 20)
+    some = DrawnSet(scene).labelled(9, 990, 20)
     drawn = scene.draw(Streams(9, 1), 1000)
     statistic = scene.observe(np, drawn)[2]
     z = statistic[9, 0, 1] / 100 - 1
     assert some.z.shape == (1, 2, 20, 5)
     assert np.allclose(some.z[0, 1, 19], np.sign(z) * np.log1p(np.abs(z)), rtol=1e-6)
     assert np.array_equal(some.place[19], [drawn.user_range_m[9], drawn.user_angle_rad[9]])
-    assert len(set_trainings(fig3_learned, Path("x"), Options())) == 10
+    assert len(set_trainings(Request(fig3_learned, Path("x"), Options()))) == 10
 
 
 def test_amortised_rounds_are_addressed() -> None:
@@ -113,10 +111,15 @@ def test_train_writes_networks_card_and_curves_and_they_are_used(
     fig3_learned.figure(results, rows).savefig("f.png")
 
 
+TRAINABLE = "leakage:amortised, leakage:fig3-learned, multipath:conditioned, multipath:fig4"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("train leakage:fig3", "has no fixed sensor sets to train on"),
+        ("train leakage:fig3", f"nothing is trained on leakage:fig3: choose {TRAINABLE}"),
+        ("train leakage:amortized", "no training 'leakage:amortized'; did you mean 'leakage:amortised'?"),
+        ("train leakage:fig3-learned --data x.zarr", "--data: leakage:fig3-learned draws its users itself"),
         ("train leakage:amortised --axis n_sensors=5", "has no axes"),
         ("train leakage:fig3-learned --serial --workers 2", "a serial training has no workers"),
         ("train leakage:fig3-learned --workers 2 --replicas 2", "and no --replicas beside them"),

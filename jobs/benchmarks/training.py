@@ -122,8 +122,9 @@ def _plain(z: np.ndarray, position: np.ndarray, place: np.ndarray) -> tuple[floa
 
 def _ours(z: np.ndarray, position: np.ndarray, place: np.ndarray) -> tuple[float, np.ndarray]:
     """The same networks, data and order by `StackTraining`."""
+    from engine.estimators.deepsets.epochs import Samples
     from engine.estimators.deepsets.network import NUMPY, Architecture, forward
-    from engine.estimators.deepsets.stack_training import Recipe, Samples, StackTraining
+    from engine.estimators.deepsets.stack_training import Recipe, StackTraining
 
     training = StackTraining(
         Architecture(), Recipe(batch=_BATCH, epochs=1), Samples(z, position, place),

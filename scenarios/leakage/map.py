@@ -23,6 +23,8 @@ _DEEPEST_DB = -45.0
 
 def default_array(n_elements: int = 100, carrier_hz: float = 15e9) -> UniformLinearArray:
     """The paper's array: half a wavelength apart."""
+    if not 0 < carrier_hz < math.inf:
+        raise InputError(f"carrier_hz: given {carrier_hz:g}, needed a positive frequency")
     wavelength_m = SPEED_OF_LIGHT_M_PER_S / carrier_hz
     return UniformLinearArray(n_elements, wavelength_m / 2, wavelength_m)
 

@@ -1,42 +1,24 @@
-"""Family A, learned estimators: fixed sensor sets, the data that networks are trained on, and Fig. 3 with networks.
+"""Family A, learned estimators: fixed sensor sets, and Fig. 3 with networks.
 
 Mashhadi, Hoang, Vahid, "Near-Field User Location Inference From Far-Field Power Measurements", arXiv 2605.21815,
-Sections IV and V-C. Equation numbers are that paper's.
+Sections IV and V-C.
 """
 
-import math
-from dataclasses import dataclass
 from typing import Annotated, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from engine import Streams, Sweep
-from engine.estimators import Observations, Workbench
 from engine.estimators.deepsets import Checkpoint, DeepSets
-from engine.estimators.deepsets.checkpoint import Scaling, checkpoints_in
-from engine.estimators.deepsets.features import (
-    FEATURES,
-    KNOWN,
-    OUTPUTS,
-    TEMPLATES,
-    elements,
-    frames,
-    standardised,
-)
-from engine.estimators.deepsets.network import Architecture
-from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
+from engine.estimators.deepsets.checkpoint import checkpoints_in
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
 from scenarios.leakage.figures import errors_against_noise
 from scenarios.leakage.rows import summary
 from scenarios.leakage.scene import Geometry
 from scenarios.leakage.tables import report
-from scenarios.learning.set_data import Labelled
 
 _SET_SEED = 0
-_BLOCK = 1000
-TRAINING_SEED = 1_000_003
-"""Default seed of training data: no run may use it that judges what was trained on it."""
 
 
 class SensorSetEstimation(LeakageEstimation):
@@ -78,91 +60,6 @@ class SensorSetEstimation(LeakageEstimation):
             uniform("range", self.sensor_range_min_m, self.sensor_range_max_m),
             uniform("angle", self.sensor_angle_min_rad, self.sensor_angle_max_rad),
         )
-
-
-@dataclass(frozen=True)
-class DrawnSet:
-    """Users and noise of the scenario's own draws: data of `SetTraining`."""
-
-    scenario: SensorSetEstimation
-    block: int = _BLOCK
-    fingerprint: str = ""
-
-    @property
-    def sensor_set(self) -> int:
-        return self.scenario.sensor_set
-
-    @property
-    def leakage(self) -> str:
-        return self.scenario.leakage.name
-
-    def seed(self, seed: int) -> int:
-        return seed
-
-    def sensors(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.scenario.sensors()
-
-    def labelled(self, seed: int, start: int, count: int) -> Labelled:
-        return labelled(self.scenario, seed, start, count)
-
-
-def labelled(scenario: SensorSetEstimation, seed: int, start: int, count: int) -> Labelled:
-    """Users `start` to `start + count` of the scenario's own draws, in blocks of a thousand."""
-    parts = []
-    for number in range(start // _BLOCK, -(-(start + count) // _BLOCK)):
-        drawn = scenario.draw(Streams(seed, number), _BLOCK)
-        _, _, statistic = scenario.observe(np, drawn)
-        x = elements(statistic, np.array(scenario.n_snapshots)[:, None], 0.0, 0.0)[..., 0]  # type: ignore[arg-type]
-        here = slice(max(0, start - number * _BLOCK), min(_BLOCK, start + count - number * _BLOCK))
-        place = np.stack([drawn.user_range_m, drawn.user_angle_rad], axis=-1)
-        parts.append(Labelled(np.moveaxis(x[here], 0, 2).astype(np.float32), place[here]))
-    return Labelled(np.concatenate([part.z for part in parts], axis=2), np.concatenate([part.place for part in parts]))
-
-
-def scaling(position: np.ndarray, training: Labelled) -> Scaling:
-    """Means and deviations of z over the set's points, of the sensors' positions (K, 2), and of the users' places."""
-    return Scaling(
-        input_mean=(float(training.z.mean()), *map(float, position.mean(axis=0))),
-        input_deviation=(float(training.z.std()), *(float(value) or 1.0 for value in position.std(axis=0))),
-        place_mean=tuple(training.place.mean(axis=0).tolist()),
-        place_deviation=tuple(training.place.std(axis=0).tolist()),
-    )
-
-
-_COUNTS, _SHARES = (1, 2, 5, 10, 20, 50), (0.3, 0.1, 0.1, 0.1, 0.1, 0.3)
-_NOISES, _NOISE_DBM = 2, (-88.0, -62.0)
-_SENSORS, _ENTRIES = (5, 100), 2500
-
-
-def amortised_round(scenario: LeakageEstimation, seed: int, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Elements (n, K, F), what is known of each set (n, C), and places (n, 2) in an amortised network's units.
-
-    A round has one K, its logarithm uniform from 5 to 100, two noise powers uniform in [−88, −62] dBm, two snapshot
-    counts, and new sensors in each of its realizations.
-    """
-    generator = np.random.default_rng([seed, number])
-    n_sensors = round(math.exp(generator.uniform(*np.log(_SENSORS))))
-    noise_dbm = tuple(generator.uniform(*_NOISE_DBM, _NOISES).tolist())
-    counts = tuple(sorted(generator.choice(_COUNTS, 2, replace=False, p=_SHARES).tolist()))
-    here = scenario.replace(n_sensors=n_sensors, noise_dbm=noise_dbm, n_snapshots=counts)
-    drawn = here.draw(Streams(seed, number), max(32, _ENTRIES // n_sensors))
-    _, _, statistic = here.observe(np, drawn)
-    problem = here.problem()
-    batch = Workbench(problem, np).batch(Observations(statistic, drawn.sensor_range_m, drawn.sensor_angle_rad))
-    seen = frames(batch, FRESNEL_CLOSED)
-    place = np.stack([drawn.user_range_m, drawn.user_angle_rad], axis=-1)[:, None, :]
-    shape = (*seen.angle_rad.shape, 2)
-    wanted = standardised(problem, np.broadcast_to(place, shape), seen.angle_rad)
-    return (
-        seen.x.reshape(-1, *seen.x.shape[2:]),
-        seen.known.reshape(-1, KNOWN),
-        wanted.reshape(-1, 2),
-    )
-
-
-def amortised_architecture() -> Architecture:
-    """Narrower than Table II: the templates say most, and the weights come with the package."""
-    return Architecture(FEATURES, (64, 64, 64, 64), 64, (256, 128, 64), OUTPUTS, TEMPLATES, KNOWN)
 
 
 fig3_learned = Sweep(

@@ -1,12 +1,13 @@
 """What networks of one sensor set are trained on, wherever it comes from."""
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from scenarios.leakage.sensor_sets import SensorSetEstimation
-    from scenarios.multipath.estimation import MultipathEstimation
+from engine.estimators import LeastSquares, Problem
+
+NO_NETWORKS = (LeastSquares(leakage="fresnel_closed"),)
+"""What the scenario of training data estimates by: nothing that was trained, on this seed perhaps."""
 
 
 class Labelled(NamedTuple):
@@ -20,12 +21,32 @@ class Labelled(NamedTuple):
     """users that were left out"""
 
 
+class SetScene(Protocol):
+    """What a training asks of the scenario that its data come from."""
+
+    @property
+    def n_sensors(self) -> int: ...
+
+    @property
+    def transmit_dbm(self) -> float: ...
+
+    @property
+    def noise_dbm(self) -> tuple[float, ...]:
+        """S noise powers."""
+
+    @property
+    def n_snapshots(self) -> tuple[int, ...]:
+        """L snapshot counts."""
+
+    def problem(self) -> Problem:
+        """What estimators know."""
+
+
 class SetData(Protocol):
     """Users as the sensors of one set see them."""
 
     @property
-    def scenario(self) -> "SensorSetEstimation | MultipathEstimation":
-        """Of K sensors, with noise powers, snapshot counts, and what estimators know."""
+    def scenario(self) -> SetScene: ...
 
     @property
     def sensor_set(self) -> int: ...

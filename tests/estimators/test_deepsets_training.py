@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from engine import InputError
+from engine.estimators.deepsets.epochs import Samples
 from engine.estimators.deepsets.features import KNOWN, OUTPUTS
 from engine.estimators.deepsets.network import NUMPY, Architecture, forward, initial
-from engine.estimators.deepsets.stack_training import Recipe, Samples, StackTraining
+from engine.estimators.deepsets.rounds import AmortisedRecipe
+from engine.estimators.deepsets.stack_training import Recipe, StackTraining
 
 torch = pytest.importorskip("torch")
-from engine.estimators.deepsets.amortised_training import AmortisedRecipe, AmortisedTraining, Round  # noqa: E402
+from engine.estimators.deepsets.amortised_training import AmortisedTraining, Round  # noqa: E402
 from engine.estimators.deepsets.autograd import TORCH  # noqa: E402
 
 SMALL = Architecture(3, (16, 16), 12, (12, 8), 2)

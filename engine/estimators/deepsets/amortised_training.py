@@ -4,9 +4,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,51 +15,11 @@ from engine.estimators.deepsets.autograd import TORCH, Group, torch, use_one_cor
 from engine.estimators.deepsets.checkpoint import read_tensors, write_tensors
 from engine.estimators.deepsets.features import LOG_VARIANCE, chosen
 from engine.estimators.deepsets.network import Architecture, forward, initial
+from engine.estimators.deepsets.rounds import AmortisedProgress, AmortisedRecipe, ConditionedRound, Round
 
 _CLIPPED_NORM = 1.0
 _BETA = 0.5
-
-
-class Round(NamedTuple):
-    """Fresh samples for an amortised network: elements, what is known of each set, and what to say of it."""
-
-    x: Any
-    """(n, K, FEATURES)"""
-    known: Any
-    """(n, KNOWN)"""
-    place: Any
-    """(n, 2)"""
-
-
-@dataclass(frozen=True)
-class AmortisedRecipe:
-    """How an amortised network is trained: every round of samples is new, and seen `passes` times.
-
-    The loss is the Gaussian negative log-likelihood weighted by the square root of the variance, β-NLL (Seitzer et
-    al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022): its minimum is at the posterior
-    mean, as that of squared errors, but noise powers of which little can be known do not drown the others.
-    """
-
-    learning_rate: float = 1.2e-3
-    batch: int = 128
-    passes: int = 2
-    samples: int = 800_000
-    warm_up_steps: int = 300
-    saved_every: int = 50_000
-
-
-class AmortisedProgress(NamedTuple):
-    """How far a training is: samples drawn, steps, mean loss since the last report, seconds of processor time, and over
-    the rounds that are never trained on the mean loss and the mean Gaussian negative log-likelihood, which shows what
-    is learned: the loss weighs each sample by a deviation that is learned too."""
-
-    samples: int
-    steps: int
-    rounds: int
-    loss: float
-    seconds: float
-    validation_loss: float
-    validation_nll: float = math.nan
+Fresh = Round | ConditionedRound
 
 
 class AmortisedTraining:
@@ -69,11 +29,11 @@ class AmortisedTraining:
         self,
         architecture: Architecture,
         recipe: AmortisedRecipe,
-        fresh: Callable[[int], Round],
+        fresh: Callable[[int], Fresh],
         *,
         seed: int,
         state: Path | None = None,
-        validation: Sequence[Round] = (),
+        validation: Sequence[Fresh] = (),
     ) -> None:
         self.architecture, self.recipe, self.fresh, self.seed, self.state = architecture, recipe, fresh, seed, state
         self.validation = [_as_tensors(drawn) for drawn in validation]
@@ -136,7 +96,7 @@ class AmortisedTraining:
         loss, nll = np.mean(each, axis=0) if each else (math.nan, math.nan)
         return float(loss), float(nll)
 
-    def _step(self, drawn: Round) -> float:
+    def _step(self, drawn: Fresh) -> float:
         loss = beta_likelihood(*self._said(drawn), drawn.place)
         self.group.adam.zero_grad()
         loss.backward()
@@ -144,7 +104,7 @@ class AmortisedTraining:
         self.group.adam.step()
         return float(loss.detach())
 
-    def _said(self, drawn: Round) -> tuple[Any, Any]:
+    def _said(self, drawn: Any) -> tuple[Any, Any]:
         """Places and the logarithms of their variances, (n, 2) each."""
         outputs = forward(TORCH, self.group.parameters, drawn.x[None], known=drawn.known[None])[0]
         return chosen(TORCH, outputs, drawn.known), outputs[:, 2:4]
@@ -160,5 +120,5 @@ def beta_likelihood(said: Any, log_variance: Any, place: Any, beta: float = _BET
     return (torch.exp(beta * log_variance).detach() * likelihood).mean()
 
 
-def _as_tensors(drawn: Round) -> Round:
+def _as_tensors(drawn: Fresh) -> Fresh:
     return type(drawn)(*(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in drawn))

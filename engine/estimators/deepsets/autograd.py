@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from engine.errors import InputError
+from engine.estimators.deepsets.epochs import Samples
 from engine.estimators.deepsets.network import Operations, forward
 from engine.estimators.deepsets.replica import Replica
-from engine.estimators.deepsets.stack_training import Samples
 
 try:
     import torch
@@ -86,7 +86,7 @@ class Group:
 
 
 class AutogradEpochs:
-    """Epochs of networks that share their matrix products; see `stack_training.Epochs`."""
+    """Epochs of networks that share their matrix products; see `epochs.Epochs`."""
 
     def __init__(
         self, training: Samples, validation: Samples, *, learning_rate: float, device: str, replica: Replica

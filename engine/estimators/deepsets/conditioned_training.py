@@ -1,18 +1,9 @@
 """Training of conditioned networks; imports torch by way of `amortised_training`."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.estimators.deepsets.amortised_training import TORCH, AmortisedTraining
 from engine.estimators.deepsets.network import forward
-
-
-class ConditionedRound(NamedTuple):
-    """Samples for a conditioned network: standardised elements, and the places to say of them."""
-
-    x: Any
-    """(n, K, F)"""
-    place: Any
-    """(n, 2)"""
 
 
 class ConditionedTraining(AmortisedTraining):

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from engine.estimators.deepsets.epochs import Samples
 from engine.estimators.deepsets.network import Architecture
 from engine.estimators.deepsets.replica import Replica
-from engine.estimators.deepsets.stack_training import Samples
 from engine.estimators.deepsets.step_cpu import Step
 
 
 class CompiledEpochs:
-    """See `stack_training.Epochs`; one member at a time."""
+    """See `epochs.Epochs`; one member at a time."""
 
     def __init__(
         self,

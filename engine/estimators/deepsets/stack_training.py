@@ -9,15 +9,16 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.errors import InputError
 from engine.estimators.deepsets.checkpoint import read_tensors, write_tensors
+from engine.estimators.deepsets.epochs import Epochs, Samples
 from engine.estimators.deepsets.network import Architecture, initial
 from engine.estimators.deepsets.replica import Replica
 
@@ -34,17 +35,6 @@ class Recipe:
     """at most"""
 
 
-class Samples(NamedTuple):
-    """Standardised data of one sensor set for a stack of M networks; arrays, or tensors once training has them."""
-
-    z: Any
-    """compressed powers of each network, (M, n, K), single precision"""
-    position: Any
-    """the sensors' range and angle, (K, 2)"""
-    place: Any
-    """what each network must say, (M, n, O)"""
-
-
 class Epoch(NamedTuple):
     """Where a training is: mean losses of this epoch for each network, NaN for the ones that had stopped."""
 
@@ -55,19 +45,6 @@ class Epoch(NamedTuple):
     running: int
     """networks that go on"""
     seconds: float
-
-
-class Epochs(Protocol):
-    """Takes networks through the training samples once."""
-
-    def epoch(
-        self, members: list[int], tensors: dict[str, np.ndarray], steps: int, batches: Iterable[np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean training and validation losses of m members, (m,).
-
-        tensors: parameters and Adam's moments after so many steps, (m, …), in whose place the later ones are put.
-        batches: rows of the training samples.
-        """
 
 
 class StackTraining:

@@ -1,4 +1,4 @@
-"""Family A under multipath, learned estimators: expected powers to train on, traced or stored, and noise upon them.
+"""Expected powers that networks under multipath are trained on: of users traced anew, or of a store.
 
 Mashhadi, Hoang, Vahid, arXiv 2605.21815, Section V-D and Table III.
 """
@@ -12,18 +12,12 @@ import numpy as np
 
 import engine
 from engine import InputError, Streams
-from engine.estimators.deepsets.conditioned import conditioned_elements
-from engine.estimators.deepsets.features import elements
-from engine.numerics.noncentral_chi2 import summed_power
-from scenarios.learning.set_data import Labelled
 from scenarios.multipath.data import MultipathData
-from scenarios.multipath.estimation import MultipathEstimation
 from scenarios.multipath.scene import MultipathScene
 
 _BLOCK = 500
 """As in `multipath:data`, so that users of one seed are the same, traced here or read from its store."""
 _SIZES = ("n_sensors", "sensor_sets")
-_ROUND = 2048
 
 
 class ExpectedPowers(NamedTuple):
@@ -115,74 +109,3 @@ def stored_users(path: str, wanted: MultipathScene, count: int) -> StoredUsers:
         )
     anywhere = path if "://" in path else str(Path(path).absolute())  # workers may be started elsewhere
     return StoredUsers(anywhere, sweep.seed, count, sweep.fingerprint())
-
-
-@dataclass(frozen=True)
-class TracedSet:
-    """What sensors of one set see of traced users, under noise of its own: data of `SetTraining`."""
-
-    scenario: MultipathEstimation
-    """of K sensors"""
-    sensor_set: int
-    users: Users
-    leakage: str = "ray_traced"
-    block: int = 1
-
-    @property
-    def fingerprint(self) -> str:
-        return self.users.fingerprint
-
-    def sensors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Range (m) and angle (rad), (K,) each."""
-        range_m, angle_rad = self.scenario.sensors()
-        return range_m[self.sensor_set], angle_rad[self.sensor_set]
-
-    def seed(self, seed: int) -> int:
-        """Of the users, who must not come again where the networks are judged."""
-        return self.users.seed
-
-    def labelled(self, seed: int, start: int, count: int) -> Labelled:
-        """Users `start` to `start + count`, without the excluded ones; the noise is drawn by `seed`."""
-        users, excluded = self.users.expected_powers(self.sensor_set).included(slice(start, start + count))
-        power = users.power[:, : self.scenario.n_sensors].astype(float)
-        streams, z = Streams(seed, start), []
-        for n in self.scenario.n_snapshots:
-            gaussian = streams(f"training_gaussian_{n}_{self.sensor_set}").standard_normal(power.shape)
-            chi_square = streams(f"training_chi_square_{n}_{self.sensor_set}").chisquare(2 * n - 1, power.shape)
-            rho = 2 * self.scenario.snr()[:, None, None] * power  # Eq. (13)
-            z.append(elements(summed_power(n * rho, gaussian, chi_square), np.array(n), 0.0, 0.0)[..., 0])  # type: ignore[arg-type]
-        return Labelled(np.stack(z, axis=1).astype(np.float32), users.place, excluded)
-
-
-class Conditioned(NamedTuple):
-    """One round of samples for a conditioned network."""
-
-    x: np.ndarray
-    """elements, not standardised, (n, K, F)"""
-    place: np.ndarray
-    """(n, 2)"""
-
-
-def conditioned_round(
-    data: TracedSet, sensors: np.ndarray, users: ExpectedPowers, sizes: tuple[int, ...], seed: int, number: int
-) -> Conditioned:
-    """Users drawn from a pool, each with its own noise power, uniform in dB, snapshot count and noise.
-
-    sensors: range (m) and angle (rad), (2, K). A round has one number of sensors of `sizes`, in turn.
-    """
-    scenario = data.scenario
-    generator = np.random.default_rng([seed, number])
-    n_sensors = sizes[number % len(sizes)]
-    chosen = generator.integers(0, len(users.place), _ROUND)
-    noise_dbm = generator.uniform(min(scenario.noise_dbm), max(scenario.noise_dbm), _ROUND)
-    count = generator.choice(scenario.n_snapshots, _ROUND)
-    snr = 10 ** ((scenario.transmit_dbm - noise_dbm) / 10)
-    power = users.power[chosen, :n_sensors].astype(float)
-    statistic = summed_power(
-        2 * (count * snr)[:, None] * power,
-        generator.standard_normal(power.shape),
-        generator.chisquare((2 * count - 1)[:, None], power.shape),
-    )
-    range_m, angle_rad = sensors[:, :n_sensors]
-    x = conditioned_elements(statistic, snr, count, range_m, angle_rad, scenario.array().wavelength_m)
-    return Conditioned(x, users.place[chosen])
