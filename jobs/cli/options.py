@@ -10,7 +10,7 @@ StoreArgument = Annotated[
 ]
 Imports = Annotated[
     list[str],
-    typer.Option("--import", metavar="MODULE", help="Import a module of yours that the store's scenario comes from."),
+    typer.Option("--import", metavar="MODULE", help="Import a module of yours, so that it may be named."),
 ]
 Settings = Annotated[list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the scenario.")]
 Axes = Annotated[list[str], typer.Option("--axis", metavar="FIELD=A,B,C", help="Sweep a field over values.")]

@@ -32,6 +32,7 @@ def command(
     ] = [],  # noqa: B006  typer copies it
     leakage: Annotated[str, typer.Option(metavar="MODEL", help="Leakage model that estimators assume.")] = "spherical",
     set_: options.Settings = [],  # noqa: B006
+    import_: options.Imports = [],  # noqa: B006
 ) -> None:
     """Estimate range and angle by every estimator that applies, each with the standard deviation that it states.
 
@@ -40,6 +41,7 @@ def command(
     """
     from scenarios.leakage.locate import Measured, locate
 
+    named.import_modules(import_)
     scene = _scene(leakage, set_)
     seen = measurements.read(measurements_)
     count = seen.rows * snapshots
