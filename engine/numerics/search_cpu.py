@@ -36,16 +36,7 @@ class CpuPasses:
         found = Found(inputs.energy.shape, np.inf)
         for table, shape in ((self.scouts, self.scout_shape), (self.table, self.shape)):
             found.count[:] = 0
-            least_squares(
-                table.slabs,
-                _in_slabs(table, shape),
-                *sensors,
-                *inputs,
-                found.best,
-                found.count,
-                found.index,
-                found.value,
-            )
+            least_squares(table.slabs, _in_slabs(table, shape), sensors, inputs, _lists(found))
         return found
 
     def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal]:
@@ -65,18 +56,7 @@ class CpuPasses:
     ) -> Marginal:
         sums = np.zeros((*inputs.slack.shape, shape[0], 2))
         level = np.full((*inputs.slack.shape, table.slabs.shape[0]), -np.inf)
-        likelihood(
-            table.slabs,
-            _in_slabs(table, shape),
-            *sensors,
-            *inputs,
-            found.best,
-            level,
-            sums,
-            found.count,
-            found.index,
-            found.value,
-        )
+        likelihood(table.slabs, _in_slabs(table, shape), sensors, inputs, _lists(found), level, sums)
         of_angle = np.arange(shape[0]) // _in_slabs(table, shape)[2]
         return Marginal(level[..., of_angle], sums[..., 0], sums[..., 1])
 
@@ -84,3 +64,7 @@ class CpuPasses:
 def _in_slabs(table: PatternTable, shape: tuple[int, int]) -> tuple[int, int, int]:
     """Angles, ranges, and how many angles a slab holds."""
     return *shape, table.per_slab // shape[1]
+
+
+def _lists(found: Found) -> tuple[np.ndarray, ...]:
+    return found.best, found.count, found.index, found.value

@@ -149,41 +149,77 @@ def _add_posterior_plain(
 _add_posterior = compiled(_add_posterior_plain)
 
 
-def _likelihood_plain(
-    slabs: Any,
-    shape: Any,
-    first: Any,
-    weights: Any,
-    scale: Any,
-    root: Any,
-    reference: Any,
-    remaining: Any,
-    offset: Any,
-    slope: Any,
-    coefficients: Any,
-    slack: Any,
-    prior: Any,
-    range_m: Any,
-    best: Any,
-    level: Any,
-    marginal: Any,
-    count: Any,
-    index: Any,
-    value: Any,
-) -> None:
+def _list_near_plain(total: Any, offset: int, top: Any, slack: Any, b: int, m: int, found: Any, negated: Any) -> None:
+    """Log-likelihoods of an observation, the highest being `top`, into what was found.
+
+    offset: index of the first candidate. negated, of the same shape as total, is overwritten.
+    """
+    best, count, index, value = found
+    if top > best[b, m] + slack:
+        count[b, m] = 0
+    best[b, m] = max(best[b, m], top)
+    if count[b, m] >= 0 and top >= best[b, m] - slack:
+        for c in range(total.shape[0]):
+            negated[c] = -total[c]
+        count[b, m] = add_listed(negated, offset, -best[b, m], slack, count[b, m], index[b, m], value[b, m])
+    if count[b, m] < 0:
+        keep_best(total, offset, index[b, m], value[b, m])
+
+
+_list_near = compiled(_list_near_plain)
+
+
+def _summed_plain(
+    slab: Any, used: int, sensors: Any, inputs: Any, b: int, best: Any, tile: Any, product: Any, total: Any, active: Any
+) -> tuple[int, int]:
+    """The log-likelihoods of a slab's candidates for realization b, four sensors at a time, into total (M, W).
+
+    Returns low and high: no candidate outside low … high matters to any observation, and active (M,) says to which
+    some candidate does; what does not matter is not whole. tile (GROUP, W) and product (W,) are overwritten.
+    """
+    bits = product.view(np.int32)
+    total[:, :] = _ZERO
+    active[:] = True
+    low, high = 0, used
+    for group in range(inputs.scale.shape[2] // GROUP):
+        here = slice(group * GROUP, (group + 1) * GROUP)
+        amplitudes(slab, low, high, sensors.first[b, here], sensors.weights[b, here], tile)
+        lowest, highest = high, low
+        for m in range(active.shape[0]):
+            if not active[m]:
+                continue
+            _add_sensors(
+                tile, inputs.scale[b, m, here], inputs.root[b, m, here], inputs.reference[b, m, here],
+                inputs.offset[m], inputs.slope[m], inputs.coefficients[m],
+                product[: high - low], bits[: high - low], total[m, low:high],
+            )  # fmt: skip
+            needed = best[b, m] - _NEGLIGIBLE - inputs.remaining[b, m, group]
+            left, right = _narrowed(total[m], low, high, needed)
+            active[m] = left < right
+            if active[m]:
+                lowest, highest = min(lowest, left), max(highest, right)
+        low, high = lowest, highest
+        if low >= high:
+            break
+    return low, high
+
+
+_summed = compiled(_summed_plain)
+
+
+def _likelihood_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, found: Any, level: Any, marginal: Any) -> None:
     """The log-likelihood of every candidate, its maximum, and the posterior's marginal over the angle.
 
-    first (B, K), weights (B, K, TAPS) as in `least_squares`. scale, root, reference (B, M, K): of √g, √S and 1/v̂.
-    remaining (B, M, K/GROUP): the most that later groups of sensors can add. offset, slope (M,), coefficients (M,
-    DEGREE + 1): the fit of each observation's L. prior (n_angles, n_ranges): weight of each candidate; range_m
-    (n_ranges,): from any origin. slack (B, M): candidates this near the best are listed. best (B, M) comes in with a
-    value that some candidate reaches, or −∞, and leaves with the highest. marginal (B, M, n_angles, 2), relative to
-    e^level, level (B, M, slabs): Σ likelihood · prior · (1, range) at each angle, level −∞ where nothing matters.
-    count, index, value as in `least_squares`, value negated, and the first of a list that is full the best.
+    slabs (n, rows, W); shape: angles and ranges of the grid, angles in a slab; `Sensors`; `LikelihoodInputs`. found as
+    in `least_squares`, but for best, which comes in with a value that some candidate reaches, or −∞, and leaves with
+    the highest, and value, which is negated; the first of a list that is full is the best. marginal (B, M, angles, 2),
+    relative to e^level, level (B, M, slabs): Σ likelihood · prior · (1, range) at each angle, level −∞ where nothing
+    matters.
     """
     n_slabs, _, width = slabs.shape
-    size, n_observations, n_sensors = scale.shape
+    size, n_observations, _ = inputs.scale.shape
     n_angles, n_ranges, angles_per_slab = shape
+    best = found[0]
     tile = np.empty((GROUP, width), np.float32)
     total = np.empty((n_observations, width), np.float32)
     product = np.empty(width, np.float32)
@@ -193,65 +229,23 @@ def _likelihood_plain(
         start = s * angles_per_slab
         stop = min(start + angles_per_slab, n_angles)
         used = (stop - start) * n_ranges
-        weight = prior[start:stop].ravel()
+        prior = inputs.weight[start:stop].ravel()
         for b in range(size):
-            total[:, :] = _ZERO
-            active[:] = True
-            low, high = 0, used
-            for group in range(n_sensors // GROUP):
-                k = group * GROUP
-                here = slice(k, k + GROUP)
-                amplitudes(slabs[s], low, high, first[b, here], weights[b, here], tile)
-                lowest, highest = high, low
-                for m in range(n_observations):
-                    if not active[m]:
-                        continue
-                    _add_sensors(
-                        tile, scale[b, m, here], root[b, m, here], reference[b, m, here], offset[m], slope[m],
-                        coefficients[m], product[: high - low], bits[: high - low], total[m, low:high],
-                    )  # fmt: skip
-                    needed = best[b, m] - _NEGLIGIBLE - remaining[b, m, group]
-                    left, right = _narrowed(total[m], low, high, needed)
-                    active[m] = left < right
-                    if active[m]:
-                        lowest, highest = min(lowest, left), max(highest, right)
-                low, high = lowest, highest
-                if low >= high:
-                    break
+            low, high = _summed(slabs[s], used, sensors, inputs, b, best, tile, product, total, active)
             for m in range(n_observations):
                 if not active[m]:
                     continue
-                top = _highest(total[m, low:high])
-                if top > best[b, m] + slack[b, m]:
-                    count[b, m] = 0
-                best[b, m] = max(best[b, m], top)
-                if count[b, m] >= 0 and top >= best[b, m] - slack[b, m]:
-                    for c in range(used):
-                        product[c] = -total[m, c]
-                    count[b, m] = add_listed(
-                        product[low:high],
-                        start * n_ranges + low,
-                        -best[b, m],
-                        slack[b, m],
-                        count[b, m],
-                        index[b, m],
-                        value[b, m],
-                    )
-                if count[b, m] < 0:
-                    keep_best(total[m, low:high], start * n_ranges + low, index[b, m], value[b, m])
+                here = total[m, low:high]
+                top = _highest(here)
+                _list_near(here, start * n_ranges + low, top, inputs.slack[b, m], b, m, found, product[low:high])
                 if top > best[b, m] - _NEGLIGIBLE:
                     level[b, m, s] = top
                     total[m, :low] = -np.inf
                     total[m, high:] = -np.inf
                     _add_posterior(
-                        total[m, :used],
-                        top,
-                        weight,
-                        range_m,
-                        product[:used],
-                        bits[:used],
+                        total[m, :used], top, prior, inputs.range_m, product[:used], bits[:used],
                         marginal[b, m, start:stop],
-                    )
+                    )  # fmt: skip
 
 
 likelihood = compiled(_likelihood_plain)
