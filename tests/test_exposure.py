@@ -31,8 +31,7 @@ RUN = """
 import json, sys, time, urllib.request
 sys.path.insert(0, {here!r})
 import ray, toy, engine, test_exposure
-from pathlib import Path
-from jobs import report, report_section
+from jobs import main
 
 sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise"), name='odd "name"')
 run = engine.iterate(sweep, "run.zarr", workers=2, max_failures=1000)
@@ -59,7 +58,11 @@ while time.monotonic() < deadline:
         break
     time.sleep(0.1)
 run.close()
-Path("report.html").write_text(report.render([report_section.section(Path("run.zarr"))]))
+sys.argv = "nearfield report run.zarr -o report.html".split()
+try:
+    main.main()
+except SystemExit as end:
+    assert not end.code, end.code
 print(json.dumps({{"listening": listening, "metrics": metrics}}))
 """
 
@@ -175,7 +178,7 @@ def test_the_metrics_endpoint_counts_the_run(observed: tuple[Path, dict[str, Any
 
 def test_a_worker_records_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is counted, without Ray's own machinery behind it."""
-    from engine.execution import cluster
+    from engine.execution.cluster import worker
     from engine.store.receipts import Receipt
 
     recorded: list[tuple[str, float, dict[str, str]]] = []
@@ -189,16 +192,16 @@ def test_a_worker_records_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None
 
         observe = inc
 
-    monkeypatch.setattr(cluster.metrics, "Counter", Recorder)
-    monkeypatch.setattr(cluster.metrics, "Histogram", Recorder)
-    metrics = cluster._Metrics("mine")
+    monkeypatch.setattr(worker.metrics, "Counter", Recorder)
+    monkeypatch.setattr(worker.metrics, "Histogram", Recorder)
+    metrics = worker._Metrics("mine")
     task = engine.sweep.Task((0,), 8, 20)
     receipt = Receipt(
         point=(0,), start=8, stop=20, checksums={}, moments={}, seconds=0.25, finished="", host="", device="",
         backend="cpu", platform="", attempt=1,
     )  # fmt: skip
     metrics.record(receipt, attempt=1)
-    metrics.record(cluster.Failure(task, "", ""), attempt=2)
+    metrics.record(worker.Failure(task, "", ""), attempt=2)
     assert recorded == [
         ("nearfield_realizations", 12, {"sweep": "mine"}),
         ("nearfield_chunk_seconds", 0.25, {"sweep": "mine"}),
