@@ -54,14 +54,14 @@ def run(sweep: Sweep, path: str | os.PathLike[str], **options: Any) -> "xarray.D
 
 
 def iterate(sweep: Sweep, path: str | os.PathLike[str], **options: Any) -> "Iterator[Progress]":
-    """As `run`, yielding a report after every task, with the statistics so far. See `engine.execute.iterate`."""
-    from engine.execution import driver as execute
+    """As `run`, with a report after every task and the statistics so far. See `engine.execution.driver.iterate`."""
+    from engine.execution import driver
 
-    return execute.iterate(sweep, path, **options)
+    return driver.iterate(sweep, path, **options)
 
 
 def open_results(path: str | os.PathLike[str]) -> "xarray.Dataset":
-    """The results in a store, read lazily. See `engine.results.open_results`."""
+    """The results in a store, read lazily. See `engine.store.results.open_results`."""
     from engine.store import results
 
     return results.open_results(path)
@@ -82,7 +82,7 @@ def summarize(variable: "xarray.DataArray", **options: Any) -> "xarray.Dataset":
 
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> "xarray.Dataset":
-    """One realization again, with every draw and intermediate. See `engine.results.replay`."""
-    from engine.store import results
+    """One realization again, with every draw and intermediate. See `engine.execution.replay`."""
+    from engine.execution import replay as again
 
-    return results.replay(path, index, **point)
+    return again.replay(path, index, **point)

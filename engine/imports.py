@@ -1,7 +1,8 @@
 """Which code a file may name, and by which name: a store that somebody sent must not run theirs.
 
-A stored description names classes as `module:name`. Importing a module runs it, so a file's word imports nothing but
-this project's own packages; any other module must have been imported by the program itself, on its user's word.
+A stored description names classes, and objects that modules hold, as `module:name`. Importing a module runs it, so a
+file's word imports nothing but this project's own packages; any other module must have been imported by the program
+itself, on its user's word.
 
 The name under which a class is stored is part of what a store is known by, and outlives the file that the class is in:
 a package whose classes move says so in a table `MOVED` of its `__init__`, stored name → where the class is today.
@@ -12,6 +13,7 @@ the key.
 import importlib
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _OWN = ("scenarios", "engine")
@@ -19,14 +21,26 @@ _OWN = ("scenarios", "engine")
 
 def stored_name(kind: type) -> str:
     """`module:name` of a class, as stores know it: where it was first stored, wherever it has moved since."""
-    today = f"{kind.__module__}:{kind.__qualname__}"
-    before = [old for old, new in _moved(kind.__module__).items() if new == today]
+    return stored_path(f"{kind.__module__}:{kind.__qualname__}")
+
+
+def stored_path(today: str) -> str:
+    """As `stored_name`, of whatever is `module:name` today."""
+    before = [old for old, new in _moved(today.partition(":")[0]).items() if new == today]
     return before[0] if before else today
 
 
 def class_named(path: str, kind: type, what: str) -> Any:
     """The class `module:name`, a subclass of `kind`. Raises ValueError, in one line, if it is not to be had."""
-    module_name, _, class_name = _moved(path.partition(":")[0]).get(path, path).partition(":")
+    found = object_named(path, what)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise ValueError(f"{path!r} is no {what} class")
+    return found
+
+
+def object_named(path: str, what: str) -> Any:
+    """What `module:name` is, anything but None. Raises ValueError, in one line, if it is not to be had."""
+    module_name, _, name = _moved(path.partition(":")[0]).get(path, path).partition(":")
     module = sys.modules.get(module_name)
     if module is None:
         if module_name.partition(".")[0] not in _OWN:
@@ -38,9 +52,11 @@ def class_named(path: str, kind: type, what: str) -> Any:
             module = importlib.import_module(module_name)
         except (ImportError, ValueError) as error:
             raise ValueError(f"cannot import {what} {path!r}: {error}") from None
-    found = vars(module).get(class_name)
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise ValueError(f"{path!r} is no {what} class" if found is not None else f"there is no {what} {path!r}")
+    found = vars(module).get(name)
+    if found is None:
+        near = get_close_matches(name, vars(module), n=1)
+        hint = f"; did you mean '{module_name}:{near[0]}'?" if near else ""
+        raise ValueError(f"there is no {what} {path!r}{hint}")
     return found
 
 

@@ -65,6 +65,13 @@ class Scenario(BaseModel, ABC):
         """Values along the output's own dimensions, beside `realization`."""
         return {}
 
+    def stored_value(self, name: str) -> Any:
+        """A field's value as stores keep it and axes have it: an object that is known by a name, by that."""
+        value = getattr(self, name)
+        if isinstance(value, bool | int | float | str):
+            return value
+        return self.model_dump(mode="json", include={name})[name]
+
     def replace(self, **changes: Any) -> Self:
         """A copy with these fields changed, validated as if it were new."""
         for name in changes:

@@ -41,10 +41,18 @@ class Grid(NamedTuple):
     def n_tasks(self) -> int:
         return self.n_points * -(-self.realizations // self.chunk)
 
+    def stop_of(self, start: int) -> int:
+        """Where the chunk that begins at realization `start` ends: the last one may be cut short by the budget."""
+        return min(start + self.chunk, self.realizations)
+
+    def is_whole(self, task: Task) -> bool:
+        """Whether what was stored of a task is all of it: a smaller budget than today's cuts a last chunk short."""
+        return task.stop >= self.stop_of(task.start)
+
     def tasks(self) -> list[Task]:
         """Every task, in the order of the points."""
         return [
-            Task(point, start, min(start + self.chunk, self.realizations))
+            Task(point, start, self.stop_of(start))
             for point in itertools.product(*(range(length) for length in self.shape))
             for start in range(0, self.realizations, self.chunk)
         ]
@@ -109,7 +117,7 @@ class Sweep:
             )
         if isinstance(values, str) or not isinstance(values, list | tuple | range) or not len(values):
             raise InputError(f"axis {name}: given {values!r}, needed a list of one or more values")
-        checked = tuple(getattr(self.scenario.replace(**{name: value}), name) for value in values)
+        checked = tuple(self.scenario.replace(**{name: value}).stored_value(name) for value in values)
         for value in checked:
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"axis {name}: given {value!r}, needed numbers or names, one per point")

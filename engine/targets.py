@@ -32,7 +32,7 @@ class Target:
     with a probability of 99 %. Raise it where rarer errors could make the mean; lower it where each takes minutes.
 
     The interval is the one that `summarize` gives: Student's t, on the logarithm for what cannot be negative. When a
-    run stops is described in `engine.plan`.
+    run stops is described in `engine.execution.plan`.
     """
 
     metric: str

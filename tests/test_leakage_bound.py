@@ -8,11 +8,12 @@ import pytest
 import scipy.optimize
 import scipy.special
 import scipy.stats
+from own_model import QUARTIC, TAPERED
 from scipy.integrate import quad_vec
 
 from engine import InputError, Streams, Sweep
 from engine.backend import backend
-from engine.execution.driver import Evaluator
+from engine.execution.task import Evaluator
 from scenarios.leakage import LeakageBound
 
 SPEED_OF_LIGHT = 299_792_458.0
@@ -31,11 +32,15 @@ def one_block(scenario: LeakageBound, *, block: int, **axes: tuple[Any, ...]) ->
 
 def leakage_oracle(model: str, n: int, wavelength: float, spacing: float, d: float, phi: float, theta: Any) -> Any:
     """g toward each angle of `theta`: Eq. (9) summed, or a closed form with SciPy's integrals."""
-    if model == "spherical":
-        x = (np.arange(n) - (n - 1) / 2) * spacing
-        path = np.sqrt(d**2 + x**2 - 2 * d * x * np.cos(phi)) - d
+    if model in ("spherical", "own_model:QUARTIC", "own_model:TAPERED"):
+        x, c = (np.arange(n) - (n - 1) / 2) * spacing, np.cos(phi)
+        path = np.sqrt(d**2 + x**2 - 2 * d * x * c) - d
+        if model == "own_model:QUARTIC":
+            e = x / d
+            path = d * (-c * e + (1 - c**2) / 2 * (e**2 + c * e**3) + (6 * c**2 - 5 * c**4 - 1) / 8 * e**4)
+        amplitude = np.exp(-2 * (x / ((n - 1) * spacing)) ** 2) if model == "own_model:TAPERED" else 1.0
         phases = 2 * np.pi / wavelength * (path + np.outer(np.cos(theta), x))
-        return np.abs(np.exp(-1j * phases).sum(axis=-1)) ** 2 / n
+        return np.abs((amplitude * np.exp(-1j * phases)).sum(axis=-1)) ** 2 / n
     u, s = np.cos(theta) - np.cos(phi), np.sin(phi)
     if model == "fresnel_closed":
         t, tau = n * spacing / 2 * s * np.sqrt(2 / (wavelength * d)), u / s * np.sqrt(2 * d / wavelength)
@@ -67,7 +72,7 @@ def slope(function: Callable[[float], np.ndarray], at: float, step: float) -> np
 def bounds_oracle(scenario: LeakageBound, values: dict[str, np.ndarray], index: int, noise_dbm: float) -> np.ndarray:
     """Bounds of one realization: ∫ p(d) J_F(d) dd by adaptive quadrature, plus the prior's, inverted."""
     wavelength = SPEED_OF_LIGHT / scenario.carrier_hz
-    fixed = scenario.leakage, scenario.n_elements, wavelength, wavelength / 2
+    fixed = scenario.leakage.name, scenario.n_elements, wavelength, wavelength / 2
     phi, theta = values["user_angle_rad"][index], values["sensor_angle_rad"][index]
     gain = (wavelength / (4 * np.pi * values["sensor_range_m"][index])) ** 2
     scale = 2 * 10 ** ((scenario.transmit_dbm - noise_dbm) / 10) * gain  # ρ = scale · g
@@ -89,7 +94,7 @@ def bounds_oracle(scenario: LeakageBound, values: dict[str, np.ndarray], index: 
     return np.diagonal(np.linalg.inv(matrix))
 
 
-@pytest.mark.parametrize("model", ["fresnel_closed", "spherical", "as_printed"])
+@pytest.mark.parametrize("model", ["fresnel_closed", "spherical", "as_printed", QUARTIC, TAPERED], ids=str)
 def test_bound_agrees_with_loops_and_adaptive_quadrature(model: Any) -> None:
     scenario = LeakageBound(leakage=model, n_sensors=5, noise_dbm=(-65.0, -85.0), n_snapshots=(3,))
     values = one_block(scenario, block=2)()
@@ -221,7 +226,7 @@ def test_draws_have_the_distributions_of_table_1(draw: Any) -> None:
         ({"n_snapshots": 0}, "n_snapshots: needed snapshot counts of at least 1"),
         ({"noise_dbm": float("nan")}, "noise_dbm.*finite number"),
         ({"noise_dbm": (-65, -65)}, "noise_dbm: needed noise powers that differ"),
-        ({"leakage": "spheric"}, "leakage: .*'spherical'.*given 'spheric'"),
+        ({"leakage": "spheric"}, "leakage: no leakage model of .*; did you mean 'spherical'\\? .given 'spheric'"),
         ({"n_sensor": 3}, "no field 'n_sensor'; did you mean 'n_sensors'"),
         ({"prior_information": "exact"}, "infinite for Beta\\(2, 2\\): choose prior_alpha"),
     ],

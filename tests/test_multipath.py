@@ -12,6 +12,7 @@ from engine.channels.tracing import Tracer
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Problem, Workbench
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
+from engine.numerics.leakage_models.spherical import SPHERICAL
 from engine.numerics.pattern import SearchGrid
 from jobs.commands import convergence
 from scenarios import multipath
@@ -66,7 +67,7 @@ def test_line_of_sight_is_family_a() -> None:
         assert np.all(paths == 1)
         sensor_m, sensor_rad = scene.sensors()
         g = leakage(
-            "spherical", scene.array(), range_m=users.user_range_m[:, None], angle_rad=users.user_angle_rad[:, None],
+            SPHERICAL, scene.array(), range_m=users.user_range_m[:, None], angle_rad=users.user_angle_rad[:, None],
             sensor_angle_rad=sensor_rad,
         ).value[:, 0]  # fmt: skip
         return traces.expected_power(h)[:, 0] / path_gain(sensor_m, scene.array().wavelength_m), g

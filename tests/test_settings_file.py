@@ -54,7 +54,7 @@ def test_the_command_line_wins(tmp_path: Path) -> None:
     sweep = named.changed(
         leakage.fig1, settings=["leakage=as_printed", "n_elements=64"], axes=["n_snapshots=2,3"], seed=9, file=path
     )
-    assert sweep.scenario.leakage == "as_printed"
+    assert sweep.scenario.leakage.name == "as_printed"
     assert sweep.scenario.n_elements == 64
     assert "n_elements" not in sweep.axes
     assert sweep.scenario.n_snapshots == (2, 3)
@@ -70,7 +70,7 @@ def test_an_estimator_can_be_described(tmp_path: Path) -> None:
     """
     sweep = named.changed(fig3, settings=[], axes=[], file=written(tmp_path, text))
     (estimator,) = sweep.scenario.estimators
-    assert (type(estimator).__name__, estimator.leakage) == ("LeastSquares", "spherical")
+    assert (type(estimator).__name__, estimator.leakage.name) == ("LeastSquares", "spherical")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from scipy.stats import t as student
 import engine
 from engine import InputError, StoreError, Target
 from engine.execution.plan import Plan, looks
-from engine.store import receipts
-from engine.store import stops as stopping
+from engine.store import receipts, stops
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.sweep import Grid
@@ -324,11 +323,11 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.zarr"
     engine.run(toy.small, path, run_serially=True, max_seconds=60)
     outside = '{"point":[9],"reason":"target","realizations":8,"excess":null}'
-    (path / stopping.FILE).write_text(text.replace("STOP", outside))
+    (path / stops.FILE).write_text(text.replace("STOP", outside))
     with pytest.raises(StoreError, match=r"stopping.json is damaged: delete it") as caught:
         engine.open_results(path)
     assert "\n" not in str(caught.value)
-    (path / stopping.FILE).unlink()
+    (path / stops.FILE).unlink()
     assert engine.open_results(path).complete.all()
 
 

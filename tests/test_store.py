@@ -12,7 +12,7 @@ import xarray
 import engine
 from engine import InputError, StoreError
 from engine.backend import backend
-from engine.execution.driver import Evaluator, TaskRunner
+from engine.execution.task import Evaluator, TaskRunner
 from engine.store import receipts
 from engine.store.integrity import Problem, repair, verify
 from engine.store.store import Store

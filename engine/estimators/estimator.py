@@ -3,15 +3,16 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Annotated, Self, cast, get_args
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from engine.errors import InputError
+from engine.estimators.assumed_leakage import AnyAssumedLeakage
 from engine.estimators.described import description, reader
-from engine.estimators.problem import AssumedLeakage, Estimates, Tabulated
+from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
-from engine.numerics.leakage import LeakageModel
+from engine.numerics.leakage_models.spherical import SPHERICAL
 
 FINENESS: float = Field(
     1.0, ge=0.25, le=16, description="of the grid that peaks are found on: 2 has twice the angles and ranges"
@@ -23,7 +24,7 @@ class Estimator(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    leakage: AssumedLeakage = Field("spherical", description="leakage that the estimator assumes")
+    leakage: AnyAssumedLeakage = Field(SPHERICAL, description="leakage that the estimator assumes")
     name: str = Field("", description="name along the dimension `estimator`; the class's if empty")
 
     @model_validator(mode="after")
@@ -60,18 +61,6 @@ def no_estimates(batch: Batch) -> Estimates:
     """For an estimator that is not asked."""
     xp, shape = batch.workbench.xp, batch.observations.statistic.shape[:3]
     return Estimates(xp.full(shape, math.nan), xp.full(shape, math.nan))
-
-
-def require_a_model(leakage: AssumedLeakage, instead: str) -> None:
-    """ValueError where an estimator would leave the grid of a tabulated leakage."""
-    if leakage in get_args(Tabulated):
-        raise ValueError(f"the leakage {leakage!r} is known on the grid alone: set {instead}")
-
-
-def model_of(leakage: AssumedLeakage) -> LeakageModel:
-    """The model itself, for what needs leakages off the grid. ValueError where there is a table alone."""
-    require_a_model(leakage, instead="a model such as leakage='spherical'")
-    return cast(LeakageModel, leakage)
 
 
 def _in_words(name: str) -> str:

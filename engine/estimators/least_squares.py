@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.estimators.estimator import Estimator, model_of
+from engine.estimators.assumed_leakage import model_of
+from engine.estimators.estimator import Estimator
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.definite import diagonal, inverse

@@ -5,7 +5,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from engine.estimators.estimator import FINENESS, Estimator, model_of, require_a_model
+from engine.estimators.assumed_leakage import model_of, require_a_model
+from engine.estimators.estimator import FINENESS, Estimator
 from engine.estimators.likelihood import Likelihood
 from engine.estimators.peaks import STEPS, climbed
 from engine.estimators.problem import Estimates

@@ -3,9 +3,9 @@
 import math
 from typing import Any, NamedTuple
 
+from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.peaks import STEPS, climbed
-from engine.estimators.problem import AssumedLeakage
 from engine.estimators.ridges import apart, trace
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel

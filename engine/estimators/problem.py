@@ -2,18 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.numerics.geometry import UniformLinearArray
-from engine.numerics.leakage import LeakageModel
 from engine.numerics.pattern import SearchGrid
 
 Array = Any
-Tabulated = Literal["ray_traced", "free_space"]
-"""Leakage that a scenario tabulates for every candidate: traced in its surroundings, or as if there were none."""
-AssumedLeakage = LeakageModel | Tabulated
 PEAKS = 5
 """Peaks along the angle that a surface names."""
 

@@ -4,16 +4,18 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from array_api_compat import is_numpy_namespace
 
 from engine.errors import InputError
+from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.candidates import Candidates, ModelledCandidates, TabulatedCandidates
-from engine.estimators.problem import AssumedLeakage, Estimates, Observations, Problem, Surface
+from engine.estimators.problem import Estimates, Observations, Problem, Surface
 from engine.estimators.search import GridSearch
 from engine.numerics.leakage import LeakageModel
+from engine.numerics.leakage_names import model_names
 from engine.numerics.pattern import resolving
 
 Array = Any
@@ -53,12 +55,12 @@ class Workbench:
     def _candidates(self, assumed: AssumedLeakage) -> Candidates:
         if assumed in self._expected:
             return TabulatedCandidates(self.problem, self._expected[assumed])
-        if assumed not in get_args(LeakageModel):
+        if not isinstance(assumed, LeakageModel):
             raise InputError(
                 f"an estimator assumes the leakage {assumed!r}, which only a scenario with surroundings tabulates: "
-                f"choose one of {', '.join(get_args(LeakageModel))}"
+                f"choose one of {', '.join(model_names())}"
             )
-        return ModelledCandidates(self.problem, assumed)  # type: ignore[arg-type]
+        return ModelledCandidates(self.problem, assumed)
 
     def batch(self, observations: Observations) -> "Batch":
         """Observations in this namespace, beside room for what estimators share about them."""

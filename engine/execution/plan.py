@@ -30,16 +30,15 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from engine.moments import Moments
 from engine.store.receipts import Receipt
+from engine.store.stops import Reason, Record, Stop
 from engine.sweep import Grid, Task
 from engine.targets import Aim
 
 _GROWTH = 1.25
-
-Reason = Literal["target", "budget", "seconds"]
 
 
 def looks(chunk: int, least: int, after: int) -> int:
@@ -72,12 +71,11 @@ class _Point:
     """One point of the sweep: what is stored of it, what is handed out, what its targets say."""
 
     def __init__(self, grid: Grid, tasks: list[Task], stored: list[Receipt], aims: list[Aim]) -> None:
-        self.aims, self._chunk, self._budget = aims, grid.chunk, grid.realizations
+        self.aims, self._grid, self._chunk, self._budget = aims, grid, grid.chunk, grid.realizations
         self._least = max((aim.target.least for aim in aims), default=0)
-        self._stops: dict[int, int] = {}
+        self.receipts: dict[int, Receipt] = {}
         self._missing = {task.start for task in tasks}
-        self._stored = self._prefix = self._whole = 0
-        self._ahead: dict[int, Receipt] = {}
+        self.stored = self._prefix = self._whole = 0
         self._moments: dict[str, Moments] = {}
         self._look = self._first_look = looks(self._chunk, self._least, 0)
         self._held = False
@@ -88,20 +86,20 @@ class _Point:
         self._todo = deque(task for task in tasks if task.start in self._missing)
 
     def add(self, receipt: Receipt) -> None:
-        start, before = receipt.start, self._stops.get(receipt.start, receipt.start)
-        self._stored += receipt.stop - before
-        self._stops[start] = receipt.stop
-        if receipt.stop >= min(start + self._chunk, self._budget):  # not cut short by a smaller budget than today's
+        start = receipt.start
+        shorter = self.receipts.get(start)
+        self.stored += receipt.stop - (shorter.stop if shorter else start)
+        self.receipts[start] = receipt
+        if self._grid.is_whole(receipt.task):
             self._missing.discard(start)
-        while (stop := self._stops.get(self._prefix // self._chunk * self._chunk, 0)) > self._prefix:
-            self._prefix = stop
-        if self.aims and receipt.stop - start == self._chunk:
-            self._ahead[start] = receipt
+        while (here := self.receipts.get(self._prefix // self._chunk * self._chunk)) and here.stop > self._prefix:
+            self._prefix = here.stop
+        if self.aims:
             self._advance()
 
     def _advance(self) -> None:
         """Take in the chunks that continue the prefix, in order, looking where a look is due."""
-        while self.met_at is None and (receipt := self._ahead.pop(self._whole * self._chunk, None)):
+        while self.met_at is None and (receipt := self._next()):
             for name in {aim.variable for aim in self.aims}:
                 new = Moments.from_json(receipt.moments[name])
                 self._moments[name] = self._moments[name].merge(new) if name in self._moments else new
@@ -112,6 +110,11 @@ class _Point:
                 if holds and self._held:
                     self.met_at = self._whole * self._chunk
                 self._held, self._look = holds, looks(self._chunk, self._least, self._whole)
+
+    def _next(self) -> Receipt | None:
+        """The chunk that continues those taken in, once it is stored in full length."""
+        receipt = self.receipts.get(self._whole * self._chunk)
+        return receipt if receipt and receipt.stop - receipt.start == self._chunk else None
 
     @property
     def wanted(self) -> int:
@@ -129,7 +132,7 @@ class _Point:
     @property
     def left(self) -> int:
         """Realizations that are wanted and not stored."""
-        return max(0, self.wanted - self._stored) if self.is_open else 0
+        return max(0, self.wanted - self.stored) if self.is_open else 0
 
     @property
     def is_open(self) -> bool:
@@ -139,6 +142,11 @@ class _Point:
     @property
     def n_tasks_left(self) -> int:
         return len(self._missing) if self.is_open else 0
+
+    @property
+    def n_missing(self) -> int:
+        """Tasks that are not stored whole, wanted or not."""
+        return len(self._missing)
 
     @property
     def waiting(self) -> int:
@@ -160,11 +168,15 @@ class _Point:
 
 
 class Plan:
-    """Hands out tasks and takes in receipts. Runners call `take` and `add`, and stop when it `is_finished`."""
+    """Hands out tasks and takes in receipts, which it keeps: all that a run knows of what is stored.
+
+    Runners call `take` and `add`, and stop when it `is_finished`.
+    """
 
     def __init__(
         self, grid: Grid, stored: Iterable[Receipt], aims: Sequence[Aim] = (), max_seconds: float | None = None
     ) -> None:
+        self._aims, self._max_seconds = aims, max_seconds
         self._deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
         self._by_need = bool(aims)
         receipts: dict[tuple[int, ...], list[Receipt]] = {}
@@ -182,6 +194,9 @@ class Plan:
         self._left = {point: state.left for point, state in self._points.items()}
         self.realizations_left = sum(self._left.values())
         """Predicted to be computed yet."""
+        self.realizations_done = sum(state.stored for state in self._points.values())
+        self.tasks_done = grid.n_tasks - sum(state.n_missing for state in self._points.values())
+        """Tasks that are stored whole."""
         self._queue: list[tuple[int, int, tuple[int, ...]]] = []
         self._queued: dict[tuple[int, ...], int] = {}
         for point in self._points:
@@ -213,7 +228,10 @@ class Plan:
         if not isinstance(result, Receipt):
             return
         point, state = result.point, self._points[result.point]
+        stored, missing = state.stored, state.n_missing
         state.add(result)
+        self.realizations_done += state.stored - stored
+        self.tasks_done += missing - state.n_missing
         self.realizations_left += state.left - self._left[point]
         self._left[point] = state.left
         if not state.is_open:
@@ -239,6 +257,37 @@ class Plan:
         """Points that are not finished."""
         return len(self._open)
 
+    def statistics(self) -> dict[str, dict[tuple[int, ...], Moments]]:
+        """variable → point's index along each axis → moments over all that is stored by now."""
+        result: dict[str, dict[tuple[int, ...], Moments]] = {}
+        for point, state in self._points.items():
+            for start in sorted(state.receipts):
+                for name, moments in state.receipts[start].statistics().items():
+                    points = result.setdefault(name, {})
+                    points[point] = points[point].merge(moments) if point in points else moments
+        return result
+
     def states(self) -> list[State]:
         """Every point's, in order."""
         return [state.state(point) for point, state in self._points.items()]
+
+    def record(self) -> Record | None:
+        """The stops as they are, to be stored; points that are still open have none, unless the seconds are over.
+
+        None without targets and limit.
+        """
+        if not self._aims and self._max_seconds is None:
+            return None
+        over = self.seconds_left <= 0
+        stops = [
+            Stop(
+                point=state.point,
+                reason=state.reason or "seconds",
+                realizations=state.realizations,
+                excess=state.excess if math.isfinite(state.excess) else None,
+            )
+            for state in self.states()
+            if state.reason or over
+        ]
+        targets = tuple(str(aim.target) for aim in self._aims)
+        return Record(targets=targets, max_seconds=self._max_seconds, stops=tuple(stops))

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.numerics.aperture_integral import ApertureIntegral
 from engine.numerics.compiled import compiled
+from engine.numerics.element_sum import ElementSum
 from engine.numerics.fresnel import auxiliary_tables
 from engine.numerics.geometry import UniformLinearArray
-from engine.numerics.leakage import EDGES, PATH_DIFFERENCES, LeakageModel, LeakageTable
+from engine.numerics.leakage import LeakageModel, LeakageTable
 from engine.numerics.turns_cpu import quarters
 
 _LANES = 16
@@ -123,15 +125,20 @@ _summed = compiled(_summed_plain)
 def compiled_leakage(
     model: LeakageModel, array: UniformLinearArray, *, range_m: Any, angle_rad: Any, sensor_angle_rad: Any
 ) -> LeakageTable:
-    """As `engine.numerics.leakage`: range_m, angle_rad (B, P), sensor_angle_rad (B, K)."""
+    """As `engine.numerics.leakage`: range_m, angle_rad (B, P), sensor_angle_rad (B, K); a model without a loop by its
+    own arrays."""
     out = np.empty((3, *range_m.shape, sensor_angle_rad.shape[-1]))
     cosine = np.cos(sensor_angle_rad)
-    if model in EDGES:
-        place = np.stack(EDGES[model](array, range_m, angle_rad), axis=-1)
-        _two_edges(place, cosine, array.n_elements, _fresnel_table(), out)
-    else:
-        delta = PATH_DIFFERENCES[model](range_m, angle_rad, array.positions_m(np))
-        _summed(*delta, cosine, array.wavelength_m, array.spacing_m, out)
+    match model.table:
+        case ApertureIntegral(edges):
+            place = np.stack(edges(array, range_m, angle_rad), axis=-1)
+            _two_edges(place, cosine, array.n_elements, _fresnel_table(), out)
+        case ElementSum(path_difference):
+            delta = path_difference(range_m, angle_rad, array.positions_m(np))
+            _summed(*delta, cosine, array.wavelength_m, array.spacing_m, out)
+        case table:
+            for part, given in zip(out, table(array, range_m=range_m, angle_rad=angle_rad, cosine=cosine), strict=True):
+                part[...] = given  # what goes into further loops is writable and contiguous
     return LeakageTable(*out)
 
 

@@ -1,8 +1,8 @@
 """The leakage of every candidate, tabulated once over u = cos θ and interpolated at any sensor.
 
-g(u) holds no frequency above the band of `pattern_bandwidth_rad`: |aᴴb|² is as wide as the array's autocorrelation. A
-table at twice the Nyquist rate therefore carries it all, and a sensor costs a few rows of it, each a contiguous run
-over the candidates. Interpolation is that of a non-uniform Fourier transform: a kernel ψ of a few nodes' width, and
+g(u) holds no frequency above a model's `bandwidth_rad`: |aᴴb|² is as wide as the array's autocorrelation. A table at
+twice the Nyquist rate therefore carries it all, and a sensor costs a few rows of it, each a contiguous run over the
+candidates. Interpolation is that of a non-uniform Fourier transform: a kernel ψ of a few nodes' width, and
 samples that were filtered beforehand so that band times filter times kernel is one. The kernel is that of Barnett,
 Magland, af Klinteberg, "A parallel nonuniform fast Fourier transform library based on an 'exponential of semicircle'
 kernel", SIAM J. Sci. Comput. 41 (2019).
@@ -22,7 +22,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from engine.numerics.geometry import UniformLinearArray
-from engine.numerics.leakage import LeakageModel, leakage_toward, pattern_bandwidth_rad
+from engine.numerics.leakage import LeakageModel
 
 Array = Any
 
@@ -194,7 +194,7 @@ class PatternTable:
 @functools.lru_cache(maxsize=4)
 def tabulate(model: LeakageModel, array: UniformLinearArray, grid: SearchGrid) -> PatternTable:
     """The table of a model over a grid; kept, since every point of a sweep shares it."""
-    step = math.pi / (_OVERSAMPLING * pattern_bandwidth_rad(model, array))
+    step = math.pi / (_OVERSAMPLING * model.bandwidth_rad(array))
     margin = TAPS // 2 + 1
     rows = 2 * (math.ceil(1 / step) + margin) + 1
     first_u = -step * (rows - 1) / 2
@@ -204,7 +204,7 @@ def tabulate(model: LeakageModel, array: UniformLinearArray, grid: SearchGrid) -
     slabs = np.zeros((n_slabs, rows, width), dtype=np.float32)
     for slab in range(n_slabs):
         here = slice(slab * per_slab, (slab + 1) * per_slab)
-        values = leakage_toward(model, array, range_m=ranges[here], angle_rad=angles[here], cosine=samples_u).value
+        values = model.table(array, range_m=ranges[here], angle_rad=angles[here], cosine=samples_u).value
         filtered = sum(tap * values[:, i : i + rows] for i, tap in enumerate(taps))
         slabs[slab, :, : values.shape[0]] = filtered.T
     slabs.setflags(write=False)

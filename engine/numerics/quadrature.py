@@ -31,20 +31,18 @@ def beta_nodes(low: float, high: float, alpha: float, beta: float, *, n_nodes: i
     return d, weights / weights.sum()
 
 
-def nodes_needed(array: UniformLinearArray, low: float, high: float, *, model: LeakageModel = "spherical") -> int:
+def nodes_needed(array: UniformLinearArray, low: float, high: float, *, model: LeakageModel) -> int:
     """Nodes of `beta_nodes` that resolve the leakage of one model between two ranges.
 
-    The quadratic phase at the aperture's edge, kx²/(2d), changes by Φ = k(NΔ/2)²(1/low − 1/high)/2 radians, by
-    four times that for `as_printed`, whose arguments are doubled: about Φ nodes resolve it. The weight has a pole
-    at κ = 0, for which the rule converges as exp(−4n√(low/high)). With 1.05Φ + 5√(high/low) nodes each bound is
-    good to 5e-5, and its average over realizations to 1e-6, for P_tβ/σ² up to 27 dB, which is σ² = −100 dBm in
-    the default scene (tests/numerics/test_quadrature.py); 30 nodes reach 1e-5 there. At −120 dBm the nulls of
-    `spherical` are too sharp in one realization of a thousand, whose bound is off by up to 4e-3.
+    The quadratic phase at the aperture's edge, kx²/(2d), changes by Φ = k(NΔ/2)²(1/low − 1/high)/2 radians, a
+    model's phase by `aperture_phase` times that: about so many nodes resolve it. The weight has a pole at κ = 0, for
+    which the rule converges as exp(−4n√(low/high)). With 1.05Φ + 5√(high/low) nodes each bound is good to 5e-5, and its
+    average over realizations to 1e-6, for P_tβ/σ² up to 27 dB, which is σ² = −100 dBm in the default scene
+    (tests/numerics/test_quadrature.py); 30 nodes reach 1e-5 there. At −120 dBm the nulls of `spherical` are too sharp
+    in one realization of a thousand, whose bound is off by up to 4e-3.
     """
     edge_m = array.n_elements * array.spacing_m / 2
-    phase = array.wavenumber_rad_per_m * edge_m**2 * (1 / low - 1 / high) / 2
-    if model == "as_printed":
-        phase *= 4
+    phase = array.wavenumber_rad_per_m * edge_m**2 * (1 / low - 1 / high) / 2 * model.aperture_phase
     needed = 1.05 * phase + 5 * math.sqrt(high / low)
     if not needed < _MOST_NODES:
         raise InputError(

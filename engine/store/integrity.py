@@ -10,8 +10,7 @@ import numpy as np
 import zarr
 
 from engine.errors import StoreError
-from engine.store import receipts
-from engine.store import stops as stopping
+from engine.store import receipts, stops
 from engine.store.lock import Lock
 from engine.store.metadata import COMPLETE
 from engine.store.receipts import Receipt
@@ -55,9 +54,9 @@ def verify(path: str | os.PathLike[str]) -> Iterator[Receipt | Problem | Litter]
             yield receipt
         yield from _coordinate_faults(store)
         try:
-            stopping.read(store.storage, store.grid.shape)
+            stops.read(store.storage, store.grid.shape)
         except StoreError:
-            yield Problem(stopping.FILE, "is damaged", stopping.FILE)
+            yield Problem(stops.FILE, "is damaged", stops.FILE)
         yield from _strangers(store)
 
 
@@ -136,7 +135,7 @@ def _is_part(key: str, counts: dict[str, list[int]]) -> bool:
     name, _, rest = key.partition("/")
     if name in counts:
         return rest == ROOT or (rest.startswith("c") and _is_chunk(rest.removeprefix("c").strip("/"), counts[name]))
-    return key in (ROOT, stopping.FILE) or bool(re.fullmatch(rf"lock\.\d+\.json|{receipts.FOLDER}/[^/]+\.json", key))
+    return key in (ROOT, stops.FILE) or bool(re.fullmatch(rf"lock\.\d+\.json|{receipts.FOLDER}/[^/]+\.json", key))
 
 
 def _is_chunk(text: str, counts: list[int]) -> bool:

@@ -17,6 +17,8 @@ from engine.sweep import Grid
 
 FORMAT = 1
 COMPLETE = "complete"
+STOP_REASON, STOP_REALIZATIONS = "stop_reason", "stop_realizations"
+"""Coordinates of opened results that no store holds as arrays."""
 LARGEST_CHUNK_BYTES = 2**28
 LONGEST_DIMENSION = 2**25  # a coordinate of so many numbers fills one chunk
 MOST_TASKS = 2**20

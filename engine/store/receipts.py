@@ -97,7 +97,7 @@ def parsed(data: bytes, key: str, grid: Grid) -> Receipt:
         len(point) != len(grid.shape)
         or not all(0 <= i < length for i, length in zip(point, grid.shape, strict=True))
         or start % grid.chunk
-        or not 0 <= start < stop <= min(start + grid.chunk, grid.realizations)
+        or not 0 <= start < stop <= grid.stop_of(start)
     ):
         raise StoreError("is for a task outside the store's axes and budget")
     return receipt

@@ -1,4 +1,4 @@
-"""Reading a store: as xarray, and as one recomputed realization."""
+"""Reading a store as xarray."""
 
 import math
 import os
@@ -7,17 +7,13 @@ from typing import Any
 
 import numpy as np
 import xarray
-from threadpoolctl import threadpool_limits
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
-from engine.backend import backend
-from engine.errors import InputError, StoreError
-from engine.execution.driver import Evaluator
-from engine.scenario import Variable, suggestion
-from engine.store import stops as stopping
-from engine.store.metadata import COMPLETE
+from engine.errors import StoreError
+from engine.store import stops
+from engine.store.metadata import COMPLETE, STOP_REALIZATIONS, STOP_REASON
 from engine.store.storage import reported
 from engine.store.store import Store
 from engine.sweep import Grid, Sweep
@@ -58,7 +54,7 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     store = Store(path, mode="r")
     with reported(f"cannot open the store {path}"):
         consolidated = store.is_consolidated()
-        record = stopping.read(store.storage, store.grid.shape)
+        record = stops.read(store.storage, store.grid.shape)
     if not consolidated:
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
     shown: Any = store.zarr
@@ -73,7 +69,7 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     return results.assign_coords(_stops(record, store)) if record else results
 
 
-def _stops(record: stopping.Record, store: Store) -> dict[str, xarray.DataArray]:
+def _stops(record: stops.Record, store: Store) -> dict[str, xarray.DataArray]:
     """Reason, empty where a point is open, and realizations, over the sweep's axes."""
     dims = list(store.axes)
     reasons = np.full(store.grid.shape, "", dtype="U8")
@@ -81,8 +77,8 @@ def _stops(record: stopping.Record, store: Store) -> dict[str, xarray.DataArray]
     for stop in record.stops:
         reasons[stop.point], counts[stop.point] = stop.reason, stop.realizations
     return {
-        stopping.REASON: xarray.DataArray(reasons, dims=dims, attrs={"long_name": "why the point stopped"}),
-        stopping.REALIZATIONS: xarray.DataArray(
+        STOP_REASON: xarray.DataArray(reasons, dims=dims, attrs={"long_name": "why the point stopped"}),
+        STOP_REALIZATIONS: xarray.DataArray(
             counts, dims=dims, attrs={"long_name": "realizations at the stop", "units": "1"}
         ),
     }
@@ -111,84 +107,3 @@ def task_seconds(path: str | os.PathLike[str]) -> xarray.DataArray:
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a store holds."""
     return Store(path, mode="r").require_current()
-
-
-def replay(path: str | os.PathLike[str], index: int, **point: Any) -> xarray.Dataset:
-    """Recompute one realization, with every draw and intermediate.
-
-    index: the realization. point: the value of each axis (those with a single value may be left out); a value along
-    one of the output's own dimensions selects there.
-    The attribute `stored` says how the recomputed variables compare with the stored ones: 'equal' bit for bit,
-    'absent', or 'differs', which is to be expected on another platform only.
-    Raises InputError for a realization, point or value that the store does not have.
-    """
-    store = Store(path, mode="r")
-    sweep = store.require_current()
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < sweep.realizations:
-        raise InputError(f"index: given {index!r}, needed a realization from 0 to {sweep.realizations - 1}")
-    at = _point(sweep, {name: value for name, value in point.items() if name in sweep.axes})
-    number, within = divmod(index, sweep.block)
-    on = backend(store.attributes["backend"])
-    with threadpool_limits(1):
-        variables = Evaluator(sweep, on).block(at, number, intermediates=True)
-    coordinates = {
-        name: (dims, values, dict(attributes))
-        for name, (dims, values, attributes) in sweep.scenario.coordinates().items()
-    }
-    recomputed = {name: variables[name][1][within] for name in store.variable_names()}
-    dataset = xarray.Dataset(
-        {name: _of_one(variable, within) for name, variable in variables.items()},
-        coords={**coordinates, **sweep.values(at), "realization": index},
-        attrs={
-            "scenario": sweep.at(at).model_dump_json(),
-            "seed": sweep.seed,
-            "stored": _compared(store, at, index, recomputed),
-        },
-    )
-    return _selected(dataset, {name: value for name, value in point.items() if name not in sweep.axes})
-
-
-def _of_one(variable: Variable, within: int) -> Variable:
-    """One realization of a variable; what has no realizations stays as it is."""
-    dims, values, attributes = variable
-    if dims[:1] != ("realization",):
-        return dims, values, dict(attributes)
-    return dims[1:], values[within], dict(attributes)
-
-
-def _point(sweep: Sweep, given: dict[str, Any]) -> tuple[int, ...]:
-    """Index along each axis of the point with these values."""
-    at = []
-    for name, values in sweep.axes.items():
-        if name not in given:
-            if len(values) > 1:
-                raise InputError(f"{name}: not given, needed one of {', '.join(map(str, values))}")
-            at.append(0)
-            continue
-        value = getattr(sweep.scenario.replace(**{name: given[name]}), name)
-        if value not in values:
-            raise InputError(f"{name}: given {value!r}, needed one of {', '.join(map(str, values))}")
-        at.append(values.index(value))
-    return tuple(at)
-
-
-def _selected(dataset: xarray.Dataset, given: dict[str, Any]) -> xarray.Dataset:
-    for name, value in given.items():
-        if name not in dataset.dims or name not in dataset.coords:
-            known = [str(dim) for dim in dataset.dims if dim in dataset.coords]
-            raise InputError(f"{name} is no axis or dimension of this store; {suggestion(name, known)}")
-        values = dataset[name].values
-        matches = np.flatnonzero(values == np.asarray(value, dtype=values.dtype))
-        if not len(matches):
-            raise InputError(f"{name}: given {value!r}, needed one of {', '.join(map(str, values.tolist()))}")
-        dataset = dataset.isel({name: int(matches[0])})
-    return dataset
-
-
-def _compared(store: Store, at: tuple[int, ...], index: int, values: dict[str, np.ndarray]) -> str:
-    where = (*at, index)
-    if not store.group[COMPLETE][where]:  # type: ignore[index]
-        return "absent"
-    stored = {name: np.asarray(store.group[name][where]) for name in values}  # type: ignore[index]
-    equal = all(stored[name].tobytes() == np.ascontiguousarray(values[name]).tobytes() for name in values)
-    return "equal" if equal else "differs"

@@ -26,7 +26,7 @@ from rich.table import Table
 import engine
 from engine import Scenario, Streams, Sweep, provenance
 from engine.backend import backend, processor
-from engine.execution.driver import Evaluator
+from engine.execution.task import Evaluator
 from engine.scenario import Simulate, Variables
 from jobs.benchmarks.measurement import Measurement
 

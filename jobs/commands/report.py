@@ -4,18 +4,15 @@ nearfield report fig1.zarr -o report.html
 nearfield report fig1.zarr fig3.zarr -o report.html
 """
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from engine import InputError, provenance
+from engine import InputError
 from jobs.commands.plot import require_matplotlib
-from jobs.show.section import Section, section
-
-_TEMPLATES = Path(__file__).parent / "templates"
+from jobs.show.page import render
+from jobs.show.section import section
 
 
 def command(
@@ -34,27 +31,3 @@ def command(
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from None
     print(f"written: {output}")
-
-
-def render(sections: list[Section]) -> str:
-    """The page. What comes from stores is escaped, and the page forbids its reader to load or run anything."""
-    try:
-        import jinja2
-    except ImportError:
-        raise InputError("reports need jinja2: pip install 'nearfield[plot]'") from None
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
-        sections=sections,
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        written=provenance.now(),
-        version=provenance.versions()["nearfield"],
-        commit=provenance.commit()[:12],
-    )

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 import engine
-from engine import Target
 from engine.store.storage import storage_at
 from jobs.cli import named, options
 from jobs.cli.progress import watch
@@ -43,7 +42,6 @@ def command(
     base = named.find(name)
     realizations = named.budget(base, realizations, full)
     sweep = named.changed(base, settings=set_, axes=axis, realizations=realizations, seed=seed, file=settings)
-    targets = tuple(Target.parse(text) for text in target)
     path = store or named.default_store(base, sweep)
     watch(
         sweep,
@@ -53,7 +51,7 @@ def command(
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,
-        targets=targets,
+        targets=target,
         max_seconds=max_seconds,
     )
     results = with_times(engine.open_results(path).load(), path)

@@ -58,9 +58,8 @@ def command(
     sweep = named.changed(
         base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk, file=settings
     )
-    targets = tuple(Target.parse(text) for text in target)
     if dry_run:
-        estimate(sweep, store, backend)
+        estimate(sweep, store, backend, target)
         return
     watch(
         sweep,
@@ -70,7 +69,7 @@ def command(
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,
-        targets=targets,
+        targets=target,
         max_seconds=max_seconds,
         max_failures=max_failures,
     )
@@ -78,14 +77,15 @@ def command(
     Console().print(f"Results are in {store}: engine.open_results({str(store)!r})", soft_wrap=True, highlight=False)
 
 
-def estimate(sweep: Sweep, path: str, backend_name: str) -> None:
+def estimate(sweep: Sweep, path: str, backend_name: str, targets: list[str]) -> None:
     """Print tasks, objects, bytes and an estimate of the time, from one timed block of the middle point."""
     from threadpoolctl import threadpool_limits
 
     from engine.backend import backend
-    from engine.execution.driver import Evaluator
+    from engine.execution.task import Evaluator
+    from engine.store.aims import require
+    from engine.store.create import object_count
     from engine.store.storage import storage_at
-    from engine.store.store import object_count
 
     evaluator = Evaluator(sweep, backend(backend_name))
     middle = tuple(length // 2 for length in sweep.shape)
@@ -94,6 +94,7 @@ def estimate(sweep: Sweep, path: str, backend_name: str) -> None:
         started = time.perf_counter()
         variables = evaluator.block(middle)
         seconds = time.perf_counter() - started
+    require(tuple(map(Target.parse, targets)), sweep, variables)
     blocks = sweep.n_points * -(-sweep.realizations // sweep.block)
     bytes_each = sum(np.asarray(values)[0].nbytes for _, values, _ in variables.values())
     stored = bytes_each * sweep.n_points * sweep.realizations

@@ -18,7 +18,7 @@ import xarray
 
 import engine
 from engine import InputError, StoreError, Sweep
-from engine.store import stops as stopping
+from engine.store import stops
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.summary import summarize
@@ -140,9 +140,9 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
     for receipt in receipts:
         done[receipt.point] += max(0, min(receipt.stop, budget) - receipt.start)
     n_tasks = n_points * -(-budget // chunk)
-    finished = sum(receipt.stop >= min(receipt.start + chunk, budget) for receipt in receipts)
+    finished = sum(store.grid.is_whole(receipt.task) for receipt in receipts)
     notes: list[str] = []
-    record = stopping.read(store.storage, store.grid.shape)
+    record = stops.read(store.storage, store.grid.shape)
     has_stopped = record is not None and sum(stop.reason != "seconds" for stop in record.stops) == n_points
     stored, of = sum(done.values()), "of at most" if has_stopped else "of"
     base = named.at_hand(str(attributes["name"]))
@@ -156,7 +156,7 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
     if commit.endswith("+dirty"):
         notes.append("The code differed from its commit when the store was created.")
     reading = _Reading(results, notes)
-    stops = reading.stops(store, record, receipts) if record else None
+    stopped = reading.stops(store, record, receipts) if record else None
     return Section(
         title=sentence(str(attributes["about"] or attributes["name"] or attributes["scenario_class"])),
         name=str(attributes["name"] or attributes["scenario_class"]),
@@ -177,7 +177,7 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
         settings=_settings(results, attributes, axes, base),
         progress=_progress(receipts, finished, 0 if has_stopped else n_tasks - finished)
         | (_aims(record) if record else {}),
-        points=stops or _unfinished(axes, budget, done),
+        points=stopped or _unfinished(axes, budget, done),
         task_times=_histogram([receipt.seconds for receipt in receipts]),
         provenance=_provenance(attributes, commit),
     )
@@ -214,7 +214,7 @@ class _Reading:
         tables = self._attempt("The table of the sweep", functools.partial(own, self.results)) if own else None
         return sorted(map(_grid, tables or []), key=lambda grid: not grid.has_verdicts)
 
-    def stops(self, store: Store, record: stopping.Record, receipts: list[Receipt]) -> Grid | None:
+    def stops(self, store: Store, record: stops.Record, receipts: list[Receipt]) -> Grid | None:
         table = self._attempt("The table of stops", functools.partial(stop_table, store, record, receipts))
         return _grid(table) if table else None
 
@@ -349,7 +349,7 @@ def _progress(receipts: list[Receipt], finished: int, pending: int) -> dict[str,
     return found
 
 
-def _aims(record: stopping.Record) -> dict[str, str]:
+def _aims(record: stops.Record) -> dict[str, str]:
     """What the latest run was asked to reach."""
     limit = {"limit": duration(record.max_seconds)} if record.max_seconds else {}
     return {f"target {number}": target for number, target in enumerate(record.targets, 1)} | limit

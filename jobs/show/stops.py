@@ -3,11 +3,10 @@
 import math
 
 from engine.execution.plan import Plan, State
-from engine.store import stops as stopping
+from engine.store import aims, stops
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.sweep import TextTable
-from engine.targets import Target
 from jobs.cli.progress import duration
 from jobs.show.tables import print_report
 
@@ -17,7 +16,7 @@ _MOST_ROWS = 40
 def print_stops(path: str) -> None:
     """Targets, limit and a table of the points; nothing after a run without targets or limit of seconds."""
     store = Store(path, mode="r")
-    record = stopping.read(store.storage, store.grid.shape)
+    record = stops.read(store.storage, store.grid.shape)
     if record:
         for target in record.targets:
             print(f"target       {target}")
@@ -28,14 +27,13 @@ def print_stops(path: str) -> None:
 
 def plan_of(store: Store, receipts: list[Receipt]) -> Plan:
     """The plan of the store's latest run."""
-    record = stopping.read(store.storage, store.grid.shape)
-    targets = tuple(Target.parse(text) for text in record.targets) if record else ()
-    return Plan(store.grid, receipts, stopping.aims_in(store, targets))
+    record = stops.read(store.storage, store.grid.shape)
+    return Plan(store.grid, receipts, aims.aims_in(store, record.parsed_targets() if record else ()))
 
 
-def stop_table(store: Store, record: stopping.Record, receipts: list[Receipt]) -> TextTable:
+def stop_table(store: Store, record: stops.Record, receipts: list[Receipt]) -> TextTable:
     """Where each point stopped, why, and what it is predicted to need yet."""
-    axes, stops = store.axes, {stop.point: stop.reason for stop in record.stops}
+    axes, reasons = store.axes, {stop.point: stop.reason for stop in record.stops}
     states = sorted(plan_of(store, receipts).states(), key=lambda state: -state.left)
     shown = f": {_MOST_ROWS} of {len(states)} points, by what they need" if len(states) > _MOST_ROWS else ""
     rows = [
@@ -43,8 +41,8 @@ def stop_table(store: Store, record: stopping.Record, receipts: list[Receipt]) -
             *(str(values[i]) for values, i in zip(axes.values(), state.point, strict=True)),
             f"{state.realizations}",
             f"{state.excess:.2f}" if 0 < state.excess < math.inf else "–",
-            stops.get(state.point, "open"),
-            _left(state, receipts) if stops.get(state.point) != "budget" else "–",
+            reasons.get(state.point, "open"),
+            _left(state, receipts) if reasons.get(state.point) != "budget" else "–",
         )
         for state in states[:_MOST_ROWS]
     ]

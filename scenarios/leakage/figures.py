@@ -56,8 +56,9 @@ def bound_against_sensors(results: xarray.Dataset) -> Any:
         columnspacing=1.4,
         handlelength=1.8,
     )
+    truth = scenario.leakage.name
     figure.suptitle(
-        f"Mean of {realizations_a_point(results)} realizations, 95 % intervals shaded; leakage {scenario.leakage}\n"
+        f"Mean of {realizations_a_point(results)} realizations, 95 % intervals shaded; leakage {truth}\n"
         f"Prior information {scenario.prior_information}; above the prior variance the “bound” is none",
         fontsize=10,
     )

@@ -11,6 +11,7 @@ import numpy as np
 from engine.errors import InputError
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.numerics.leakage import leakage
+from engine.numerics.leakage_models.spherical import SPHERICAL
 from engine.numerics.responses import phasor, spherical_path_difference
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def leakage_map(
     styles = [(range_m, "#d1495b", 1.8), (range_m * 2, "#2e6f9e", 1.2), (1e5, "#8c8c8c", 1.0)]
     for focus_m, colour, width in styles:
         pattern = leakage(
-            "spherical", array, range_m=np.array([focus_m]), angle_rad=np.array([angle_rad]), sensor_angle_rad=angles
+            SPHERICAL, array, range_m=np.array([focus_m]), angle_rad=np.array([angle_rad]), sensor_angle_rad=angles
         ).value[0]
         label = f"focus at {focus_m:g} m" if focus_m < 1e5 else "no focus: a plane wave"
         far.plot(

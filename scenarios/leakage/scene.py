@@ -15,7 +15,9 @@ from pydantic import Field, field_validator, model_validator
 from engine import Scenario, Streams
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.information import PriorInformation, bayesian_bound, expected_information, prior_information
-from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.leakage import leakage
+from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
+from engine.numerics.leakage_names import AnyLeakageModel
 from engine.numerics.quadrature import beta_nodes, nodes_needed
 from engine.scenario import Variables
 
@@ -55,7 +57,7 @@ class LeakageScene(Scenario, ABC):
     )
     n_snapshots: tuple[int, ...] = Field((1, 50), min_length=1, description="number of snapshots L")
     transmit_dbm: float = Field(23.0, description="transmit power P_t")
-    leakage: LeakageModel = Field("fresnel_closed", description="model of the leakage g")
+    leakage: AnyLeakageModel = Field(FRESNEL_CLOSED, description="model of the leakage g")
     user_range_min_m: float = Field(2.0, gt=0, description="shortest range of the user")
     user_range_max_m: float = Field(12.0, gt=0, description="longest range of the user")
     user_angle_min_rad: float = Field(math.pi / 6, gt=0, lt=math.pi, description="smallest angle of the user")

@@ -25,6 +25,7 @@ from engine.estimators.deepsets.features import (
     standardised,
 )
 from engine.estimators.deepsets.network import Architecture
+from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
 from scenarios.leakage import figure3 as figures_fig3
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
 from scenarios.leakage.scene import Geometry
@@ -91,7 +92,7 @@ class DrawnSet:
 
     @property
     def leakage(self) -> str:
-        return self.scenario.leakage
+        return self.scenario.leakage.name
 
     def seed(self, seed: int) -> int:
         return seed
@@ -146,7 +147,7 @@ def amortised_round(scenario: LeakageEstimation, seed: int, number: int) -> tupl
     _, _, statistic = here.observe(np, drawn)
     problem = here.problem()
     batch = Workbench(problem, np).batch(Observations(statistic, drawn.sensor_range_m, drawn.sensor_angle_rad))
-    seen = frames(batch, "fresnel_closed")
+    seen = frames(batch, FRESNEL_CLOSED)
     place = np.stack([drawn.user_range_m, drawn.user_angle_rad], axis=-1)[:, None, :]
     shape = (*seen.angle_rad.shape, 2)
     wanted = standardised(problem, np.broadcast_to(place, shape), seen.angle_rad)

@@ -236,7 +236,7 @@ class AmortisedTraining:
         card = Card(
             kind="amortised",
             architecture=architecture,
-            leakage=scenario.leakage,
+            leakage=scenario.leakage.name,
             setting=setting_of(posed),
             sweep=self.sweep,
             fingerprint=self.fingerprint,

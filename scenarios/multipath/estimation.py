@@ -22,11 +22,11 @@ from engine.estimators import (
     Problem,
     Workbench,
 )
+from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import checkpoints_in, is_shipped, shipped
 from engine.estimators.deepsets.setting import is_setting_of
 from engine.estimators.estimator import no_estimates, require_unseen
-from engine.estimators.problem import AssumedLeakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables

@@ -17,6 +17,7 @@ from engine.estimators.deepsets.network import NUMPY, Architecture, forward, ini
 from engine.estimators.deepsets.setting import setting_of
 from engine.estimators.described import description, reader
 from engine.estimators.estimator import Estimator
+from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.sensor_sets import SensorSetEstimation, fig3_learned
 
@@ -222,7 +223,7 @@ def test_the_amortised_network_takes_any_sensors_in_any_order() -> None:
         places.append(estimator.prepare(workbench)(batch))
         spread = estimator.deviations(batch, places[-1])
         assert np.all(spread.range_m > 0)
-        assert frames(batch, "fresnel_closed").x.shape == (4, 1, 12, FEATURES)
+        assert frames(batch, FRESNEL_CLOSED).x.shape == (4, 1, 12, FEATURES)
     assert np.allclose(places[0].range_m, places[1].range_m, atol=1e-3)
     assert np.allclose(places[0].angle_rad, places[1].angle_rad, atol=1e-4)
     other = estimator.prepare(_scene_of(30)[0])(_scene_of(30)[0].batch(_scene_of(30)[1]))
@@ -250,7 +251,7 @@ def test_what_an_amortised_network_is_told() -> None:
     drawn = scene.draw(Streams(6, 0), 60)
     workbench = Workbench(scene.problem(), np)
     batch = workbench.batch(Observations(scene.observe(np, drawn)[2], drawn.sensor_range_m, drawn.sensor_angle_rad))
-    told = frames(batch, "fresnel_closed")
+    told = frames(batch, FRESNEL_CLOSED)
     likeliest = MaximumLikelihood(leakage="fresnel_closed").prepare(workbench)(batch)
     assert np.array_equal(told.angle_rad, np.reshape(likeliest.angle_rad, (60, 4)))
     heights, away, range_m = (told.known[..., i * TOLD : (i + 1) * TOLD] for i in range(3))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from own_model import QUARTIC, TAPERED
 from scipy import stats
 
 from engine.estimators import (
@@ -19,6 +20,8 @@ from engine.estimators.likelihood import Likelihood
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.information import expected_information
 from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
+from engine.numerics.leakage_models.spherical import SPHERICAL
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 
@@ -36,7 +39,7 @@ def _one_scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sensor_rad = np.arccos(np.cos(USER_RAD) + np.linspace(-0.3, 0.3, 40))
     gain = path_gain(sensor_m, WAVELENGTH_M)
     table = leakage(
-        "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
+        SPHERICAL, ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
     )
     one = expected_information(table, gain, np.ones(1), np.array([SNR]))[0] * SNAPSHOTS
     return sensor_m, sensor_rad, np.linalg.inv(np.array([[one[0], one[1]], [one[1], one[2]]]))
@@ -47,7 +50,7 @@ def _seen(size: int, *, seed: int) -> tuple[Observations, np.ndarray]:
     sensor_m, sensor_rad, bound = _one_scene()
     generator = np.random.default_rng(seed)
     g = leakage(
-        "spherical", ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
+        SPHERICAL, ARRAY, range_m=np.array([USER_M]), angle_rad=np.array([USER_RAD]), sensor_angle_rad=sensor_rad
     ).value[0]
     rho = 2 * SNR * path_gain(sensor_m, WAVELENGTH_M) * g
     statistic = summed_power(
@@ -97,7 +100,7 @@ def _random_batch(size: int = 20) -> tuple[Workbench, Observations]:
     generator = np.random.default_rng(4)
     range_m, angle = generator.uniform(3, 11, (size, 1)), generator.uniform(0.7, 2.4, (size, 1))
     sensor_m, sensor_rad = generator.uniform(100, 150, (size, 20)), generator.uniform(0.5, 2.6, (size, 20))
-    g = leakage("fresnel_closed", ARRAY, range_m=range_m, angle_rad=angle, sensor_angle_rad=sensor_rad).value[:, 0]
+    g = leakage(FRESNEL_CLOSED, ARRAY, range_m=range_m, angle_rad=angle, sensor_angle_rad=sensor_rad).value[:, 0]
     snr = (10**9.5, 10**10.5)
     rho = 2 * np.array(snr)[:, None] * (path_gain(sensor_m, WAVELENGTH_M) * g)[:, None]
     statistic = np.stack(
@@ -112,7 +115,7 @@ def _random_batch(size: int = 20) -> tuple[Workbench, Observations]:
     return Workbench(Problem(ARRAY, GRID, snr, (1, 50)), np), Observations(statistic, sensor_m, sensor_rad)
 
 
-@pytest.mark.parametrize("model", ["spherical", "fresnel_closed"])
+@pytest.mark.parametrize("model", [SPHERICAL, FRESNEL_CLOSED, QUARTIC, TAPERED])
 def test_compiled_and_array_likelihoods_agree(model: LeakageModel) -> None:
     workbench, seen = _random_batch(6)
     likelihood = Likelihood.of(np, workbench.problem, model, seen)
@@ -127,7 +130,7 @@ def test_compiled_and_array_likelihoods_agree(model: LeakageModel) -> None:
 
 def test_gradient_and_information_of_the_likelihood() -> None:
     workbench, seen = _random_batch(5)
-    likelihood = Likelihood.of(np, workbench.problem, "fresnel_closed", seen)
+    likelihood = Likelihood.of(np, workbench.problem, FRESNEL_CLOSED, seen)
     range_m, angle_rad = np.full((5, 4, 1), 5.0), np.full((5, 4, 1), 1.4)
     at = likelihood.at(np, range_m, angle_rad)
     h = 1e-6
@@ -144,7 +147,7 @@ def test_gradient_and_information_of_the_likelihood() -> None:
 
 def test_the_highest_peak_is_as_likely_as_any_candidate_and_within_the_rectangle() -> None:
     workbench, seen = _random_batch()
-    likelihood = Likelihood.of(np, workbench.problem, "fresnel_closed", seen)
+    likelihood = Likelihood.of(np, workbench.problem, FRESNEL_CLOSED, seen)
     batch = workbench.batch(seen)
 
     def value(estimate: Estimates) -> np.ndarray:
@@ -170,7 +173,7 @@ def _few_sensors(size: int, snr_db: float) -> tuple[Workbench, Observations]:
     generator = np.random.default_rng(11)
     range_m, angle = generator.uniform(1.5, 5, (size, 1)), generator.uniform(1.0, 2.1, (size, 1))
     sensor_m, sensor_rad = generator.uniform(50, 80, (size, 7)), generator.uniform(0.8, 2.3, (size, 7))
-    g = leakage("spherical", _FEW, range_m=range_m, angle_rad=angle, sensor_angle_rad=sensor_rad).value[:, 0]
+    g = leakage(SPHERICAL, _FEW, range_m=range_m, angle_rad=angle, sensor_angle_rad=sensor_rad).value[:, 0]
     snr = 10 ** (snr_db / 10)
     statistic = summed_power(
         20 * snr * 2 * path_gain(sensor_m, WAVELENGTH_M) * g,
@@ -187,7 +190,7 @@ def test_maximum_likelihood_and_posterior_mean_against_every_place(snr_db: float
     size = 12
     workbench, seen = _few_sensors(size, snr_db)
     batch = workbench.batch(seen)
-    likelihood = Likelihood.of(np, workbench.problem, "spherical", seen)
+    likelihood = Likelihood.of(np, workbench.problem, SPHERICAL, seen)
     ranges_m, angles_rad = np.linspace(1, 6, 301), np.linspace(0.8, 2.3, 1601)
     d, p = (part.reshape(1, 1, -1) for part in np.meshgrid(ranges_m, angles_rad))
     prior = workbench.problem.log_range_prior(np, d)[0, 0]
@@ -222,7 +225,7 @@ def test_posterior_mean_where_the_grid_does_not_resolve_the_posterior() -> None:
         USER_M + deviation_m * np.linspace(-9, 9, 181), USER_RAD + deviation_rad * np.linspace(-9, 9, 181)
     )
     d, p = (np.tile(part.reshape(1, 1, -1), (size, 1, 1)) for part in (d, p))
-    value = Likelihood.of(np, workbench.problem, "spherical", seen).at(np, d, p).value
+    value = Likelihood.of(np, workbench.problem, SPHERICAL, seen).at(np, d, p).value
     mass = np.exp(value - value.max(axis=-1, keepdims=True))
     mass /= mass.sum(axis=-1, keepdims=True)
     mean_m, mean_rad = np.sum(mass * d, axis=-1)[:, 0], np.sum(mass * p, axis=-1)[:, 0]
@@ -244,4 +247,4 @@ def test_estimators_are_described_and_rebuilt() -> None:
 def test_shared_passes_are_made_once() -> None:
     workbench, seen = _random_batch(2)
     batch = workbench.batch(seen)
-    assert batch.likelihood("fresnel_closed") is batch.likelihood("fresnel_closed")
+    assert batch.likelihood(FRESNEL_CLOSED) is batch.likelihood(FRESNEL_CLOSED)

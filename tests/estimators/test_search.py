@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from own_model import QUARTIC, TAPERED
 
 from engine.estimators import Observations, Problem, Workbench
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.leakage_models.as_printed import AS_PRINTED
+from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
+from engine.numerics.leakage_models.spherical import SPHERICAL
 from engine.numerics.noncentral_chi2 import log_likelihood, summed_power
 from engine.numerics.pattern import SearchGrid
 
@@ -24,7 +28,7 @@ def grid_of(n_ranges: int = 100, n_angles: int = 180) -> SearchGrid:
     return SearchGrid(2.0, 12.0, np.pi / 6, 5 * np.pi / 6, n_ranges, n_angles)
 
 
-def observed(seed: int, size: int, n_sensors: int, model: LeakageModel = "fresnel_closed") -> Observations:
+def observed(seed: int, size: int, n_sensors: int, model: LeakageModel = FRESNEL_CLOSED) -> Observations:
     """Read-only observations of random users by random sensors."""
     generator = np.random.default_rng(seed)
     range_m, angle = generator.uniform(2, 12, (size, 1)), generator.uniform(np.pi / 6, 5 * np.pi / 6, (size, 1))
@@ -79,7 +83,7 @@ def direct(assumed: Problem, model: LeakageModel, seen: Observations, b: int) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "size"), [("fresnel_closed", 130), ("as_printed", 40)])
+@pytest.mark.parametrize(("model", "size"), [(FRESNEL_CLOSED, 130), (AS_PRINTED, 40), (QUARTIC, 20), (TAPERED, 20)])
 def test_same_candidates_as_the_direct_search(model: LeakageModel, size: int) -> None:
     """At least 99.9 % of 1020 random cases identical (K = 40, six a realization), ties within rounding."""
     assumed = problem(grid_of())
@@ -98,9 +102,9 @@ def test_same_candidates_as_the_direct_search(model: LeakageModel, size: int) ->
 def test_same_most_likely_candidates_as_the_direct_search() -> None:
     assumed = problem(grid_of())
     seen = observed(5, 8, 40)
-    best = Workbench(assumed, np).batch(seen).likeliest("fresnel_closed")
+    best = Workbench(assumed, np).batch(seen).likeliest(FRESNEL_CLOSED)
     for b in range(8):
-        _, likelihoods = direct(assumed, "fresnel_closed", seen, b)
+        _, likelihoods = direct(assumed, FRESNEL_CLOSED, seen, b)
         for m in range(likelihoods.shape[-1]):
             assert likelihoods[best[b, m], m] >= likelihoods[:, m].max() - 2e-3
 
@@ -110,9 +114,9 @@ def test_any_number_of_sensors_and_candidates(n_sensors: int, n_ranges: int, n_a
     assumed = problem(grid_of(n_ranges, n_angles))
     seen = observed(2, 12, n_sensors)
     batch = Workbench(assumed, np).batch(seen)
-    nearest, likeliest = batch.nearest("fresnel_closed"), batch.likeliest("fresnel_closed")
+    nearest, likeliest = batch.nearest(FRESNEL_CLOSED), batch.likeliest(FRESNEL_CLOSED)
     for b in range(12):
-        squares, likelihoods = direct(assumed, "fresnel_closed", seen, b)
+        squares, likelihoods = direct(assumed, FRESNEL_CLOSED, seen, b)
         assert np.array_equal(nearest[b], squares.argmin(axis=0))
         assert np.array_equal(likeliest[b], likelihoods.argmax(axis=0))
 
@@ -121,10 +125,10 @@ def test_any_number_of_sensors_and_candidates(n_sensors: int, n_ranges: int, n_a
 def test_posterior_over_the_angle(prior: dict[str, float]) -> None:
     assumed = problem(grid_of(40, 60), **prior)
     seen = observed(3, 15, 20)
-    surface = Workbench(assumed, np).batch(seen).likelihood("fresnel_closed")
+    surface = Workbench(assumed, np).batch(seen).likelihood(FRESNEL_CLOSED)
     ranges_m = assumed.grid.ranges_m()
     for b in range(15):
-        _, likelihoods = direct(assumed, "fresnel_closed", seen, b)
+        _, likelihoods = direct(assumed, FRESNEL_CLOSED, seen, b)
         for m in range(likelihoods.shape[-1]):
             log_mass = (likelihoods[:, m] - surface.log_scale[b, m]).reshape(60, 40)
             mass = np.exp(log_mass) * assumed.cell_weights()
@@ -147,8 +151,8 @@ def test_a_full_list_of_ties_is_searched_whole() -> None:
     seen = observed(4, 2, 3)
     batch = Workbench(assumed, np).batch(seen)
     for b in range(2):
-        squares, _ = direct(assumed, "fresnel_closed", seen, b)
-        assert np.array_equal(batch.nearest("fresnel_closed")[b], squares.argmin(axis=0))
+        squares, _ = direct(assumed, FRESNEL_CLOSED, seen, b)
+        assert np.array_equal(batch.nearest(FRESNEL_CLOSED)[b], squares.argmin(axis=0))
 
 
 def test_other_namespaces_are_refused() -> None:
@@ -157,4 +161,4 @@ def test_other_namespaces_are_refused() -> None:
     from engine import InputError
 
     with pytest.raises(InputError, match="NumPy or CuPy"):
-        Workbench(problem(grid_of()), array_api_strict).search("spherical")
+        Workbench(problem(grid_of()), array_api_strict).search(SPHERICAL)

@@ -2,7 +2,7 @@
 
 import cmath
 import math
-from typing import Any, get_args
+from typing import Any
 
 import autograd
 import autograd.numpy as anp
@@ -12,11 +12,12 @@ import scipy.special
 from autograd.extend import defvjp, primitive
 
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
-from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.leakage import leakage
+from engine.numerics.leakage_names import model_named, model_names
 
 WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
 ARRAY = UniformLinearArray(n_elements=100, spacing_m=WAVELENGTH_M / 2, wavelength_m=WAVELENGTH_M)
-MODELS = get_args(LeakageModel)
+MODELS = model_names()
 LOW_RAD, HIGH_RAD = math.pi / 6, 5 * math.pi / 6
 
 
@@ -98,7 +99,9 @@ def scene(size: int, seed: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def one_to_one(model: Any, d: np.ndarray, phi: np.ndarray, theta: np.ndarray) -> Any:
-    return leakage(model, ARRAY, range_m=d[:, None], angle_rad=phi[:, None], sensor_angle_rad=theta[:, None])
+    return leakage(
+        model_named(model), ARRAY, range_m=d[:, None], angle_rad=phi[:, None], sensor_angle_rad=theta[:, None]
+    )
 
 
 def relative_error(approximate: np.ndarray, exact: np.ndarray) -> float:
@@ -108,7 +111,7 @@ def relative_error(approximate: np.ndarray, exact: np.ndarray) -> float:
 @pytest.mark.parametrize("wave", ["spherical", "fresnel_sum"])
 def test_sums_agree_with_the_equations_element_by_element(wave: Any, given: Any, host: Any) -> None:
     d, phi, theta = scene(40)
-    table = leakage(wave, ARRAY, range_m=given(d), angle_rad=given(phi), sensor_angle_rad=given(theta))
+    table = leakage(model_named(wave), ARRAY, range_m=given(d), angle_rad=given(phi), sensor_angle_rad=given(theta))
     exact = [[oracle_sum(wave, d[p], phi[p], angle) for angle in theta] for p in range(d.size)]
     # 100 phasors whose phases of up to 150 rad carry 3e-14 each: |F|²/N of up to 100.
     np.testing.assert_allclose(host(table.value), exact, rtol=0, atol=1e-11)
@@ -117,7 +120,7 @@ def test_sums_agree_with_the_equations_element_by_element(wave: Any, given: Any,
 @pytest.mark.parametrize("model", ["fresnel_closed", "as_printed"])
 def test_closed_forms_agree_with_scipy(model: Any, given: Any, host: Any) -> None:
     d, phi, theta = scene(300)
-    table = leakage(model, ARRAY, range_m=given(d), angle_rad=given(phi), sensor_angle_rad=given(theta))
+    table = leakage(model_named(model), ARRAY, range_m=given(d), angle_rad=given(phi), sensor_angle_rad=given(theta))
     exact = ORACLES[model](d[:, None], phi[:, None], theta[None, :])
     np.testing.assert_allclose(host(table.value), exact, rtol=0, atol=1e-11)
 
@@ -193,7 +196,7 @@ def test_points_and_sensors_broadcast_on_every_namespace(model: Any, given: Any,
     random = np.random.default_rng(2)
     d, phi = random.uniform(2, 12, (1, 3)), random.uniform(LOW_RAD, HIGH_RAD, (5, 1))
     theta = random.uniform(LOW_RAD, HIGH_RAD, (5, 4))
-    table = leakage(model, ARRAY, range_m=given(d), angle_rad=given(phi), sensor_angle_rad=given(theta))
+    table = leakage(model_named(model), ARRAY, range_m=given(d), angle_rad=given(phi), sensor_angle_rad=given(theta))
     for part in range(3):
         ours = host(table[part])
         assert ours.shape == (5, 3, 4)

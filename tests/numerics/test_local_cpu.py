@@ -7,6 +7,7 @@ from engine.numerics import local_cpu
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
 from engine.numerics.leakage_cpu import compiled_leakage
+from engine.numerics.leakage_names import model_named, model_names
 from engine.numerics.local_cpu import local_sums
 from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
 
@@ -34,7 +35,7 @@ def _leakage_error(model: LeakageModel, array: UniformLinearArray) -> float:
     return max(float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))) for ours, theirs in pairs)
 
 
-@pytest.mark.parametrize("model", ["spherical", "fresnel_sum", "fresnel_closed", "as_printed"])
+@pytest.mark.parametrize("model", [model_named(name) for name in model_names()], ids=lambda model: model.name)
 def test_leakage(model: LeakageModel) -> None:
     """Reached: 6e-15 of the largest by the closed forms, 8e-14 by the sums."""
     assert _leakage_error(model, ARRAY) < 1e-12

@@ -9,6 +9,7 @@ import scipy.stats
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray, path_gain
 from engine.numerics.information import bayesian_bound, expected_information
 from engine.numerics.leakage import leakage
+from engine.numerics.leakage_names import model_named
 from engine.numerics.quadrature import beta_nodes, nodes_needed
 
 PRIORS = [(2.0, 2.0), (3.0, 3.0), (2.5, 4.25), (1.0, 1.0), (0.7, 5.3)]
@@ -51,9 +52,9 @@ def bounds(scene: dict[str, Any], n_nodes: int) -> np.ndarray:
     gain = path_gain(random.uniform(100, 150, (size, 20)), array.wavelength_m)
     d, weights = beta_nodes(scene["low"], scene["high"], *scene["prior"], n_nodes=n_nodes)
     snr = 10 ** ((23 - np.array([-65.0, -85.0, -100.0])) / 10)
-    matrices = []
+    model, matrices = model_named(scene["model"]), []
     for here in np.array_split(np.arange(size), 10):
-        table = leakage(scene["model"], array, range_m=d[None, :], angle_rad=phi[here], sensor_angle_rad=theta[here])
+        table = leakage(model, array, range_m=d[None, :], angle_rad=phi[here], sensor_angle_rad=theta[here])
         matrices.append(expected_information(table, gain[here], weights, snr))
     information = np.concatenate(matrices)[:, :, None, :] * np.array([1.0, 50.0])[:, None]
     return np.stack(bayesian_bound(information, 0.0185))
@@ -67,7 +68,7 @@ def errors(scene: dict[str, Any], n_nodes: int, converged: np.ndarray) -> tuple[
 
 
 def needed(scene: dict[str, Any]) -> int:
-    return nodes_needed(array_of(scene), scene["low"], scene["high"], model=scene["model"])
+    return nodes_needed(array_of(scene), scene["low"], scene["high"], model=model_named(scene["model"]))
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from array_api_compat import is_numpy_namespace
 from pydantic import BeforeValidator, Field
 
 from engine.errors import InputError
+from engine.estimators.assumed_leakage import model_of
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, Networks, checkpoints_in
 from engine.estimators.deepsets.features import FEATURES, KNOWN, OUTPUTS, TEMPLATES, elements, frames, placed
 from engine.estimators.deepsets.network import NUMPY, forward
 from engine.estimators.deepsets.setting import require_setting
-from engine.estimators.estimator import Estimator, model_of
+from engine.estimators.estimator import Estimator
 from engine.estimators.problem import Estimates, Observations, Problem
 from engine.estimators.workbench import Batch, Workbench
 

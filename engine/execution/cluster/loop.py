@@ -14,8 +14,8 @@ from engine.errors import InputError, WorkerError
 from engine.execution.cluster.connection import connected
 from engine.execution.cluster.resources import count_workers, free_resources
 from engine.execution.cluster.worker import MAX_ATTEMPTS, Worker
-from engine.execution.driver import Failure
 from engine.execution.plan import Plan
+from engine.execution.task import Failure, Results
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.sweep import Task
@@ -34,7 +34,7 @@ def run(
     workers: int | None = None,
     address: str | None = None,
     shared_storage: bool = False,
-) -> Iterator[Receipt | Failure]:
+) -> Results:
     """Fan the plan's tasks out over actors; yield receipts and failures as they come, until it is finished.
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.

@@ -7,7 +7,7 @@ import traceback
 from ray.util import metrics
 
 from engine.errors import NearfieldError
-from engine.execution.driver import Failure, TaskRunner
+from engine.execution.task import Failure, TaskRunner
 from engine.store.receipts import Receipt
 from engine.sweep import Task
 

@@ -1,0 +1,120 @@
+"""The worker's side of a run: computing tasks, storing them, telling what went wrong."""
+
+import os
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from engine.backend import Backend, backend
+from engine.errors import NearfieldError
+from engine.scenario import Scenario, Simulate, Variables
+from engine.store.receipts import Receipt
+from engine.store.storage import Storage
+from engine.store.store import Store
+from engine.streams import Streams
+from engine.sweep import Sweep, Task
+
+_PREPARED_POINTS = 4
+
+
+class Evaluator:
+    """Computes tasks of one sweep on one backend, keeping what `prepare` built for the latest points."""
+
+    def __init__(self, sweep: Sweep, on: Backend) -> None:
+        self.sweep, self.backend = sweep, on
+        self._prepared: OrderedDict[tuple[int, ...], tuple[Scenario, Simulate]] = OrderedDict()
+
+    def _at(self, point: tuple[int, ...]) -> tuple[Scenario, Simulate]:
+        """The scenario at `point` and what it prepared, from the cache if they are there."""
+        if point not in self._prepared:
+            scenario = self.sweep.at(point)
+            self._prepared[point] = scenario, scenario.prepare(self.backend.xp)
+            if len(self._prepared) > _PREPARED_POINTS:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(point)
+        return self._prepared[point]
+
+    def prepare(self, point: tuple[int, ...]) -> None:
+        """Build what the point's realizations need, unless it is there."""
+        self._at(point)
+
+    def block(self, point: tuple[int, ...], number: int = 0, *, intermediates: bool = False) -> Variables:
+        """The variables of one block, on the host."""
+        streams = Streams(self.sweep.seed, number)
+        scenario, simulate = self._at(point)
+        realizations = scenario.draw(streams, self.sweep.block)
+        variables = simulate(realizations, intermediates=intermediates)
+        return {
+            name: (dims, self.backend.to_host(values), attributes)
+            for name, (dims, values, attributes) in variables.items()
+        }
+
+    def task(self, task: Task) -> Variables:
+        """The variables of a task's realizations: its blocks, one after the other, cut to its length."""
+        size = self.sweep.block
+        blocks = [self.block(task.point, number) for number in range(task.start // size, -(-task.stop // size))]
+        return {
+            name: (
+                dims,
+                np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start],
+                attributes,
+            )
+            for name, (dims, _, attributes) in blocks[0].items()
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that raised: one line for the user, the traceback for the author of the scenario."""
+
+    task: Task
+    message: str
+    details: str
+
+
+Results = Generator[Receipt | Failure, None, None]
+"""What a runner yields, as it comes; closed, it leaves nothing running."""
+
+
+class TaskRunner:
+    """What a worker does: compute a task, store it, hand back the receipt. Held by every worker process."""
+
+    def __init__(self, sweep: Sweep, path: str | os.PathLike[str] | Storage, backend_name: str) -> None:
+        threadpool_limits(1)
+        on = backend(backend_name)
+        self.evaluator, self.store = Evaluator(sweep, on), Store(path)
+        self.store.adopt(sweep)
+
+    def __call__(self, task: Task, attempt: int = 1) -> Receipt | Failure:
+        try:
+            self.evaluator.prepare(task.point)
+            started = time.perf_counter(), time.thread_time()  # what is prepared once is no realization's time
+            variables = self.evaluator.task(task)
+            return self.store.write(
+                task,
+                variables,
+                seconds=time.perf_counter() - started[0],
+                cpu_seconds=time.thread_time() - started[1],
+                backend=self.evaluator.backend,
+                attempt=attempt,
+            )
+        except NearfieldError as error:
+            return Failure(task, str(error), "")  # written for the user: a traceback adds nothing
+        except Exception as error:
+            return Failure(task, self._described(task, error), traceback.format_exc())
+
+    def _described(self, task: Task, error: Exception) -> str:
+        sweep = self.evaluator.sweep
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        point = ", ".join(f"{name}={value}" for name, value in sweep.values(task.point).items()) or "its only point"
+        return (
+            f"{type(sweep.scenario).__name__} raised {type(error).__name__}: {error} ({where}) at {point}, "
+            f"realizations {task.start}–{task.stop - 1}, seed {sweep.seed}"
+        )

@@ -1,0 +1,34 @@
+"""The quadratic phase, integrated over the aperture: Fresnel integrals."""
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from engine.numerics.aperture_integral import ApertureIntegral, Edges, aperture_bandwidth_rad
+from engine.numerics.geometry import UniformLinearArray
+from engine.numerics.leakage import LeakageModel
+
+Array = Any
+
+
+def edges(array: UniformLinearArray, range_m: Array, angle_rad: Array) -> Edges:
+    """T = (NΔ/2) s √(2/(λd)), τ = (u/s) √(2d/λ), u = cos θ − cos φ, s = |sin φ|."""
+    xp = array_namespace(range_m, angle_rad)
+    d, phi = xp.broadcast_arrays(range_m, angle_rad)
+    sin_phi, cos_phi = xp.sin(phi), xp.cos(phi)
+    stretch = xp.sqrt(2 * d / array.wavelength_m)
+    half_width = array.n_elements * array.spacing_m / array.wavelength_m * xp.abs(sin_phi) / stretch
+    cotangent = cos_phi / sin_phi
+    return Edges(
+        half_width,
+        stretch / xp.abs(sin_phi),
+        cos_phi,
+        -half_width / (2 * d),
+        1 / (2 * d),
+        half_width * cotangent,
+        stretch * xp.sign(sin_phi),
+        -cotangent,
+    )
+
+
+FRESNEL_CLOSED = LeakageModel("fresnel_closed", ApertureIntegral(edges), aperture_bandwidth_rad)

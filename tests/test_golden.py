@@ -1,0 +1,154 @@
+"""Stores of earlier days open, hold, resume and grow with today's code, wherever their classes have moved since.
+
+tests/golden/make.py says what a golden store is. Whoever breaks one of these writes a migration; who raises a
+`code_version` adds a store of the new version, and the old one stays: it must open, and be refused by name.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden.make import SWEEPS
+
+import engine
+import scenarios
+from engine import Scenario, StoreError, Sweep
+from engine.imports import class_named, stored_name
+from engine.store.integrity import Problem, verify
+from engine.store.store import Store
+
+FOLDER = Path(__file__).parent / "golden"
+ARCHIVES = sorted(FOLDER.glob("*.zip"))
+
+
+def classes() -> list[type[Scenario]]:
+    """Every scenario class of the package that is not abstract."""
+    found = set()
+    for module in pkgutil.walk_packages(scenarios.__path__, "scenarios."):
+        found |= {
+            kind
+            for kind in vars(importlib.import_module(module.name)).values()
+            if inspect.isclass(kind) and issubclass(kind, Scenario) and not inspect.isabstract(kind)
+        }
+    return sorted(found, key=stored_name)
+
+
+@pytest.fixture(params=ARCHIVES, ids=lambda path: path.stem)
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    with zipfile.ZipFile(request.param) as archive:
+        archive.extractall(tmp_path / "store.zarr")
+    return tmp_path / "store.zarr"
+
+
+def is_of_today(store: Store) -> bool:
+    return bool(store.attributes["code_version"] == type(store.sweep.scenario).code_version)
+
+
+def test_it_opens_and_holds(path: Path) -> None:
+    assert [item for item in verify(path) if isinstance(item, Problem)] == []
+    results = engine.open_results(path).load()
+    store = Store(path, mode="r")
+    assert int(results.complete.sum()) == store.grid.n_points * 8 - 4  # all chunks but one
+    for name in store.variable_names():
+        summary = engine.summarize(results[name], complete=results.complete)
+        assert int(summary["count"].max()) > 0, name
+    assert set(SWEEPS) >= {path.name.rpartition("-")[0] for path in ARCHIVES}
+
+
+def test_it_resumes_and_grows(path: Path) -> None:
+    store = Store(path, mode="r")
+    if not is_of_today(store):
+        with pytest.raises(StoreError, match=rf"was computed by version {store.attributes['code_version']} of"):
+            engine.load_sweep(path)
+        return
+    before = engine.open_results(path).load()
+    sweep = engine.load_sweep(path)
+    assert sweep.fingerprint() == store.attributes["fingerprint"]
+    again = engine.replay(path, 0, **{name: values[0] for name, values in sweep.axes.items()})
+    stored = before.isel(dict.fromkeys(sweep.axes, 0) | {"realization": 0})
+    for name in store.variable_names():  # the last bits are those of the processor that made the store
+        np.testing.assert_allclose(again[name], stored[name], rtol=1e-6, atol=1e-9, err_msg=name)
+    grown = engine.run(sweep.replace(realizations=12), path, run_serially=True).load()
+    assert bool(grown.complete.all())
+    assert grown.sizes["realization"] == 12
+    was_there = before.complete.values
+    for name in store.variable_names():
+        kept = grown[name].isel(realization=slice(8)).values
+        assert kept[was_there].tobytes() == before[name].values[was_there].tobytes(), name
+
+
+def test_every_scenario_has_a_store_of_today(tmp_path: Path) -> None:
+    known = set()
+    for archive in ARCHIVES:
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(tmp_path / archive.stem)
+        attributes = Store(tmp_path / archive.stem, mode="r").attributes
+        known.add((attributes["scenario_class"], attributes["code_version"]))
+    for kind in classes():
+        wanted = stored_name(kind), kind.code_version
+        assert wanted in known, f"python tests/golden/make.py, with a sweep of {wanted[0]} in it"
+    assert len(classes()) >= 7
+
+
+def test_the_table_of_moved_classes_is_one_to_one_and_true() -> None:
+    assert len(set(scenarios.MOVED.values())) == len(scenarios.MOVED)
+    for old, new in scenarios.MOVED.items():
+        kind = class_named(old, Scenario, "scenario")
+        assert f"{kind.__module__}:{kind.__qualname__}" == new
+        assert stored_name(kind) == old
+
+
+MODULE = """
+from toy import Toy
+
+class Mine(Toy):
+    pass
+"""
+
+
+def test_a_class_that_moves_takes_its_stores_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's package, in which a class goes to another file: the same store, the same fingerprint."""
+    package = tmp_path / "mystudies"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "first.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def sweep(module: str) -> Sweep:
+        for name in [name for name in sys.modules if name.startswith("mystudies")]:
+            monkeypatch.delitem(sys.modules, name)
+        importlib.invalidate_caches()
+        return Sweep(importlib.import_module(module).Mine(), realizations=8, block=4, chunk=4)
+
+    store = tmp_path / "x.zarr"
+    old = sweep("mystudies.first")
+    engine.run(old, store, run_serially=True)
+    (package / "first.py").rename(package / "second.py")
+    moved = sweep("mystudies.second")
+    assert moved.fingerprint() != old.fingerprint()  # the test can fail
+    with pytest.raises(StoreError, match="holds another sweep"):
+        engine.run(moved, store, run_serially=True)
+    (package / "__init__.py").write_text("MOVED = {'mystudies.first:Mine': 'mystudies.second:Mine'}")
+    moved = sweep("mystudies.second")
+    assert moved.fingerprint() == old.fingerprint()
+    assert engine.load_sweep(store).scenario == moved.scenario
+    results = engine.run(moved.replace(realizations=16), store, run_serially=True)
+    assert bool(results.complete.all())
+    assert results.attrs["scenario_class"] == "mystudies.first:Mine"
+
+
+def test_a_table_opens_no_door_to_other_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a package says of names is taken from packages that the program imported, never from a store's word."""
+    with pytest.raises(ValueError, match="lies outside nearfield"):
+        class_named("notimported.first:Mine", Scenario, "scenario")
+    stranger = types.ModuleType("stranger")
+    stranger.MOVED = {"stranger:Mine": "os:system"}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "stranger", stranger)
+    with pytest.raises(ValueError, match="is no scenario class"):
+        class_named("stranger:Mine", Scenario, "scenario")
