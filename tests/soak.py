@@ -86,7 +86,7 @@ def _wait_for_progress(store: Path, process: "subprocess.Popen[bytes]") -> bool:
 
 
 def _victims(victim: str, driver: int, choose: random.Random) -> list[int]:
-    workers = [pid for pid in _descendants(driver) if "_Worker" in _command(pid)]
+    workers = [pid for pid in _descendants(driver) if "ray::Worker" in _command(pid)]
     picked = [choose.choice(workers)] if workers and victim != "driver" else []
     return picked + ([driver] if victim != "worker" else [])
 

@@ -175,7 +175,7 @@ def test_the_metrics_endpoint_counts_the_run(observed: tuple[Path, dict[str, Any
 
 def test_a_worker_records_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is counted, without Ray's own machinery behind it."""
-    from engine.execution import cluster
+    from engine.execution.cluster import worker
     from engine.store.receipts import Receipt
 
     recorded: list[tuple[str, float, dict[str, str]]] = []
@@ -189,16 +189,16 @@ def test_a_worker_records_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None
 
         observe = inc
 
-    monkeypatch.setattr(cluster.metrics, "Counter", Recorder)
-    monkeypatch.setattr(cluster.metrics, "Histogram", Recorder)
-    metrics = cluster._Metrics("mine")
+    monkeypatch.setattr(worker.metrics, "Counter", Recorder)
+    monkeypatch.setattr(worker.metrics, "Histogram", Recorder)
+    metrics = worker._Metrics("mine")
     task = engine.sweep.Task((0,), 8, 20)
     receipt = Receipt(
         point=(0,), start=8, stop=20, checksums={}, moments={}, seconds=0.25, finished="", host="", device="",
         backend="cpu", platform="", attempt=1,
     )  # fmt: skip
     metrics.record(receipt, attempt=1)
-    metrics.record(cluster.Failure(task, "", ""), attempt=2)
+    metrics.record(worker.Failure(task, "", ""), attempt=2)
     assert recorded == [
         ("nearfield_realizations", 12, {"sweep": "mine"}),
         ("nearfield_chunk_seconds", 0.25, {"sweep": "mine"}),

@@ -1,8 +1,8 @@
 """Algorithm 2 on a CPU: compiled loops. Imports numba.
 
-The arithmetic of `engine.numerics.circle_manifold`, its oracle, in real numbers: with e = a ⊙ s, a user's v is that of
-Σ_n e_n and the three Σ_n slope_n e_n, and the Riemannian gradient is j t_n s_n with t_n = Im(g_n s_n*), so that a step
-needs t alone, and neither a sine nor a complex gradient.
+The arithmetic of `engine.numerics.circle_manifold` and `cycle_bound`, its oracles, in real numbers: with e = a ⊙ s, a
+user's v is that of Σ_n e_n and the three Σ_n slope_n e_n, and the Riemannian gradient is j t_n s_n with t_n =
+Im(g_n s_n*), so that a step needs t alone, and neither a sine nor a complex gradient.
 
 Measured for 4 users and 625 elements, one core: 4.3 µs an evaluation, the gradient where a step is taken included, and
 0.3 ms a search of 70 evaluations, whatever the number of earlier cycles; on arrays 5 ms; as the paper reads, with 16
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.numerics.circle_manifold import Armijo, Objective, Optimised, present_value
+from engine.numerics.armijo import Armijo, Optimised
 from engine.numerics.compiled import compiled
+from engine.numerics.cycle_bound import Objective, present_value
 
 _LANES = 32
 """Elements are padded to a multiple with ones that see nothing, so that no loop has a remainder."""
@@ -81,7 +82,7 @@ def _updated_plain(
 ) -> float:
     """tr(W F⁻¹) of a user, and in factor (8,) what `_add_turn` needs for its gradient; work (≥ 6, ≥ 5).
 
-    As `engine.numerics.circle_manifold._updated`.
+    As `engine.numerics.cycle_bound._updated`.
     """
     u, w, p, q, x, y = work[0], work[1], work[2], work[3], work[4], work[5]
     b, c = gain.real, gain.imag

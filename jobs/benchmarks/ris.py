@@ -15,8 +15,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.estimators.paths.on_grid import OnGrid
+from engine.numerics.armijo import Armijo
 from engine.numerics.candidates import field_grid
-from engine.numerics.circle_manifold import Armijo
 from engine.numerics.path_information import Paths, path_covariance
 from engine.streams import Streams
 from jobs.benchmarks.measurement import Measurement

@@ -5,7 +5,7 @@ The same answers as `engine.numerics.circle_manifold`, which is what it is measu
 
 import numpy as np
 
-from engine.numerics.circle_manifold import Armijo
+from engine.numerics.armijo import Armijo
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_information import Paths
 from engine.numerics.wavefront import wavefront

@@ -12,7 +12,8 @@ from array_api_compat import array_namespace
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.estimators.paths import AnyPathEstimator, Cycles, Localizer, PathEstimates, PathProblem
-from engine.numerics.circle_manifold import Weighting, objective_after, optimise
+from engine.numerics.circle_manifold import optimise
+from engine.numerics.cycle_bound import Weighting, objective_after
 from engine.numerics.path_information import Paths, weak_prior
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad
 

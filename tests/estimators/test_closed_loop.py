@@ -14,7 +14,8 @@ from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
 from engine.estimators.paths.reconsider import reconsidered
 from engine.numerics import path_information
-from engine.numerics.circle_manifold import objective_after, optimise
+from engine.numerics.circle_manifold import optimise
+from engine.numerics.cycle_bound import objective_after
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, wave
 

@@ -9,19 +9,9 @@ import pytest
 from acceptance_scene import NOISE_VARIANCE, PATHS, SURFACE, base_station, beams, phases
 
 from engine.errors import InputError
-from engine.numerics.circle_manifold import (
-    Armijo,
-    Objective,
-    Optimised,
-    Weighting,
-    evaluate,
-    objective,
-    objective_after,
-    optimise,
-    optimise_arrays,
-    present_value,
-    riemannian_gradient,
-)
+from engine.numerics.armijo import Armijo, Optimised
+from engine.numerics.circle_manifold import optimise, optimise_arrays, riemannian_gradient
+from engine.numerics.cycle_bound import Objective, Weighting, evaluate, objective, objective_after, present_value
 from engine.numerics.path_information import (
     Paths,
     derivatives,

@@ -1,0 +1,162 @@
+"""The driver's loop: a plan's tasks over actors, those that die replaced."""
+
+import logging
+import math
+import sys
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from engine.errors import InputError, WorkerError
+from engine.execution.cluster.connection import connected
+from engine.execution.cluster.resources import count_workers, free_resources
+from engine.execution.cluster.worker import MAX_ATTEMPTS, Worker
+from engine.execution.plan import Plan
+from engine.execution.task import Failure, Results
+from engine.store.receipts import Receipt
+from engine.store.store import Store
+from engine.sweep import Task
+
+_IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
+_QUIET_SECONDS = 30
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    store: Store,
+    plan: Plan,
+    backend_name: str,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    shared_storage: bool = False,
+) -> Results:
+    """Fan the plan's tasks out over actors; yield receipts and failures as they come, until it is finished.
+
+    An actor that dies is replaced and its tasks are done again, each at most three times in all.
+    """
+    if store.path.startswith("memory://"):
+        raise InputError(f"{store.path} lies in the memory of one process: run serially, or choose another path")
+    with connected(address, workers):
+        on_one_node = store.path if store.storage.is_local and not shared_storage else None
+        count = count_workers(backend_name, workers, plan.n_tasks_left, on_one_node)
+        try:
+            loop = _Loop(store, backend_name, plan, count)
+        except ModuleNotFoundError as error:  # told by a server of ray://
+            raise InputError(f"the cluster's Python lacks a module: {error}; install nearfield on every node") from None
+        try:
+            yield from loop.results()
+        finally:
+            loop.stop()
+
+
+class _Loop:
+    """Keeps every actor busy with two tasks, as long as the plan has some, and replaces the ones that die.
+
+    An actor gets tasks once it runs: where a node was lost, its replacement may wait for room that never comes, and
+    the others do its work.
+    """
+
+    def __init__(self, store: Store, backend_name: str, plan: Plan, count: int) -> None:
+        resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
+        self._actor_class = ray.remote(**resources)(Worker)
+        sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
+        label = store.sweep.name or type(store.sweep.scenario).__name__
+        self._arguments = (sys.path, label, sweep, store.storage.absolute, backend_name)
+        self._plan = plan
+        self._waiting: deque[tuple[Task, int]] = deque()
+        self._running: dict[Any, tuple[Any, Task, int]] = {}
+        self._starting: dict[Any, Any] = {}
+        self._failed_starts = 0
+        self._actors = [self._start() for _ in range(count)]
+
+    def _start(self) -> Any:
+        actor = self._actor_class.remote(*self._arguments)
+        self._starting[actor.ready.remote()] = actor
+        return actor
+
+    def results(self) -> Iterator[Receipt | Failure]:
+        heard = False
+        while not self._plan.is_finished and (self._running or self._has_waiting()):
+            patience = math.inf if heard and self._running else _QUIET_SECONDS
+            timeout = max(0.0, min(patience, self._plan.seconds_left))
+            ready, _ = ray.wait(
+                [*self._running, *self._starting],
+                num_returns=1,
+                timeout=None if math.isinf(timeout) else timeout,
+            )
+            if not ready and not self._plan.is_finished:
+                _log.warning("still no result: %s", free_resources())
+            for reference in ready:
+                if reference in self._starting:
+                    self._started(reference)
+                    continue
+                heard = True
+                actor, task, attempt = self._running.pop(reference)
+                try:
+                    result = ray.get(reference)
+                except RayActorError as error:
+                    self._replace(actor, task, attempt, error)
+                else:
+                    self._plan.add(result)
+                    self._submit()
+                    yield result
+
+    def _started(self, reference: Any) -> None:
+        actor = self._starting.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError as error:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_ATTEMPTS:
+                reason = " ".join(str(error).split())[:300]
+                raise WorkerError(f"workers died {self._failed_starts} times while they started: {reason}") from None
+            replacement = self._start()
+            self._actors = [replacement if other is actor else other for other in self._actors]
+        self._submit()
+
+    def _has_waiting(self) -> bool:
+        """Whether a task waits for a worker: one to be done again, else the plan's next."""
+        if not self._waiting and (task := self._plan.take()):
+            self._waiting.append((task, 1))
+        return bool(self._waiting)
+
+    def _submit(self) -> None:
+        """Give every running actor two tasks; one that found none is asked again with the next result."""
+        starting = {id(actor) for actor in self._starting.values()}
+        in_hand = Counter(id(actor) for actor, _, _ in self._running.values())
+        for depth in range(_IN_FLIGHT):
+            for actor in self._actors:
+                if id(actor) not in starting and in_hand[id(actor)] <= depth:
+                    if not self._has_waiting():
+                        return
+                    task, attempt = self._waiting.popleft()
+                    self._running[actor.run.remote(task, attempt)] = actor, task, attempt
+                    in_hand[id(actor)] += 1
+
+    def _replace(self, dead: Any, task: Task, attempt: int, error: Exception) -> None:
+        """Redo what a lost actor had in hand, at once, on whichever actor has room; start a new one."""
+        lost = [(task, attempt)]
+        for reference, (actor, other, tried) in list(self._running.items()):
+            if actor is dead:
+                del self._running[reference]
+                lost.append((other, tried))
+        if attempt >= MAX_ATTEMPTS:
+            names = "; ".join(f"point {t.point}, realizations {t.start}–{t.stop - 1}" for t, _ in lost)
+            reason = " ".join(str(error).split())
+            raise WorkerError(
+                f"a worker died {attempt} times on {names}: {reason[:300]}; what is stored is kept. Out of memory? "
+                f"Try fewer workers or a smaller chunk"
+            )
+        self._waiting.extendleft((t, tried + 1) for t, tried in reversed(lost))
+        replacement = self._start()
+        self._actors = [replacement if actor is dead else actor for actor in self._actors]
+        self._submit()
+
+    def stop(self) -> None:
+        for actor in self._actors:
+            ray.kill(actor)

@@ -1,0 +1,90 @@
+"""A tile of the grid search on a CPU: four sensors' leakages at the candidates of a slab, and the list of the nearest.
+
+A slab of the pattern table, (rows, W) in single precision, holds the rows of W candidates, as many whole angles as fit.
+Imports numba.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from engine.numerics.compiled import compiled
+from engine.numerics.pattern import TAPS
+from engine.numerics.search import GROUP, LISTED
+
+_ZERO = np.float32(0.0)
+
+assert TAPS == 6
+
+
+def _interpolate_plain(slab: Any, first: Any, weights: Any, tile: Any) -> None:
+    """tile[q, c] = g of candidate c at sensor q; slab (rows, W), first (GROUP,), weights (GROUP, TAPS)."""
+    width = slab.shape[1]
+    for q in range(GROUP):
+        row = first[q]
+        r0, r1, r2 = slab[row], slab[row + 1], slab[row + 2]
+        r3, r4, r5 = slab[row + 3], slab[row + 4], slab[row + 5]
+        w0, w1, w2 = weights[q, 0], weights[q, 1], weights[q, 2]
+        w3, w4, w5 = weights[q, 3], weights[q, 4], weights[q, 5]
+        out = tile[q]
+        for c in range(width):
+            out[c] = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
+
+
+interpolate = compiled(_interpolate_plain)
+
+
+def _amplitudes_plain(slab: Any, low: Any, high: Any, first: Any, weights: Any, tile: Any) -> None:
+    """As `interpolate`, √g of candidates low … high: tile[q, c − low]."""
+    for q in range(GROUP):
+        row = first[q]
+        r0, r1, r2 = slab[row, low:high], slab[row + 1, low:high], slab[row + 2, low:high]
+        r3, r4, r5 = slab[row + 3, low:high], slab[row + 4, low:high], slab[row + 5, low:high]
+        w0, w1, w2 = weights[q, 0], weights[q, 1], weights[q, 2]
+        w3, w4, w5 = weights[q, 3], weights[q, 4], weights[q, 5]
+        out = tile[q, : high - low]
+        for c in range(out.shape[0]):
+            g = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
+            out[c] = np.sqrt(g if g > _ZERO else _ZERO)
+
+
+amplitudes = compiled(_amplitudes_plain)
+
+
+def _add_listed_plain(score: Any, offset: Any, lowest: Any, slack: Any, count: Any, index: Any, value: Any) -> int:
+    """List the candidates of a tile whose score is below `lowest` + `slack`; drops those that no longer are.
+
+    Returns the new count, or −1 where the list is full.
+    """
+    limit = lowest + slack
+    for c in range(score.shape[0]):
+        if score[c] <= limit:
+            if count == LISTED:
+                kept = 0
+                for i in range(count):
+                    if value[i] <= limit:
+                        value[kept], index[kept] = value[i], index[i]
+                        kept += 1
+                count = kept
+                if count == LISTED:
+                    return -1
+            index[count] = offset + c
+            value[count] = score[c]
+            count += 1
+    return count
+
+
+add_listed = compiled(_add_listed_plain)
+
+
+def _keep_best_plain(score: Any, offset: Any, index: Any, value: Any) -> None:
+    """Into place 0 of a full list: the highest score that it or the tile holds."""
+    for i in range(1, LISTED):
+        if value[i] < value[0]:
+            value[0], index[0] = value[i], index[i]
+    for c in range(score.shape[0]):
+        if -score[c] < value[0]:
+            value[0], index[0] = -score[c], offset + c
+
+
+keep_best = compiled(_keep_best_plain)
