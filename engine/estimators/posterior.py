@@ -26,14 +26,32 @@ class Posterior(NamedTuple):
     """mass × mean range"""
     at_angle_rad: Array
     """mass × mean angle"""
+    at_range_m2: Array
+    """mass × mean squared distance of the range from that of the highest peak, or the likeliest candidate"""
+    at_angle_rad2: Array
+    """the same of the angle"""
 
 
-def on_grid(batch: Batch, assumed: AssumedLeakage) -> Posterior:
-    """Sums over the batch's grid alone."""
-    xp = batch.workbench.xp
+def on_grid(batch: Batch, assumed: AssumedLeakage, about: tuple[Array, Array] | None = None) -> Posterior:
+    """Sums over the batch's grid alone; squares are of distances from `about`, range and angle (B, M)."""
+    xp, problem = batch.workbench.xp, batch.workbench.problem
     surface = batch.likelihood(assumed)
-    angles = xp.asarray(batch.workbench.problem.grid.angles_rad())
-    return Posterior(surface.angle_mass, surface.angle_range_m, surface.angle_mass * angles)
+    about_m, about_rad = about or problem.places(xp, surface.likely)
+    angles, mass = xp.asarray(problem.grid.angles_rad()), surface.angle_mass
+    mean_m = surface.angle_range_m / xp.where(mass > 0, mass, xp.ones_like(mass))
+    return Posterior(
+        mass,
+        surface.angle_range_m,
+        mass * angles,
+        surface.angle_range_m2 + mass * (mean_m - about_m[..., None]) ** 2,
+        mass * (angles - about_rad[..., None]) ** 2,
+    )
+
+
+def highest(batch: Batch, model: LeakageModel) -> tuple[Array, Array]:
+    """Range and angle of the highest peak, (B, M) each: from there a posterior's squares are taken."""
+    peaks = batch.once(climbed, model, STEPS)
+    return peaks.range_m[..., 0], peaks.angle_rad[..., 0]
 
 
 def posterior(batch: Batch, model: LeakageModel) -> Posterior:
@@ -47,8 +65,9 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
-    surface, whole = batch.likelihood(model), on_grid(batch, model)
     peaks = batch.once(climbed, model, STEPS)
+    about = highest(batch, model)
+    surface, whole = batch.likelihood(model), on_grid(batch, model, about)
     chosen = _chosen(xp, grid, peaks)
     above = xp.where(chosen[..., 0], peaks.value[..., 0] - surface.log_scale, xp.zeros_like(surface.log_scale))
     lift = xp.clip(above, 0.0, math.inf)
@@ -63,7 +82,7 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
         here = likelihood.each(b, m, n)
         lines = trace(xp, here, tops, (surface.log_scale + lift)[b, m])
         low, high = lines.angles(xp, _WINDOW_CELLS * grid.cell(tops.range_m, tops.angle_rad)[1][:, 0, 0])
-        held = lines.sums(xp)
+        held = lines.sums(xp, *(part[b, m] for part in about))
         some = held[:, 0] > 0
         mean_rad = held[:, 2] / xp.where(some, held[:, 0], xp.ones_like(held[:, 0]))
         at = xp.clip(xp.searchsorted(angles, mean_rad), 0, angles.shape[0] - 1)

@@ -28,11 +28,13 @@ class Lines(NamedTuple):
     deviation_rad: Array
     """of the angle at that range"""
 
-    def sums(self, xp: Any) -> Array:
-        """∫ (1, d, φ) over the posterior along each line, (n, 3)."""
+    def sums(self, xp: Any, about_m: Array, about_rad: Array) -> Array:
+        """∫ (1, d, φ, (d − d₀)², (φ − φ₀)²) over the posterior along each line, (n, 5); d₀, φ₀ (n,)."""
         mass = xp.exp(self.log_mass)
         steps = (self.range_m[:, 1:] - self.range_m[:, :-1]) / 2
-        parts = (mass, mass * self.range_m, mass * self.angle_rad)
+        by_square_m = mass * (self.range_m - about_m[:, None]) ** 2
+        by_square_rad = mass * ((self.angle_rad - about_rad[:, None]) ** 2 + self.deviation_rad**2)
+        parts = (mass, mass * self.range_m, mass * self.angle_rad, by_square_m, by_square_rad)
         return xp.stack([xp.sum(steps * (part[:, 1:] + part[:, :-1]), axis=-1) for part in parts], axis=-1)
 
     def angles(self, xp: Any, least_rad: Array) -> tuple[Array, Array]:

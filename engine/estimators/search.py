@@ -96,6 +96,7 @@ class GridSearch:
             found.lowest(),
             mass,
             mass * self.origin_m + marginal.by_range * heights,
+            marginal.by_square * heights,
             _peaks(mass),
             highest + np.stack(constants, axis=1),
         )

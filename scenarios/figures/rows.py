@@ -33,6 +33,10 @@ class Quantity(NamedTuple):
     lost_by: str | None = None
     """variable that is larger than `lost_above` where a user is lost; without it that is unknown"""
     lost_above: float = np.nan
+    expected: str | None = None
+    """variable of expected squared errors given what was observed, of which the mean is taken where they are stored"""
+    limit: str | None = None
+    """variable of the least of them, where it is stored"""
 
 
 class Interval(NamedTuple):
@@ -69,6 +73,8 @@ class Row(NamedTuple):
     """mean of the bound on the squared error"""
     blind: float
     """mean squared error of a guess that has seen nothing"""
+    limit: float = np.nan
+    """mean of the least possible expected squared error"""
 
     @property
     def rmse(self) -> Interval:
@@ -141,6 +147,7 @@ def _row(quantity: Quantity, group: str, point: dict[str, Any], here: dict[str, 
         found_mse=interval("found_mse"),
         bound=here["bound"],
         blind=quantity.blind,
+        limit=here["limit"],
     )
 
 
@@ -152,21 +159,34 @@ def _statistics(
 
     single = pooled(results[quantity.error], *pool, *average)
     of_errors = summarize(single, quantiles=())
-    of_samples = of_errors
+    of_samples, samples = of_errors, errors_of(results, quantity)
     if average:
-        shared = results[quantity.error].mean(average, skipna=False, keep_attrs=True)
-        of_samples = summarize(pooled(shared, *pool), quantiles=())
+        samples = samples.mean(average, skipna=False, keep_attrs=True)
+    if average or quantity.expected in results:
+        of_samples = summarize(pooled(samples, *pool), quantiles=())
     unknown = of_errors["mean"] * np.nan
-    found = dict.fromkeys(["bound", *_ends("lost"), *_ends("found_mse")], unknown)
+    found = dict.fromkeys(["bound", "limit", *_ends("lost"), *_ends("found_mse")], unknown)
     found |= {"samples": of_samples["count"], "median": of_errors["median"]} | _interval("mse", of_samples, "mean")
-    if quantity.bound is not None:
-        found["bound"] = summarize(pooled(results[quantity.bound], *pool, *average), quantiles=())["mean"]
+    for name, variable in (("bound", quantity.bound), ("limit", quantity.limit)):
+        if variable is not None and variable in results:
+            found[name] = summarize(pooled(results[variable], *pool, *average), quantiles=())["mean"]
     if quantity.lost_by is not None:
         judged = pooled(results[quantity.lost_by], *pool, *average)
         found |= _interval("lost", summarize(judged, quantiles=(), above=quantity.lost_above), "outlier_rate")
         kept = single.where(~(judged > quantity.lost_above))
         found |= _interval("found_mse", summarize(kept, quantiles=()), "mean")
     return found
+
+
+def errors_of(results: "xarray.Dataset", quantity: Quantity) -> "xarray.DataArray":
+    """What a mean squared error is the mean of: expected squared errors, and plain ones where those are not stored.
+
+    Both have the same mean, but the expected ones vary less (Rao, Blackwell).
+    """
+    plain = results[quantity.error]
+    if quantity.expected is None or quantity.expected not in results:
+        return plain
+    return results[quantity.expected].fillna(plain)
 
 
 def _ends(name: str) -> list[str]:

@@ -31,6 +31,7 @@ from engine.numerics.leakage import leakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
+from scenarios.leakage.exact_limit import prepare_exact_limit
 from scenarios.leakage.figures import errors_against_noise
 from scenarios.leakage.rows import summary
 from scenarios.leakage.scene import (
@@ -82,7 +83,7 @@ class LeakageEstimation(LeakageScene):
     of a point with more. The prior that estimators assume is the one that users are drawn from.
     """
 
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
 
     estimators: tuple[AnyEstimator, ...] = Field(
         MODEL_BASED,
@@ -91,6 +92,7 @@ class LeakageEstimation(LeakageScene):
     )
     grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges of estimators that search a grid")
     grid_angles: int = Field(180, ge=2, le=10_000, description="candidate angles of estimators that search a grid")
+    exact_limit: bool = Field(True, description="whether the posterior's variance, the exact limit, is computed")
 
     @model_validator(mode="after")
     def _distinct_estimators(self) -> Self:
@@ -156,6 +158,7 @@ class LeakageEstimation(LeakageScene):
     def prepare(self, xp: Any) -> Simulate:
         bound = prepare_bound(self, xp)
         workbench = Workbench(self.problem(), xp)
+        limit = prepare_exact_limit(xp, workbench, self.leakage) if self.exact_limit else None
         estimators = [one.prepare(workbench) if self.serves(one) else no_estimates for one in self.estimators]
         snapshots = xp.asarray(np.asarray(self.n_snapshots, dtype=float))
 
@@ -166,6 +169,8 @@ class LeakageEstimation(LeakageScene):
             estimates = [estimate(batch) for estimate in estimators]
             _, bound_range, bound_angle = bound(drawn.geometry)
             variables = _described_results(xp, drawn, estimates, bound_range, bound_angle)
+            if limit:
+                variables |= limit(batch, estimates)
             if intermediates:
                 variables |= _described_intermediates(drawn, g, rho, statistic, snapshots)
             return variables
