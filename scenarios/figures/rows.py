@@ -37,6 +37,8 @@ class Quantity(NamedTuple):
     """variable of expected squared errors given what was observed, of which the mean is taken where they are stored"""
     limit: str | None = None
     """variable of the least of them, where it is stored"""
+    floor: str | None = None
+    """variable of a lower bound on that, where it is stored"""
 
 
 class Interval(NamedTuple):
@@ -75,6 +77,8 @@ class Row(NamedTuple):
     """mean squared error of a guess that has seen nothing"""
     limit: float = np.nan
     """mean of the least possible expected squared error"""
+    floor: float = np.nan
+    """mean of a lower bound on that"""
 
     @property
     def rmse(self) -> Interval:
@@ -148,6 +152,7 @@ def _row(quantity: Quantity, group: str, point: dict[str, Any], here: dict[str, 
         bound=here["bound"],
         blind=quantity.blind,
         limit=here["limit"],
+        floor=here["floor"],
     )
 
 
@@ -165,9 +170,9 @@ def _statistics(
     if average or quantity.expected in results:
         of_samples = summarize(pooled(samples, *pool), quantiles=())
     unknown = of_errors["mean"] * np.nan
-    found = dict.fromkeys(["bound", "limit", *_ends("lost"), *_ends("found_mse")], unknown)
+    found = dict.fromkeys(["bound", "limit", "floor", *_ends("lost"), *_ends("found_mse")], unknown)
     found |= {"samples": of_samples["count"], "median": of_errors["median"]} | _interval("mse", of_samples, "mean")
-    for name, variable in (("bound", quantity.bound), ("limit", quantity.limit)):
+    for name, variable in _means_of(quantity):
         if variable is not None and variable in results:
             found[name] = summarize(pooled(results[variable], *pool, *average), quantiles=())["mean"]
     if quantity.lost_by is not None:
@@ -176,6 +181,11 @@ def _statistics(
         kept = single.where(~(judged > quantity.lost_above))
         found |= _interval("found_mse", summarize(kept, quantiles=()), "mean")
     return found
+
+
+def _means_of(quantity: Quantity) -> tuple[tuple[str, str | None], ...]:
+    """The numbers of a row that are means of one variable each."""
+    return ("bound", quantity.bound), ("limit", quantity.limit), ("floor", quantity.floor)
 
 
 def errors_of(results: "xarray.Dataset", quantity: Quantity) -> "xarray.DataArray":

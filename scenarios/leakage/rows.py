@@ -42,6 +42,7 @@ def _quantity(name: str, unit: str, blind: float = np.nan) -> Quantity:
         lost_above=_OUTLIER_SHARE * blind,
         expected=f"expected_squared_error_{what}",
         limit=f"posterior_variance_{what}",
+        floor=f"weiss_weinstein_{what}",
     )
 
 
