@@ -27,7 +27,7 @@ def find(name: str) -> Sweep:
     if sweep is not None:
         return sweep
     if not attribute:
-        raise InputError(f"no sweep named {name!r}; {_nearest(name)}, or give module:attribute")
+        raise InputError(f"no sweep named {name!r}; {_nearest(name)} (or give module:attribute)")
     module = imported(module_name)
     if module is None:
         raise InputError(f"no sweep named {name!r} and no module {module_name!r}; {_nearest(name)}")
@@ -45,7 +45,10 @@ def _of_family(name: str) -> Sweep | None:
 
 
 def _nearest(name: str) -> str:
-    return suggestion(name, list(named_sweeps()))
+    """What may have been meant: a sweep called so in some family where none is named, else the nearest of all names."""
+    known = list(named_sweeps())
+    meant = [other for other in known if other.partition(":")[2] == name]
+    return f"did you mean {' or '.join(map(repr, meant))}?" if meant else suggestion(name, known)
 
 
 def import_modules(names: list[str]) -> None:
