@@ -77,8 +77,6 @@ def test_a_figure_without_its_family_is_understood() -> None:
         named.find("fig1")
     with pytest.raises(InputError, match=r"did you mean 'multipath:fig4' or 'ris:fig4'\?"):
         named.find("fig4")
-    with pytest.raises(InputError, match=r"did you mean 'ris:fig10'\?"):
-        named.find("leakage:fig10")
 
 
 class Bare(Scenario):
