@@ -105,6 +105,21 @@ class _Loop:
                     self._plan.add(result)
                     self._submit()
                     yield result
+        if self._plan.seconds_left <= 0:
+            yield from self._last_results()
+
+    def _last_results(self) -> Iterator[Receipt | Failure]:
+        """When the seconds are over: of the task that each worker is at, and of none that waits behind it."""
+        at = {id(actor): reference for reference, (actor, _, _) in reversed(self._running.items())}
+        pending = list(at.values())
+        while pending:
+            ready, pending = ray.wait(pending, num_returns=1)
+            try:
+                result = ray.get(ready[0])
+            except RayActorError:
+                continue  # it is done again when the run is continued
+            self._plan.add(result)
+            yield result
 
     def _started(self, reference: Any) -> None:
         actor = self._starting.pop(reference)
