@@ -90,7 +90,7 @@ class _Loop:
                 timeout=None if math.isinf(timeout) else timeout,
             )
             if not ready and not self._plan.is_finished:
-                _log.warning("still no result: %s", free_resources())
+                _log.warning("still no result: %s", self._waited_for())
             for reference in ready:
                 if reference in self._starting:
                     self._started(reference)
@@ -107,6 +107,12 @@ class _Loop:
                     yield result
         if self._plan.seconds_left <= 0:
             yield from self._last_results()
+
+    def _waited_for(self) -> str:
+        """What keeps the first result: workers that start, for want of room perhaps, or tasks that take long."""
+        if self._starting:
+            return f"{len(self._starting)} of {len(self._actors)} workers are still starting; {free_resources()}"
+        return f"{len(self._actors)} workers compute their first tasks"
 
     def _last_results(self) -> Iterator[Receipt | Failure]:
         """When the seconds are over: of the task that each worker is at, and of none that waits behind it."""
