@@ -24,7 +24,7 @@ from engine.estimators import (
 )
 from engine.estimators.deepsets import AmortisedDeepSets
 from engine.estimators.deepsets.checkpoint import is_shipped
-from engine.estimators.deepsets.setting import is_setting_of
+from engine.estimators.deepsets.setting import SPHERICAL_SENSORS, is_setting_of
 from engine.estimators.estimator import no_estimates, require_unseen
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
@@ -113,6 +113,7 @@ class LeakageEstimation(LeakageScene):
             self.n_snapshots,
             self.prior_alpha if beta else 1.0,
             self.prior_beta if beta else 1.0,
+            setting=SPHERICAL_SENSORS if self.leakage.two_sided else (),
             sensor_range_m=(self.sensor_range_min_m, self.sensor_range_max_m),
         )
 

@@ -72,8 +72,8 @@ def test_arithmetic_of_the_kernels(host: ctypes.CDLL, runs: int) -> None:
     assert coefficients.shape == (2, DEGREE + 1)
     reference = single(2, n_sensors) + 1
     _call(
-        host.log_likelihood_of_all, table, n_candidates, n_sensors, runs, first, weights, scale, root, reference, offset,
-        slope, coefficients, score,
+        host.log_likelihood_of_all, table, n_candidates, n_sensors, runs, first, weights, scale, root, reference,
+        offset, slope, coefficients, score,
     )  # fmt: skip
     amplitude = scale * np.sqrt(g)[:, None, :]
     x = amplitude * root
