@@ -59,7 +59,8 @@ DEVICE void squares(const float* table, int n_candidates, int candidate, int n_s
 // score[m] = sum_k -(t_k - root_k)^2/2 + Q(v_k) + slope log(reference_k v_k), t_k = scale_k sqrt(g_k)
 DEVICE void log_likelihood(const float* table, int n_candidates, int candidate, int n_sensors, int n_runs,
                            const int* first, const float* weights, const float* scale, const float* root,
-                           const float* reference, const float* offset, const float* slope, const float* coefficients, float* score) {
+                           const float* reference, const float* offset, const float* slope,
+                           const float* coefficients, float* score) {
     for (int m = 0; m < M; ++m) score[m] = 0.0f;
     for (int k = 0; k < n_sensors; k += GROUP) {
         float amplitude[GROUP];
@@ -280,7 +281,8 @@ class GpuPasses:
         mass, by_range = (self.xp.empty(value.shape[:-1], dtype=np.float32) for _ in range(2))
         self._launch(
             "likelihood", inputs.slack.shape, *_in_runs(sensors), inputs.scale, inputs.root, inputs.reference,
-            inputs.offset, inputs.slope, inputs.coefficients, inputs.weight, inputs.range_m, value, index, mass, by_range,
+            inputs.offset, inputs.slope, inputs.coefficients, inputs.weight, inputs.range_m, value, index,
+            mass, by_range,
         )  # fmt: skip
         level = -self.xp.asnumpy(value[..., 0]).astype(float)
         found = self._found(value, index, inputs.slack)
