@@ -20,6 +20,9 @@ WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
 ARRAY = UniformLinearArray(100, WAVELENGTH_M / 2, WAVELENGTH_M)
 
 
+RULE = np.polynomial.legendre.leggauss(400)
+
+
 def oracle(d: float, phi: float, away: float, theta: float) -> float:
     """One element after the other, by its coordinates in the plane."""
     user = d * math.sin(phi), d * math.cos(phi)
@@ -110,3 +113,54 @@ def test_a_model_that_needs_ranges_says_so() -> None:
         leakage(TWO_SIDED, ARRAY, range_m=d, angle_rad=phi, sensor_angle_rad=theta)
     assert "\n" not in str(refused.value)
     assert not SPHERICAL.two_sided
+
+
+def closed_oracle(d: float, phi: float, inverse: float, theta: float) -> float:
+    """The quadratic phase over the aperture, by a rule of 400 nodes."""
+    nodes, weights = RULE
+    x, k = nodes * 50 * WAVELENGTH_M / 2, 2 * math.pi / WAVELENGTH_M
+    bend = x**2 * (math.sin(phi) ** 2 / d - math.sin(theta) ** 2 * inverse) / 2
+    return float(100 / 4 * abs(weights @ np.exp(-1j * k * (bend - x * (math.cos(phi) - math.cos(theta))))) ** 2)
+
+
+def closed_scene() -> tuple[np.ndarray, ...]:
+    """Bends of either sign, and none at all: sensors nearer than the user, beside it, and far away."""
+    d, phi, inverse, theta = scene(120)
+    inverse[:30] = 1 / np.linspace(1.0, 12.0, 30)
+    inverse[30:60] = (np.sin(phi) ** 2 / d / np.sin(theta) ** 2)[30:60] * np.array([1.0, 1 + 1e-9, 1 - 1e-3] * 10)
+    return d, phi, inverse, theta
+
+
+def test_the_closed_form_is_the_integral_and_smooth_where_nothing_bends() -> None:
+    d, phi, inverse, theta = closed_scene()
+    table, step = one_to_one("two_sided_closed", d, phi, inverse, theta), 1e-5
+    exact = [closed_oracle(*one) for one in zip(d, phi, inverse, theta, strict=True)]
+    np.testing.assert_allclose(table.value, exact, rtol=0, atol=1e-9)
+    for ours, by_m, by_rad in ((table.by_range_per_m, step, 0.0), (table.by_angle_per_rad, 0.0, step)):
+        slopes = [
+            (closed_oracle(a + by_m, b + by_rad, c, e) - closed_oracle(a - by_m, b - by_rad, c, e)) / (2 * step)
+            for a, b, c, e in zip(d, phi, inverse, theta, strict=True)
+        ]
+        assert np.max(np.abs(ours - np.array(slopes))) < 1e-6 * np.max(np.abs(slopes))
+
+
+def test_the_closed_form_on_every_namespace(given: Any, host: Any) -> None:
+    d, phi, inverse, theta = (part[:60] for part in closed_scene())
+    table = leakage(
+        model_named("two_sided_closed"), ARRAY, range_m=given(d), angle_rad=given(phi), sensor_angle_rad=given(theta),
+        sensor_inverse_range_per_m=given(inverse),
+    )  # fmt: skip
+    alone = one_to_one("two_sided_closed", d, phi, inverse, theta)
+    for ours, theirs in zip(table, alone, strict=True):
+        np.testing.assert_allclose(np.diagonal(host(ours)), theirs, rtol=1e-9, atol=1e-7)
+
+
+def test_the_closed_form_is_within_seven_percent() -> None:
+    d, phi, inverse, theta = scene(5000, 100.0, 150.0)
+    exact = one_to_one("two_sided", d, phi, inverse, theta).value
+    assert relative_error(one_to_one("two_sided_closed", d, phi, inverse, theta).value, exact) == pytest.approx(
+        0.064, rel=0.15
+    )
+    plane = one_to_one("fresnel_closed", d, phi, inverse, theta).value
+    far = one_to_one("two_sided_closed", d, phi, 0 * inverse, theta).value
+    np.testing.assert_allclose(far, plane, rtol=0, atol=1e-10)
