@@ -43,6 +43,7 @@ class LeakageBound(LeakageScene):
                     range_m=user_range[:, None],
                     angle_rad=user_angle[:, None],
                     sensor_angle_rad=sensor_angle,
+                    sensor_inverse_range_per_m=1 / sensor_range,
                 )
                 one = xp.ones((1,), dtype=xp.float64)
                 at_user_matrix = expected_information(at_user, gain, one, snr)

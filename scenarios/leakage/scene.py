@@ -172,7 +172,7 @@ def prepare_bound(scene: LeakageScene, xp: Any) -> Callable[[Geometry], tuple[An
     snapshots = xp.asarray(np.asarray(scene.n_snapshots, dtype=float))
     at_once = max(1, _TILE // (node_range.shape[0] * scene.n_sensors)) if xp is np else None
 
-    def averaged(angle: Any, sensor_angle: Any, gain: Any) -> Any:
+    def averaged(angle: Any, sensor_range: Any, sensor_angle: Any, gain: Any) -> Any:
         """E_d[J_F] for one snapshot, (B, S, 3)."""
         size = angle.shape[0]
         step = at_once or size
@@ -185,6 +185,7 @@ def prepare_bound(scene: LeakageScene, xp: Any) -> Callable[[Geometry], tuple[An
                 range_m=node_range[None, :],
                 angle_rad=angle[here, None],
                 sensor_angle_rad=sensor_angle[here, :],
+                sensor_inverse_range_per_m=1 / sensor_range[here, :],
             )
             parts.append(expected_information(table, gain[here, :], node_weight, snr))
         return xp.concat(parts)
@@ -192,7 +193,7 @@ def prepare_bound(scene: LeakageScene, xp: Any) -> Callable[[Geometry], tuple[An
     def bound(geometry: Geometry) -> tuple[Any, Any, Any]:
         _, user_angle, sensor_range, sensor_angle = (xp.asarray(part) for part in geometry)
         gain = path_gain(sensor_range, array.wavelength_m)
-        matrix = averaged(user_angle, sensor_angle, gain)
+        matrix = averaged(user_angle, sensor_range, sensor_angle, gain)
         return matrix, *bayesian_bound(matrix[..., None, :] * snapshots[:, None], prior)
 
     return bound
