@@ -21,7 +21,7 @@ from scenarios.leakage.scene import Geometry, LeakageScene, described_bounds, de
 class LeakageBound(LeakageScene):
     """The Bayesian Cramér-Rao bound on the user's range and angle, given each realization's sensors and angle."""
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def draw(self, streams: Streams, size: int) -> Geometry:
         return self.draw_geometry(streams, size)
