@@ -74,7 +74,8 @@ def test_error_is_bounded(
     bound = ranged_error_bound(n_elements, ranges)
     assert errors.max() <= bound
     assert bound <= tolerance + 6 * error_bound(n_elements) + (5e-3 if orders == 2 else 0)
-    assert np.sqrt(np.mean(errors**2)) <= 0.1 * bound  # typical errors, which slack is derived from
+    typical = 0.03 if orders == 2 else 0.1  # which slack is derived from
+    assert np.sqrt(np.mean(errors**2)) <= typical * bound
 
 
 def test_an_order_less_is_noticed() -> None:
