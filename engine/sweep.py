@@ -122,7 +122,8 @@ class Sweep:
             )
         if isinstance(values, str) or not isinstance(values, list | tuple | range) or not len(values):
             raise InputError(f"axis {name}: given {values!r}, needed a list of one or more values")
-        checked = tuple(self.scenario.replace(**{name: value}).stored_value(name) for value in values)
+        others = {other: at[0] for other, at in self.axes.items() if isinstance(at, list | tuple | range) and len(at)}
+        checked = tuple(self.scenario.replace(**others | {name: value}).stored_value(name) for value in values)
         for value in checked:
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"axis {name}: given {value!r}, needed numbers or names, one per point")

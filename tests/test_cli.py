@@ -280,6 +280,8 @@ def test_reproduce_in_a_process_of_its_own(tmp_path: Path) -> None:
     root = Path(engine.__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
     environment["RAY_ADDRESS"] = "127.0.0.1:1"  # a cluster that died: no business of a local run's
+    environment["TMPDIR"] = str(tmp_path / ("t" * 60))  # as long as a batch system's
+    Path(environment["TMPDIR"]).mkdir()
     for _ in range(2):
         run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
         assert run.returncode == 0, run.stderr

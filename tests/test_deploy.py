@@ -147,8 +147,8 @@ def test_the_image_gets_every_declared_and_pinned_package(tmp_path: Path) -> Non
     assert {f"!{name}" for name in copied} == {line for line in allowed if line.startswith("!")}
     assert all((ROOT / name).exists() for name in copied)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packages = {str(path.parent.relative_to(ROOT)) for name in copied for path in (ROOT / name).glob("**/__init__.py")}
-    assert {package.replace(".", "/") for package in project["tool"]["setuptools"]["packages"]} == packages
+    rule = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert {pattern.removesuffix("*") for pattern in rule} == {name for name in copied if (ROOT / name).is_dir()}
     (listing,) = [line for line in instructions() if "requirements.txt" in line]
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     command = listing.removeprefix("RUN ").partition("&&")[0]

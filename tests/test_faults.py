@@ -65,6 +65,7 @@ def test_an_exception_surfaces_once_with_its_circumstances(local_ray: None, tmp_
     assert "Troubled raised ZeroDivisionError: the third law (toy.py:" in message
     assert "at offset=1.0, realizations 0–7, seed 5" in message
     assert "\n" not in message
+    assert "failed in all" not in message
     assert "Traceback" in caught.value.details
 
 
@@ -73,6 +74,9 @@ def test_a_run_goes_on_up_to_a_stated_number_of_failures(tmp_path: Path) -> None
     with pytest.raises(TaskError, match=r"5 tasks failed in all"):
         engine.run(sweep, tmp_path / "f.zarr", run_serially=True, max_failures=5)
     assert int(engine.open_results(tmp_path / "f.zarr").complete.sum()) == 80
+    with pytest.raises(TaskError):  # the first one stops a run that allows none, before what comes after it
+        engine.run(sweep, tmp_path / "g.zarr", run_serially=True)
+    assert int(engine.open_results(tmp_path / "g.zarr").complete.sum()) == 40
 
 
 def test_a_worker_that_cannot_import_the_scenario_says_so(

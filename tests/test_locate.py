@@ -1,5 +1,6 @@
 """`nearfield locate`: measurements in, places with deviations out, one line for what cannot be."""
 
+import cmath
 import math
 import re
 import shutil
@@ -18,7 +19,7 @@ from engine.estimators.deepsets import Checkpoint
 from engine.estimators.deepsets.checkpoint import SHIPPED
 from jobs.cli import measurements
 from scenarios.leakage.estimation import LeakageEstimation
-from scenarios.leakage.locate import Measured, NearSensors, TakenForTrained, locate
+from scenarios.leakage.locate import Measured, NearSensors, PlaneSensors, TakenForTrained, locate
 from scenarios.multipath import MultipathEstimation
 
 
@@ -138,14 +139,21 @@ def test_arrays_are_located() -> None:
     (refused,) = located.refused
     assert refused.estimator == conditioned
     assert "set of 40 sensors" in refused.reason
-    assert located.remarks == (TakenForTrained(conditioned),)
+    plane, trained = located.remarks[:-1], located.remarks[-1]
+    assert trained == TakenForTrained(conditioned)
+    assert [remark.estimator for remark in plane if isinstance(remark, PlaneSensors)] == [
+        one.estimator for one in located.estimates
+    ]
     assert locate(measured, scene).estimates == tuple(model_based)
+    exact = locate(measured, LeakageEstimation(leakage="two_sided"), [Checkpoint(path="amortised.safetensors")])
+    assert [remark.estimator for remark in exact.remarks if isinstance(remark, PlaneSensors)] == [learned.estimator]
 
     assumed = locate(measured, LeakageEstimation(leakage="fresnel_closed"))
     assert [one.range_m for one in assumed.estimates] != [one.range_m for one in model_based]
     near_m = np.where(np.arange(40) < 2, 40.0, range_m)
     far_m = scene.array().rayleigh_range_m
-    assert locate(measured._replace(range_m=near_m), scene).remarks == (NearSensors(2, far_m),)
+    assert locate(measured._replace(range_m=near_m), scene).remarks[0] == NearSensors(2, far_m)
+    assert locate(measured._replace(range_m=near_m), LeakageEstimation(leakage="two_sided")).remarks == ()
 
 
 @pytest.mark.parametrize(
@@ -163,6 +171,58 @@ def test_arrays_that_cannot_be_are_refused(changes: dict[str, Any], message: str
     with pytest.raises(InputError, match=message) as raised:
         locate(measured._replace(**changes), LeakageEstimation(leakage="spherical"))
     assert "\n" not in str(raised.value)
+
+
+def _exact_powers(
+    user: tuple[float, float], sensors: list[tuple[float, float]], noise_dbm: float, n_elements: int = 100
+) -> list[float]:
+    """Mean powers in W at sensors (x, y) of a beam focused on a user (x, y): every path by its own length."""
+    wavelength_m = 299_792_458 / 15e9
+    powers = []
+    for sensor in sensors:
+        total = 0j
+        for n in range(n_elements):
+            element = (0.0, (n - (n_elements - 1) / 2) * wavelength_m / 2)
+            path_m = math.dist(element, sensor) - math.dist(element, user)
+            total += cmath.exp(-2j * math.pi * path_m / wavelength_m)
+        gain = (wavelength_m / (4 * math.pi * math.hypot(*sensor))) ** 2
+        powers.append(10 ** (2.3 - 3) * gain * abs(total) ** 2 / n_elements + 1e-3 * 10 ** (noise_dbm / 10))
+    return powers
+
+
+@pytest.mark.parametrize(("range_m", "angle_deg"), [(6.0, 80.0), (4.0, 65.0), (8.0, 120.0), (10.0, 100.0)])
+@pytest.mark.parametrize(("nearest_m", "farthest_m", "noise_dbm"), [(95.0, 120.0, -95.0), (15.0, 40.0, -80.0)])
+def test_sensors_stand_where_they_stand(
+    range_m: float,
+    angle_deg: float,
+    nearest_m: float,
+    farthest_m: float,
+    noise_dbm: float,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Powers without noise beyond its mean, exact distances: found to a centimetre, by plane waves too far by d²/R."""
+    random = np.random.default_rng(3)
+    user = range_m * math.sin(math.radians(angle_deg)), range_m * math.cos(math.radians(angle_deg))
+    away, angle = random.uniform(nearest_m, farthest_m, 30), np.radians(angle_deg + random.uniform(-12, 12, 30))
+    sensors = list(zip((away * np.sin(angle)).tolist(), (away * np.cos(angle)).tolist(), strict=True))
+    powers = _exact_powers(user, sensors, noise_dbm)
+    lines = [f"{x!r},{y!r},{power!r}" for (x, y), power in zip(sensors, powers, strict=True)]
+    Path("m.csv").write_text("\n".join(["x_m,y_m,power_w", *lines]) + "\n")
+    words = f"locate --measurements m.csv --noise-dbm {noise_dbm} --snapshots 50"
+    assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    for name in ("maximum likelihood", "posterior mean"):
+        assert _rows(printed.out)[name][0] == pytest.approx(range_m, abs=0.011)
+        assert _rows(printed.out)[name][2] == pytest.approx(angle_deg, abs=0.011)
+    apparent_m = 1 / (1 / range_m - np.mean(1 / away))
+    if nearest_m < 50:
+        return  # so far off that plane waves fit nowhere
+    assert nearfield(*words.split(), "--leakage", "spherical", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "maximum likelihood takes waves toward the sensors as plane, which puts the user about" in printed.err
+    assert _rows(printed.out)["maximum likelihood"][0] == pytest.approx(apparent_m, rel=0.01)
 
 
 NONSENSE = [

@@ -13,8 +13,11 @@ import xarray
 import engine
 from engine.sweep import TextTable
 from jobs import main as command_line
+from jobs.cli import named
 from jobs.show import presentation as presenting
 from jobs.show.presentation import Presentation
+from scenarios import leakage
+from scenarios.figures.panels import legend_below, titled
 
 COMMANDS = {
     "reproduce": ("reproduce", "toy:small", "--serial", "--store", "s.zarr"),
@@ -112,3 +115,61 @@ def test_receipts_are_read_only_for_figures_of_time(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(toy, "small", toy.small.replace(timed=False))
     monkeypatch.setattr(presenting, "task_seconds", lambda path: pytest.fail("read all receipts"))
     assert Presentation(results, tmp_path / "s.zarr").results is results
+
+
+SET = [
+    ("leakage:fig1", "n_sensors=20", {}),
+    ("leakage:fig3", "n_sensors=20", {"grid_ranges": 12, "grid_angles": 24}),
+    ("leakage:fig3-learned", "n_sensors=10", {"grid_ranges": 12, "grid_angles": 24}),
+    ("ris:fig6", "range_max_m=10", {"elements_per_side": 9, "angle_step_rad": 0.1}),
+    ("ris:fig7", "n_cycles=10", {"elements_per_side": 9, "angle_step_rad": 0.1}),
+    ("ris:fig8", "angle_step_rad=0.08", {"elements_per_side": 11}),
+]
+
+
+@pytest.mark.parametrize(("name", "setting", "fields"), SET, ids=[name for name, *_ in SET])
+def test_a_field_that_was_an_axis_keeps_figure_and_tables(
+    tmp_path: Path, name: str, setting: str, fields: dict[str, Any]
+) -> None:
+    """Results of the paper's sweep at one of its points are drawn, told and judged as it is, over an axis of one."""
+    base = named.find(name)
+    sweep = named.changed(base, settings=[setting], axes=[])
+    sweep = sweep.replace(scenario=sweep.scenario.replace(**fields), realizations=4, block=4, chunk=4)
+    presented = Presentation(engine.run(sweep, tmp_path / "x.zarr", run_serially=True).load(), tmp_path / "x.zarr")
+    assert presented.has_figure
+    field = setting.partition("=")[0]
+    assert presented.results.complete.dims == (*base.axes, "realization")
+    assert presented.results[field].values.tolist() == [getattr(sweep.scenario, field)]
+    presented.figure()
+    tables = presented.tables()
+    assert (tables is None) == (base.report is None)
+    for table in tables or []:  # nothing grows along an axis of one value, and nothing is judged as if it might
+        assert not any(f"with {field}" in row[0] for row in table.rows)
+
+
+def test_a_store_with_an_axis_of_its_own_is_drawn_as_any(tmp_path: Path) -> None:
+    sweep = named.changed(leakage.fig1, settings=["n_sensors=5"], axes=["n_elements=16,32"])
+    results = engine.run(sweep.replace(realizations=50), tmp_path / "x.zarr", run_serially=True)
+    assert not Presentation(results.load(), tmp_path / "x.zarr").has_figure
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_title_and_legend_fit_the_figure(columns: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.2 + 2.75 * columns, 7.2), layout="constrained")
+    panel = figure.subplots()
+    lines = [panel.plot([0], [0])[0] for _ in range(7)]
+    labels = [f"maximum likelihood {'x' * i}" for i in range(7)]
+    legend_below(figure, lines, labels)
+    titled(
+        figure, "Locating a near-field user", ("data: spherical", "estimators assume: fresnel closed, as printed") * 2
+    )
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for part in (figure.legends[0], figure._suptitle):
+        box = part.get_window_extent(canvas.get_renderer())
+        assert figure.bbox.x0 <= box.x0, part
+        assert box.x1 <= figure.bbox.x1, part
+        assert box.width > 0.4 * figure.bbox.width  # and uses its width

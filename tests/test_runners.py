@@ -1,8 +1,10 @@
 """The stored numbers depend on the sweep alone: not on workers, order, chunks, interruptions or growth."""
 
+import itertools
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import toy
 import xarray
 
 import engine
+from engine.execution import driver
 from scenarios import leakage
 
 NAMES = ("power", "peak")
@@ -102,6 +105,16 @@ def test_reports_carry_statistics_and_an_estimate(oracle: xarray.Dataset, tmp_pa
     np.testing.assert_allclose(moments.standard_error, power.std(0, ddof=1) / np.sqrt(40), rtol=1e-12)
     assert last.realizations_done == last.realizations_total == 120
     assert last.seconds_left == 0
+
+
+def test_the_time_left_follows_the_rate_since_the_first_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that jumps ahead by 100 s, and then takes 2 s between reports: 15 tasks, of which the first is free."""
+    ticks = itertools.chain([0.0, 0.0, 100.0], itertools.count(102.0, 2.0))
+    monkeypatch.setattr(driver, "time", types.SimpleNamespace(monotonic=lambda: next(ticks)))
+    reports = list(engine.iterate(toy.small, tmp_path / "t.zarr", run_serially=True))
+    assert [report.seconds_left for report in reports[:3]] == [None, None, 26.0]
+    assert [report.seconds_left for report in reports[3:]] == [24.0 - 2 * i for i in range(13)]
+    assert reports[-1].seconds == 128.0
 
 
 def test_a_smaller_budget_asks_for_nothing(tmp_path: Path) -> None:

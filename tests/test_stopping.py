@@ -14,11 +14,12 @@ from scipy.stats import t as student
 
 import engine
 from engine import InputError, StoreError, Target
+from engine.execution import cluster
 from engine.execution.plan import Plan, looks
 from engine.store import receipts, stops
 from engine.store.receipts import Receipt
 from engine.store.store import Store
-from engine.sweep import Grid
+from engine.sweep import Grid, Task
 from engine.targets import Aim, Layout, resolve
 
 SWEEP = toy.small.replace(realizations=1600, chunk=40)
@@ -316,6 +317,37 @@ def test_a_limit_of_seconds(local_ray: None, tmp_path: Path, serially: bool) -> 
     assert set(results.stop_reason.values) == {"seconds"}
     assert serially <= int(results.complete.sum()) < 200  # a worker may take longer than that to start
     assert (results.stop_realizations <= results.complete.sum("realization")).all()
+
+
+class _OverOnceTasksRun(Plan):
+    """A plan whose seconds are over as soon as every worker has its tasks."""
+
+    taken = 0
+
+    def take(self) -> Task | None:
+        self.taken += 1
+        return super().take()
+
+    @property
+    def seconds_left(self) -> float:
+        return 0.0 if self.taken > 4 else 1000.0
+
+
+def test_tasks_that_run_when_the_seconds_are_over_are_stored(local_ray: None, tmp_path: Path) -> None:
+    """One a worker: what waits behind it is not begun, and the same run again continues with it."""
+    sweep = toy.small.replace(scenario=toy.Troubled(trouble="slow"))
+    engine.run(sweep.replace(realizations=1), tmp_path / "x.zarr", run_serially=True)
+    store = Store(tmp_path / "x.zarr")
+    store.grow(40)
+    plan = _OverOnceTasksRun(store.grid, [])
+    assert plan.n_tasks_left == 15
+    found = list(cluster.run(store, plan, "cpu", workers=2))
+    assert all(isinstance(one, Receipt) for one in found)
+    assert 2 <= len(found) <= 4
+    stored = {(one.point, one.start) for one in store.receipts() if one.stop - one.start == 8}
+    assert {(one.point, one.start) for one in found} <= stored
+    again = engine.run(sweep, tmp_path / "x.zarr", run_serially=True)
+    assert bool(again.complete.all())
 
 
 @pytest.mark.parametrize("text", ["{", '{"targets": []}', '{"targets":[],"max_seconds":null,"stops":[STOP]}'])

@@ -39,6 +39,7 @@ class LeastSquares(Estimator):
             range_m=range_m,
             angle_rad=angle_rad,
             sensor_angle_rad=seen.sensor_angle_rad,
+            sensor_inverse_range_per_m=1 / seen.sensor_range_m,
         )
         snr, counts = (xp.asarray(np.array(part, float))[:, None] for part in zip(*problem.observations(), strict=True))
         power = snr * path_gain(seen.sensor_range_m, problem.array.wavelength_m)[:, None, :]

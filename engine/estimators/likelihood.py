@@ -1,7 +1,8 @@
 """The likelihood of single places in double precision: value, gradient and information."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from array_api_compat import is_numpy_namespace
@@ -10,6 +11,9 @@ from engine.estimators.problem import Observations, Problem
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
 from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
+
+if TYPE_CHECKING:
+    from engine.numerics.leakage_cpu import Waves
 
 Array = Any
 
@@ -30,16 +34,18 @@ class Local(NamedTuple):
 class Likelihood(NamedTuple):
     """The likelihood of some realizations and observations under a leakage model.
 
-    statistic: S (B, M, K); per_leakage: ∂ρ/∂g = 2P_tβ_k/σ² (B, M, K); sensor_angle_rad (B, K); n_snapshots: L of each
-    of the M observations.
+    statistic: S (B, M, K); per_leakage: ∂ρ/∂g = 2P_tβ_k/σ² (B, M, K); sensor_range_m, sensor_angle_rad (B, K);
+    n_snapshots: L of each of the M observations; waves: toward these sensors, for compiled loops that need them.
     """
 
     problem: Problem
     model: LeakageModel
     statistic: Array
     per_leakage: Array
+    sensor_range_m: Array
     sensor_angle_rad: Array
     n_snapshots: tuple[int, ...]
+    waves: "Waves | None" = None
 
     @classmethod
     def of(cls, xp: Any, problem: Problem, model: LeakageModel, observations: Observations) -> "Likelihood":
@@ -47,13 +53,16 @@ class Likelihood(NamedTuple):
         size, _, _, n_sensors = observations.statistic.shape
         snr, counts = zip(*problem.observations(), strict=True)
         gain = path_gain(observations.sensor_range_m, problem.array.wavelength_m)
+        range_m, angle_rad = observations.sensor_range_m, observations.sensor_angle_rad
         return cls(
             problem,
             model,
             xp.reshape(observations.statistic, (size, -1, n_sensors)),
             2 * gain[:, None, :] * xp.asarray(snr)[:, None],
-            observations.sensor_angle_rad,
+            range_m,
+            angle_rad,
             counts,
+            _waves(problem, model, range_m, angle_rad) if is_numpy_namespace(xp) else None,
         )
 
     def of_rows(self, rows: Array) -> "Likelihood":
@@ -61,7 +70,7 @@ class Likelihood(NamedTuple):
         return self._replace(
             statistic=self.statistic[rows],
             per_leakage=self.per_leakage[rows],
-            sensor_angle_rad=self.sensor_angle_rad[rows],
+            **self._sensors(rows),
         )
 
     def each(self, rows: Array, observations: Array, n_snapshots: int) -> "Likelihood":
@@ -69,9 +78,17 @@ class Likelihood(NamedTuple):
         return self._replace(
             statistic=self.statistic[rows, observations][:, None, :],
             per_leakage=self.per_leakage[rows, observations][:, None, :],
-            sensor_angle_rad=self.sensor_angle_rad[rows],
             n_snapshots=(n_snapshots,),
+            **self._sensors(rows),
         )
+
+    def _sensors(self, rows: Array) -> dict[str, Any]:
+        waves = self.waves and self.waves._replace(rows=self.waves.rows[rows])
+        return {
+            "sensor_range_m": self.sensor_range_m[rows],
+            "sensor_angle_rad": self.sensor_angle_rad[rows],
+            "waves": waves,
+        }
 
     def with_snapshots(self, xp: Any, n_snapshots: int) -> Array:
         """Which of the M observations have this L."""
@@ -84,7 +101,7 @@ class Likelihood(NamedTuple):
         from engine.numerics.leakage_cpu import compiled_leakage
         from engine.numerics.local_cpu import local_sums
 
-        table = self._leakage(np, compiled_leakage, range_m, angle_rad)
+        table = self._leakage(np, functools.partial(compiled_leakage, waves=self.waves), range_m, angle_rad)
         sums = local_sums(table, statistic=self.statistic, per_leakage=self.per_leakage, n_snapshots=self.n_snapshots)
         return Local(range_m, angle_rad, *sums)
 
@@ -122,4 +139,13 @@ class Likelihood(NamedTuple):
             range_m=xp.reshape(range_m, (size, -1)),
             angle_rad=xp.reshape(angle_rad, (size, -1)),
             sensor_angle_rad=self.sensor_angle_rad,
+            sensor_inverse_range_per_m=1 / self.sensor_range_m,
         )
+
+
+def _waves(problem: Problem, model: LeakageModel, range_m: np.ndarray, angle_rad: np.ndarray) -> "Waves | None":
+    if not model.two_sided:
+        return None
+    from engine.numerics.leakage_cpu import waves_to
+
+    return waves_to(model, problem.array, angle_rad, 1 / range_m)

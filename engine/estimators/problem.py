@@ -21,7 +21,9 @@ class Problem:
     array: the transmitter's; grid: candidates, which also bound the user's place; snr: P_t/σ² of each of S noise
     powers; n_snapshots: each of the L's. range_alpha, range_beta: the prior of the range over the grid's interval is
     Beta(α, β); (1, 1) is uniform. The angle's prior is uniform. Noise power and transmit power are known. setting: what
-    else expected powers follow from, by name; nothing in free space.
+    else expected powers follow from, by name; nothing in free space. sensor_range_m: of the nearest and the farthest
+    sensor that will be met; tables of models that take sensors where they stand are made for these, and without them
+    leakages are computed for every realization, which is right everywhere and takes a hundred times as long.
     """
 
     array: UniformLinearArray
@@ -31,6 +33,7 @@ class Problem:
     range_alpha: float = 1.0
     range_beta: float = 1.0
     setting: tuple[tuple[str, Any], ...] = ()
+    sensor_range_m: tuple[float, float] | None = None
 
     def observations(self) -> list[tuple[float, int]]:
         """(P_t/σ², L) of each of the M = S · L observations of a realization, in the order of their axes."""

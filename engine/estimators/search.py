@@ -5,7 +5,7 @@ Inputs are prepared on the host and near ties are settled there; the pass, which
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +51,8 @@ class GridSearch:
     def __init__(self, problem: Problem, candidates: Candidates, xp: Any) -> None:
         self.problem, self.candidates, self.xp = problem, candidates, xp
         grid = problem.grid
-        self.passes = _passes(xp, candidates.table, (grid.n_angles, grid.n_ranges))
+        shape = (grid.n_angles, grid.n_ranges)
+        self.passes: Any = None if candidates.table is None else _passes(xp, candidates.table, shape)
         self.origin_m = float(grid.ranges_m().mean())
         self.fits = [likelihood_fit(n) for _, n in problem.observations()]
         self.error = candidates.error
@@ -59,6 +60,8 @@ class GridSearch:
     def nearest(self, observations: Observations) -> Array:
         """Index of the candidate that minimises ‖z − g‖², Eq. (28): (B, M)."""
         seen = self._loudest_first(self._on_host(observations))
+        if not self.candidates.serves(seen):
+            return self.xp.concatenate([search.nearest(one) for search, one in self._one_by_one(observations)])
         gain, target = self._scaled(seen)
         energy = np.sum(target * target, axis=-1)
         # Of two candidates: rounding grows as √K units of the energy; an error δ_k of the leakage moves each score by
@@ -81,6 +84,10 @@ class GridSearch:
         Settling costs where many candidates nearly tie, as where there is much noise, and not everybody needs it.
         """
         seen = self._loudest_first(self._on_host(observations))
+        if not self.candidates.serves(seen):
+            surfaces, settled = zip(*(s.likelihood(one) for s, one in self._one_by_one(observations)), strict=True)
+            whole = Surface(*(self.xp.concatenate(parts) for parts in zip(*surfaces, strict=True)))
+            return whole, lambda: self.xp.concatenate([one() for one in settled])
         inputs = self._likelihood_inputs(seen)
         found, marginal = self.passes.likelihood(self._sensors(seen), inputs)
         statistic = _flat(seen)
@@ -106,6 +113,13 @@ class GridSearch:
             return self.xp.asarray(self._settled(found, inputs.slack.astype(float), seen, score))
 
         return Surface(*(self.xp.asarray(part) for part in surface)), likeliest
+
+    def _one_by_one(self, observations: Observations) -> Iterator[tuple["GridSearch", Observations]]:
+        """A search of its own for every realization, whose candidates are computed for its sensors."""
+        for b in range(observations.statistic.shape[0]):
+            one = Observations(*(part[b : b + 1] for part in observations))
+            candidates = self.candidates.of_realization(self._loudest_first(self._on_host(one)))
+            yield GridSearch(self.problem, candidates, self.xp), one
 
     def _per_leakage(self, seen: Seen) -> np.ndarray:
         """∂(Lρ)/∂g, (B, M, K)."""
@@ -159,7 +173,7 @@ class GridSearch:
 
     def _sensors(self, seen: Seen) -> Sensors:
         first, weights = self.candidates.taps(seen)
-        return Sensors(_padded(first, 0, np.int32), _padded(weights, axis=1))
+        return Sensors(_padded(first, 0, np.int32, axis=1), _padded(weights, axis=1))
 
     def _remaining(self, root: np.ndarray) -> np.ndarray:
         """The most that the sensors after each group can still add: (B, M, groups)."""

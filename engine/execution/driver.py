@@ -90,8 +90,9 @@ def iterate(
     backend_name: 'cpu' or 'gpu'.
     max_failures: tasks that may raise before the run stops; they are listed in the reports.
     targets: precisions at which a point may stop before its budget of realizations, as `engine.Target` or its text
-    'rmse_range_m:rel=0.05'; all must hold (see `engine.execution.plan`). max_seconds: of this run, after which it stops
-    with what is stored. Why each point stopped is kept in the store. A later run without them goes on to the budget.
+    'rmse_range_m:rel=0.05'; all must hold (see `engine.execution.plan`). max_seconds: of this run, after which no task
+    is begun; those that run end, and it stops with what is stored. Why each point stopped is kept in the store. A later
+    run without them goes on to the budget.
     Raises TaskError when a scenario raised, StoreError for a store that cannot be used.
     """
     if workers is not None and workers < 1:

@@ -44,8 +44,8 @@ _GROWTH = 1.25
 def looks(chunk: int, least: int, after: int) -> int:
     """The first look at more than `after` chunks: its number of chunks.
 
-    >>> [looks(50, 100, 0), looks(50, 100, 2), looks(50, 100, 10)]
-    [2, 3, 12]
+    >>> [looks(50, 100, 0), looks(50, 100, 2), looks(50, 100, 10), looks(50, 2, 0)]
+    [2, 3, 12, 1]
     """
     look = max(1, -(-least // chunk))
     while look <= after:

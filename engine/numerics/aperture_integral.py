@@ -40,7 +40,7 @@ class ApertureIntegral:
     def __call__(self, array: UniformLinearArray, *, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
         edges = Edges(*(part[..., None] for part in self.edges(array, range_m, angle_rad)))
         tau = (cosine[..., None, :] - edges.cos_phi) * edges.stretch
-        value, by_half_width, by_tau = _two_edges(array.n_elements, edges.half_width, tau)
+        value, by_half_width, by_tau = two_edges(array.n_elements, edges.half_width, tau)
         return LeakageTable(
             value,
             by_half_width * edges.t_by_range + by_tau * (tau * edges.relative),
@@ -48,7 +48,7 @@ class ApertureIntegral:
         )
 
 
-def _two_edges(n_elements: int, half_width: Array, centre: Array) -> tuple[Array, Array, Array]:
+def two_edges(n_elements: int, half_width: Array, centre: Array) -> tuple[Array, Array, Array]:
     """g, ∂g/∂T, ∂g/∂τ."""
     c_low, s_low, dc_low, ds_low = fresnel(half_width - centre)
     c_high, s_high, dc_high, ds_high = fresnel(half_width + centre)

@@ -6,7 +6,8 @@ forms, for which there are compiled loops: a sum over the elements, `engine.nume
 the aperture, `engine.numerics.aperture_integral`.
 
 Every model maps points × sensors to a table: range_m, angle_rad (..., P) and sensor_angle_rad (..., K), whose
-leading axes broadcast, give (..., P, K).
+leading axes broadcast, give (..., P, K). The paper takes waves toward the sensors as plane, and so do its models;
+others are told how far away the sensors are.
 """
 
 import importlib
@@ -38,6 +39,21 @@ class LeakageFunction(Protocol):
         """range_m, angle_rad: (..., P), broadcast against each other; cosine: u = cos θ, (..., K), |u| > 1 as well."""
 
 
+class TwoSidedFunction(Protocol):
+    """As `LeakageFunction`, of points and sensors that stand somewhere."""
+
+    def __call__(
+        self,
+        array: UniformLinearArray,
+        *,
+        range_m: Array,
+        angle_rad: Array,
+        cosine: Array,
+        inverse_range_per_m: Array,
+    ) -> LeakageTable:
+        """inverse_range_per_m: 1/R of each sensor, as cosine; 0 for one infinitely far away."""
+
+
 @dataclass(frozen=True)
 class LeakageModel:
     """A model of the leakage, all that is asked of it in one place.
@@ -47,13 +63,16 @@ class LeakageModel:
     entire function of u, as the search interpolates in u and beyond ±1. bandwidth_rad: the largest angular frequency of
     g as a function of u, radians per unit of u: what it oscillates faster than that, the search does not see.
     aperture_phase: by how much the phase at the aperture's edge changes with 1/d, in units of the quadratic phase's
-    change; so many times as many nodes an average over the range takes, `engine.numerics.quadrature`.
+    change; so many times as many nodes an average over the range takes, `engine.numerics.quadrature`. two_sided: table
+    is told where sensors stand, and both ends of a way are at their distances; else waves toward sensors are plane.
+    bandwidth_rad is then that of sensors infinitely far away.
     """
 
     name: str
-    table: LeakageFunction = field(repr=False)
+    table: LeakageFunction | TwoSidedFunction = field(repr=False)
     bandwidth_rad: Callable[[UniformLinearArray], float] = field(repr=False)
     aperture_phase: float = 1.0
+    two_sided: bool = False
 
     def __post_init__(self) -> None:
         if not self.aperture_phase > 0:
@@ -96,11 +115,23 @@ def leakage(
     range_m: Array,
     angle_rad: Array,
     sensor_angle_rad: Array,
+    sensor_inverse_range_per_m: Array | None = None,
 ) -> LeakageTable:
     """Leakage g_k and its gradient with respect to the focal point, for every point and sensor.
 
-    range_m, angle_rad: (..., P), broadcast against each other; sensor_angle_rad: (..., K).
+    range_m, angle_rad: (..., P), broadcast against each other; sensor_angle_rad: (..., K); sensor_inverse_range_per_m:
+    1/R_k (..., K), which two-sided models need, and models of plane waves toward sensors do not look at.
     The closed forms need 0 < φ < π: the quadratic phase has no range along the array's axis.
     """
     xp = array_namespace(range_m, angle_rad, sensor_angle_rad)
-    return model.table(array, range_m=range_m, angle_rad=angle_rad, cosine=xp.cos(sensor_angle_rad))
+    place = sensor_place(model, xp.cos(sensor_angle_rad), sensor_inverse_range_per_m)
+    return model.table(array, range_m=range_m, angle_rad=angle_rad, **place)
+
+
+def sensor_place(model: LeakageModel, cosine: Array, inverse_range_per_m: Array | None) -> dict[str, Array]:
+    """What a model's table is told about the sensors. InputError where it needs their ranges and has none."""
+    if not model.two_sided:
+        return {"cosine": cosine}
+    if inverse_range_per_m is None:
+        raise InputError(f"leakage model {model.name!r} needs the sensors' ranges: give 1/R of each, 0 for plane waves")
+    return {"cosine": cosine, "inverse_range_per_m": inverse_range_per_m}

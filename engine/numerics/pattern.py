@@ -11,10 +11,14 @@ Error bound. For g = e^{jωx}, x in nodes, let E(ω) be the interpolant's larges
 such exponentials, g = Σ_m R_m e^{jω_m x} with R the autocorrelation of b/√N, and |R_m| ≤ 1 − |m|/N because |b_n| = 1.
 Hence |error| ≤ Σ_m (1 − |m|/N) E(ω_m); an integral over the aperture replaces the sum by N ∫ (1 − |ν|) E(νπ/2) dν.
 `error_bound` is the larger of the two. tests/numerics/test_pattern.py holds every model's table to it.
+
+Where a model is told the sensors' ranges R, the table holds the first Chebyshev coefficients of g over 1/R, each as
+above: `engine.numerics.pattern_ranges` says how many, and bounds what is left out.
 """
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +26,15 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from engine.numerics.geometry import UniformLinearArray
-from engine.numerics.leakage import LeakageModel
+from engine.numerics.leakage import LeakageModel, sensor_place
+from engine.numerics.pattern_ranges import SensorRanges
 
 Array = Any
 
 TAPS = 6
 _OVERSAMPLING = 2.0
-_SHARPNESS = 2.3 * TAPS
+_SHARPNESS = 2.3
+"""β of a kernel, over its taps."""
 _FILTER_REACH = 16
 _SLAB_BYTES = 850_000
 """A slab's share of the second-level cache (1 MiB here). Measured for least squares, K = 40, 100 × 180 candidates, per
@@ -112,56 +118,68 @@ def resolving(array: UniformLinearArray, grid: SearchGrid, fineness: float = 1.0
     return ResolvingGrid(grid.range_min_m, grid.range_max_m, grid.angle_min_rad, grid.angle_max_rad, *counts)
 
 
-def kernel(x: np.ndarray) -> np.ndarray:
-    """ψ(x), x in nodes: exp(β(√(1 − (2x/w)²) − 1)) for |x| < w/2, else 0; w = TAPS."""
-    inside = 1 - (2 * x / TAPS) ** 2
-    return np.where(inside > 0, np.exp(_SHARPNESS * (np.sqrt(np.maximum(inside, 0.0)) - 1)), 0.0)
+def kernel(x: np.ndarray, taps: int = TAPS) -> np.ndarray:
+    """ψ(x), x in nodes: exp(β(√(1 − (2x/w)²) − 1)) for |x| < w/2, else 0; w taps."""
+    inside = 1 - (2 * x / taps) ** 2
+    return np.where(inside > 0, np.exp(_SHARPNESS * taps * (np.sqrt(np.maximum(inside, 0.0)) - 1)), 0.0)
 
 
-def _kernel_transform(omega: np.ndarray) -> np.ndarray:
+def _kernel_transform(omega: np.ndarray, taps: int) -> np.ndarray:
     """Ψ(ω) = ∫ ψ(x) cos ωx dx, by Gauss-Legendre quadrature in the semicircle's own angle."""
     nodes, weights = np.polynomial.legendre.leggauss(400)
     angle = (nodes + 1) * math.pi / 4
-    x = TAPS / 2 * np.sin(angle)
-    density = np.exp(_SHARPNESS * (np.cos(angle) - 1)) * np.cos(angle) * (TAPS / 2) * (math.pi / 4) * weights
+    x = taps / 2 * np.sin(angle)
+    density = np.exp(_SHARPNESS * taps * (np.cos(angle) - 1)) * np.cos(angle) * (taps / 2) * (math.pi / 4) * weights
     return 2 * np.cos(omega[..., None] * x) @ density
 
 
 @functools.cache
-def _filter() -> np.ndarray:
+def _filter(taps: int) -> np.ndarray:
     """Taps p_{−P…P} whose response is 1/Ψ over the band, by least squares; small beyond it."""
     inner = np.linspace(0, math.pi / _OVERSAMPLING, 400)
     outer = np.linspace(math.pi / _OVERSAMPLING, math.pi, 100)[1:]
     lags = np.arange(_FILTER_REACH + 1)
     basis = np.where(lags == 0, 1.0, 2.0) * np.cos(np.concatenate([inner, outer])[:, None] * lags)
-    weight = np.concatenate([_kernel_transform(inner), np.full(outer.shape, 1e-9)])
+    weight = np.concatenate([_kernel_transform(inner, taps), np.full(outer.shape, 1e-9)])
     target = np.concatenate([np.ones(inner.shape), np.zeros(outer.shape)])
     half, *_ = np.linalg.lstsq(basis * weight[:, None], target, rcond=None)
     return np.concatenate([half[:0:-1], half])
 
 
-def exponential_error(omega: np.ndarray) -> np.ndarray:
+def exponential_error(omega: np.ndarray, taps: int = TAPS) -> np.ndarray:
     """E(ω), ω (...) in radians per node: the largest error of the interpolant of e^{jωx} over x in [0, 1)."""
     lags = np.arange(-_FILTER_REACH, _FILTER_REACH + 1)
-    response = np.cos(omega[..., None] * lags) @ _filter()
+    response = np.cos(omega[..., None] * lags) @ _filter(taps)
     offset = np.linspace(0, 1, 65)
-    nodes = np.arange(1 - TAPS // 2, TAPS // 2 + 1)
+    nodes = np.arange(1 - taps // 2 - taps % 2, taps // 2 + 1 + taps % 2)
     away = offset[:, None] - nodes  # (offset, node)
-    gain = np.sum(kernel(away) * np.exp(-1j * omega[..., None, None] * away), axis=-1)
+    gain = np.sum(kernel(away, taps) * np.exp(-1j * omega[..., None, None] * away), axis=-1)
     return np.max(np.abs(1 - response[..., None] * gain), axis=-1)
 
 
 @functools.cache
 def error_bound(n_elements: int) -> float:
     """Largest error of an interpolated leakage: the bound above, and four units of single precision at g = N."""
+    return _bound(n_elements, TAPS, lambda share: 1 - share) + n_elements * 4 * 2.0**-24
+
+
+def ranged_error_bound(n_elements: int, ranges: SensorRanges) -> float:
+    """As `error_bound`, of a table over the sensors' ranges: every order's interpolation, and the orders left out."""
+    orders = zip(range(ranges.orders), ranges.taps, strict=True)
+    parts = [_bound(n_elements, taps, lambda share, j=j: ranges.size_of(j, share)) for j, taps in orders]  # type: ignore[misc]
+    return sum(parts) + ranges.left_out(n_elements) + n_elements * 4 * 2.0**-24
+
+
+def _bound(n_elements: int, taps: int, size: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Σ_m size(|m|/N) E(ω_m), or N ∫ size(|ν|) E(νπ/2) dν where that is larger."""
     edge = math.pi / _OVERSAMPLING
     nodes, weights = np.polynomial.legendre.leggauss(400)
     fraction = (nodes + 1) / 2
-    integral = n_elements * float(weights @ ((1 - fraction) * exponential_error(fraction * edge)))
+    integral = n_elements * float(weights @ (size(fraction) * exponential_error(fraction * edge, taps)))
     lags = np.arange(n_elements)
-    share = np.where(lags == 0, 1.0, 2.0) * (1 - lags / n_elements)
-    total = float(share @ exponential_error(edge * lags / (n_elements - 1)))
-    return max(integral, total) + n_elements * 4 * 2.0**-24
+    share = np.where(lags == 0, 1.0, 2.0) * size(lags / n_elements)
+    total = float(share @ exponential_error(edge * lags / (n_elements - 1), taps))
+    return max(integral, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,46 +187,70 @@ class PatternTable:
     """Filtered samples of every candidate's leakage, ready to be interpolated.
 
     slabs: (n_slabs, rows, width) single precision. A slab holds `per_slab` candidates, as many whole angles as fit, one
-    candidate a column, and then zeros up to a whole number of vectors. Row r stands at u = first_u + r step_u.
+    candidate a column, and then zeros up to a whole number of vectors. Row r stands at u = first_u + r step_u; with
+    `ranges`, as many such rows follow each other as there are orders.
     """
 
     slabs: np.ndarray
     per_slab: int
     first_u: float
     step_u: float
+    ranges: SensorRanges | None = None
 
-    def taps(self, sensor_angle_rad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First row (...) and the weights of TAPS rows (..., TAPS) for sensors at these angles (...)."""
+    def taps(self, sensor_angle_rad: np.ndarray, inverse_range_per_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First row of each run (..., J) and the weights of all runs' rows (..., taps), for sensors (...).
+
+        J runs of TAPS rows; of two, the second is of SLOPE_TAPS. Without `ranges` there is one.
+        """
         position = (np.cos(sensor_angle_rad) - self.first_u) / self.step_u
-        first = np.floor(position).astype(np.int32) - (TAPS // 2 - 1)
-        weights = kernel(position[..., None] - first[..., None] - np.arange(TAPS))
-        return first, weights.astype(np.float32)
+        orders = (TAPS,) if self.ranges is None else self.ranges.taps
+        amounts = None if self.ranges is None else self.ranges.polynomials(inverse_range_per_m)
+        rows, firsts, weights = self.slabs.shape[1] // len(orders), [], []
+        for j, taps in enumerate(orders):
+            first = np.floor(position + (taps % 2) / 2).astype(np.int32) - ((taps + 1) // 2 - 1)
+            weight = kernel(position[..., None] - first[..., None] - np.arange(taps), taps)
+            firsts.append(first + np.int32(j * rows))
+            weights.append(weight if amounts is None else weight * amounts[..., j, None])
+        return np.stack(firsts, axis=-1), np.concatenate(weights, axis=-1).astype(np.float32)
 
-    def interpolate(self, sensor_angle_rad: np.ndarray) -> np.ndarray:
+    def interpolate(self, sensor_angle_rad: np.ndarray, inverse_range_per_m: np.ndarray | None = None) -> np.ndarray:
         """g of every candidate at sensors (K,): (K, candidates, and zeros). The search's loops do this in passing."""
-        first, weights = self.taps(sensor_angle_rad)
-        rows = self.slabs[:, first[:, None] + np.arange(TAPS), : self.per_slab]  # (slab, sensor, tap, column)
+        inverse = np.zeros_like(sensor_angle_rad) if inverse_range_per_m is None else inverse_range_per_m
+        first, weights = self.taps(sensor_angle_rad, inverse)
+        orders = (TAPS,) if self.ranges is None else self.ranges.taps
+        at = np.concatenate([first[:, j, None] + np.arange(taps) for j, taps in enumerate(orders)], axis=-1)
+        rows = self.slabs[:, at, : self.per_slab]  # (slab, sensor, tap, column)
         return np.einsum("sktc,kt->ksc", rows, weights).reshape(len(first), -1)
 
 
 @functools.lru_cache(maxsize=4)
-def tabulate(model: LeakageModel, array: UniformLinearArray, grid: SearchGrid) -> PatternTable:
+def tabulate(
+    model: LeakageModel, array: UniformLinearArray, grid: SearchGrid, ranges: SensorRanges | None = None
+) -> PatternTable:
     """The table of a model over a grid; kept, since every point of a sweep shares it."""
-    step = math.pi / (_OVERSAMPLING * model.bandwidth_rad(array))
+    band = model.bandwidth_rad(array) * (1.0 if ranges is None else ranges.widening)
+    step = math.pi / (_OVERSAMPLING * band)
     margin = TAPS // 2 + 1
     rows = 2 * (math.ceil(1 / step) + margin) + 1
     first_u = -step * (rows - 1) / 2
-    n_slabs, per_slab, width = _slabs(grid, rows)
+    orders = (TAPS,) if ranges is None else ranges.taps
+    n_slabs, per_slab, width = _slabs(grid, rows)  # of two orders: 512 columns 0.33 ms a search, 208 columns 0.37 ms
     samples_u = first_u + step * np.arange(-_FILTER_REACH, rows + _FILTER_REACH)
-    taps, (ranges, angles) = _filter(), grid.candidates()
-    slabs = np.zeros((n_slabs, rows, width), dtype=np.float32)
+    candidates = grid.candidates()
+    slabs = np.zeros((n_slabs, rows * len(orders), width), dtype=np.float32)
     for slab in range(n_slabs):
         here = slice(slab * per_slab, (slab + 1) * per_slab)
-        values = model.table(array, range_m=ranges[here], angle_rad=angles[here], cosine=samples_u).value
-        filtered = sum(tap * values[:, i : i + rows] for i, tap in enumerate(taps))
-        slabs[slab, :, : values.shape[0]] = filtered.T
+        range_m, angle_rad = (part[here] for part in candidates)
+        if ranges is None:
+            place = sensor_place(model, samples_u, None)
+            samples = [model.table(array, range_m=range_m, angle_rad=angle_rad, **place).value]
+        else:
+            samples = ranges.coefficients(model, array, range_m, angle_rad, samples_u)
+        for j, (taps, values) in enumerate(zip(orders, samples, strict=True)):
+            filtered = sum(tap * values[:, i : i + rows] for i, tap in enumerate(_filter(taps)))
+            slabs[slab, j * rows : (j + 1) * rows, : values.shape[0]] = filtered.T
     slabs.setflags(write=False)
-    return PatternTable(slabs, per_slab, first_u, step)
+    return PatternTable(slabs, per_slab, first_u, step, ranges)
 
 
 def stacked(values: np.ndarray, grid: SearchGrid) -> PatternTable:
@@ -239,4 +281,4 @@ def subset(table: PatternTable, columns: np.ndarray, n_ranges: int) -> PatternTa
     for slab in range(slabs.shape[0]):
         chosen = columns[slab * per_slab : (slab + 1) * per_slab]
         slabs[slab, :, : len(chosen)] = table.slabs[chosen // table.per_slab, :, chosen % table.per_slab].T
-    return PatternTable(slabs, per_slab, table.first_u, table.step_u)
+    return PatternTable(slabs, per_slab, table.first_u, table.step_u, table.ranges)

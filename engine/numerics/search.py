@@ -15,7 +15,7 @@ LISTED = 64
 
 
 class Sensors(NamedTuple):
-    """Where each sensor finds its leakage in the pattern table: first row (B, K), weights (B, K, TAPS)."""
+    """Where each sensor finds its leakage in the pattern table: first rows of runs (B, K, J), weights (B, K, taps)."""
 
     first: np.ndarray
     weights: np.ndarray

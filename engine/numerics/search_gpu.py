@@ -29,22 +29,26 @@ SOURCE = r"""
 #define DEVICE __device__ __forceinline__
 #endif
 
-// Compile-time: M observations, GROUP sensors a logarithm, TAPS rows a sensor, DEGREE of the likelihood's polynomial.
+// Compile-time: M observations, GROUP sensors a logarithm, TAPS rows a run, DEGREE of the likelihood's polynomial.
 
-DEVICE float interpolated(const float* table, int n_candidates, int candidate, int first, const float* weights) {
+// A sensor reads n_runs runs of TAPS rows.
+DEVICE float interpolated(const float* table, int n_candidates, int candidate, int n_runs, const int* first,
+                          const float* weights) {
     float g = 0.0f;
-    for (int t = 0; t < TAPS; ++t)
-        g += weights[t] * table[(size_t)(first + t) * n_candidates + candidate];
+    for (int j = 0; j < n_runs; ++j)
+        for (int t = 0; t < TAPS; ++t)
+            g += weights[j * TAPS + t] * table[(size_t)(first[j] + t) * n_candidates + candidate];
     return g;
 }
 
 // score[m] = sum_k (gain_k g_k)^2 + linear[m][k] g_k
-DEVICE void squares(const float* table, int n_candidates, int candidate, int n_sensors, const int* first,
-                    const float* weights, const float* gain, const float* linear, float* score) {
+DEVICE void squares(const float* table, int n_candidates, int candidate, int n_sensors, int n_runs,
+                    const int* first, const float* weights, const float* gain, const float* linear, float* score) {
     float square = 0.0f;
     for (int m = 0; m < M; ++m) score[m] = 0.0f;
     for (int k = 0; k < n_sensors; ++k) {
-        const float g = interpolated(table, n_candidates, candidate, first[k], weights + k * TAPS);
+        const float g = interpolated(table, n_candidates, candidate, n_runs, first + k * n_runs,
+                                     weights + k * n_runs * TAPS);
         const float scaled = gain[k] * g;
         square += scaled * scaled;
         for (int m = 0; m < M; ++m) score[m] += linear[m * n_sensors + k] * g;
@@ -53,15 +57,17 @@ DEVICE void squares(const float* table, int n_candidates, int candidate, int n_s
 }
 
 // score[m] = sum_k -(t_k - root_k)^2/2 + Q(v_k) + slope log(reference_k v_k), t_k = scale_k sqrt(g_k)
-DEVICE void log_likelihood(const float* table, int n_candidates, int candidate, int n_sensors, const int* first,
-                           const float* weights, const float* scale, const float* root, const float* reference,
-                           const float* offset, const float* slope, const float* coefficients, float* score) {
+DEVICE void log_likelihood(const float* table, int n_candidates, int candidate, int n_sensors, int n_runs,
+                           const int* first, const float* weights, const float* scale, const float* root,
+                           const float* reference, const float* offset, const float* slope,
+                           const float* coefficients, float* score) {
     for (int m = 0; m < M; ++m) score[m] = 0.0f;
     for (int k = 0; k < n_sensors; k += GROUP) {
         float amplitude[GROUP];
         for (int q = 0; q < GROUP; ++q)
             amplitude[q] = sqrtf(fmaxf(
-                interpolated(table, n_candidates, candidate, first[k + q], weights + (k + q) * TAPS), 0.0f));
+                interpolated(table, n_candidates, candidate, n_runs, first + (k + q) * n_runs,
+                             weights + (k + q) * n_runs * TAPS), 0.0f));
         for (int m = 0; m < M; ++m) {
             const float b = offset[m];
             const float* c = coefficients + m * (DEGREE + 1);
@@ -83,18 +89,18 @@ DEVICE void log_likelihood(const float* table, int n_candidates, int candidate, 
 
 #ifdef HOST
 
-extern "C" void squares_of_all(const float* table, int n_candidates, int n_sensors, const int* first,
+extern "C" void squares_of_all(const float* table, int n_candidates, int n_sensors, int n_runs, const int* first,
                                const float* weights, const float* gain, const float* linear, float* score) {
     for (int i = 0; i < n_candidates; ++i)
-        squares(table, n_candidates, i, n_sensors, first, weights, gain, linear, score + i * M);
+        squares(table, n_candidates, i, n_sensors, n_runs, first, weights, gain, linear, score + i * M);
 }
 
-extern "C" void log_likelihood_of_all(const float* table, int n_candidates, int n_sensors, const int* first,
+extern "C" void log_likelihood_of_all(const float* table, int n_candidates, int n_sensors, int n_runs, const int* first,
                                       const float* weights, const float* scale, const float* root,
                                       const float* reference, const float* offset, const float* slope,
                                       const float* coefficients, float* score) {
     for (int i = 0; i < n_candidates; ++i)
-        log_likelihood(table, n_candidates, i, n_sensors, first, weights, scale, root, reference, offset, slope,
+        log_likelihood(table, n_candidates, i, n_sensors, n_runs, first, weights, scale, root, reference, offset, slope,
                        coefficients, score + i * M);
 }
 
@@ -151,7 +157,7 @@ DEVICE float total(float value, float* shared) {
 
 // Blocks (angles, realizations). value, index: (realization, M, angle, 2).
 extern "C" __global__ void least_squares(const float* table, int n_ranges, int n_angles, int n_sensors,
-                                         const int* first, const float* weights, const float* gain,
+                                         int n_runs, const int* first, const float* weights, const float* gain,
                                          const float* linear, float* value, int* index) {
     __shared__ Two shared[THREADS];
     const int angle = blockIdx.x, b = blockIdx.y, n_candidates = n_ranges * n_angles;
@@ -160,8 +166,8 @@ extern "C" __global__ void least_squares(const float* table, int n_ranges, int n
     for (int r = threadIdx.x; r < n_ranges; r += blockDim.x) {
         float score[M];
         const int candidate = angle * n_ranges + r;
-        squares(table, n_candidates, candidate, n_sensors, first + (size_t)b * n_sensors,
-                weights + (size_t)b * n_sensors * TAPS, gain + (size_t)b * n_sensors,
+        squares(table, n_candidates, candidate, n_sensors, n_runs, first + (size_t)b * n_sensors * n_runs,
+                weights + (size_t)b * n_sensors * n_runs * TAPS, gain + (size_t)b * n_sensors,
                 linear + (size_t)b * M * n_sensors, score);
         for (int m = 0; m < M; ++m) add(best[m], score[m], candidate);
     }
@@ -180,7 +186,7 @@ extern "C" __global__ void least_squares(const float* table, int n_ranges, int n
 // Blocks (angles, realizations). value, index as above, scores negated; mass, by_range, by_square: (realization, M,
 // angle), relative to the block's highest score.
 extern "C" __global__ void likelihood(const float* table, int n_ranges, int n_angles, int n_sensors,
-                                      const int* first, const float* weights, const float* scale,
+                                      int n_runs, const int* first, const float* weights, const float* scale,
                                       const float* root, const float* reference, const float* offset,
                                       const float* slope, const float* coefficients, const float* weight,
                                       const float* range_m, float* value, int* index, float* mass,
@@ -200,7 +206,8 @@ extern "C" __global__ void likelihood(const float* table, int n_ranges, int n_an
     for (int r = threadIdx.x; r < n_ranges; r += blockDim.x) {
         float score[M];
         const int candidate = angle * n_ranges + r;
-        log_likelihood(table, n_candidates, candidate, n_sensors, first + sensors, weights + sensors * TAPS,
+        log_likelihood(table, n_candidates, candidate, n_sensors, n_runs, first + sensors * n_runs,
+                       weights + sensors * n_runs * TAPS,
                        scale + sensors * M, root + sensors * M, reference + sensors * M, offset, slope,
                        coefficients, score);
         for (int m = 0; m < M; ++m) {
@@ -253,6 +260,13 @@ def by_candidate(table: PatternTable, n_candidates: int) -> np.ndarray:
     return np.ascontiguousarray(columns.reshape(columns.shape[0], -1)[:, :n_candidates])
 
 
+def _in_runs(sensors: Sensors) -> Sensors:
+    """Every run with as many rows: a short second one reads further rows with weight 0."""
+    first, weights = sensors
+    more = first.shape[2] * TAPS - weights.shape[2]
+    return Sensors(first, np.pad(weights, ((0, 0), (0, 0), (0, more))))
+
+
 class GpuPasses:
     """Passes over one table whose candidates are `shape` = (angles, ranges); inputs and results on the host."""
 
@@ -264,7 +278,7 @@ class GpuPasses:
     def least_squares(self, sensors: Sensors, inputs: SquaresInputs) -> Found:
         """See `SquaresInputs`; the lowest score is the best."""
         value, index = self._candidates(inputs.energy.shape)
-        self._launch("least_squares", inputs.energy.shape, *sensors, inputs.gain, inputs.linear, value, index)
+        self._launch("least_squares", inputs.energy.shape, *_in_runs(sensors), inputs.gain, inputs.linear, value, index)
         lowest = self.xp.asnumpy(value).min(axis=(-1, -2))
         slack = inputs.rounding + inputs.slope * np.sqrt(np.maximum(lowest + inputs.energy, 0))
         return self._found(value, index, slack)
@@ -274,8 +288,8 @@ class GpuPasses:
         value, index = self._candidates(inputs.slack.shape)
         marginal = [self.xp.empty(value.shape[:-1], dtype=np.float32) for _ in range(3)]
         self._launch(
-            "likelihood", inputs.slack.shape, *sensors, inputs.scale, inputs.root, inputs.reference, inputs.offset,
-            inputs.slope, inputs.coefficients, inputs.weight, inputs.range_m, value, index, *marginal,
+            "likelihood", inputs.slack.shape, *_in_runs(sensors), inputs.scale, inputs.root, inputs.reference,
+            inputs.offset, inputs.slope, inputs.coefficients, inputs.weight, inputs.range_m, value, index, *marginal,
         )  # fmt: skip
         level = -self.xp.asnumpy(value[..., 0]).astype(float)
         found = self._found(value, index, inputs.slack)
@@ -293,7 +307,7 @@ class GpuPasses:
             options = ("--std=c++17", *definitions(n_observations))
             self._modules[n_observations] = self.xp.RawModule(code=SOURCE, options=options)
         n_angles, n_ranges = self.shape
-        counts = (np.int32(n_ranges), np.int32(n_angles), np.int32(first.shape[1]))
+        counts = (np.int32(n_ranges), np.int32(n_angles), np.int32(first.shape[1]), np.int32(first.shape[2]))
         arguments = (self.table, *counts, *(self.xp.asarray(array) for array in (first, *arrays)))
         kernel = self._modules[n_observations].get_function(name)
         kernel((n_angles, size), (_THREADS,), arguments)

@@ -10,18 +10,69 @@ import numpy as np
 
 from engine.numerics.compiled import compiled
 from engine.numerics.pattern import TAPS
+from engine.numerics.pattern_ranges import SLOPE_TAPS
 from engine.numerics.search import GROUP, LISTED
 
 _ZERO = np.float32(0.0)
 
 assert TAPS == 6
+assert SLOPE_TAPS == 3
+
+
+def _add_rows_plain(rows: Any, weights: Any, out: Any) -> None:
+    """out[c] += the sum of TAPS rows, each with its weight."""
+    r0, r1, r2, r3, r4, r5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
+    w0, w1, w2, w3, w4, w5 = weights[0], weights[1], weights[2], weights[3], weights[4], weights[5]
+    for c in range(out.shape[0]):
+        out[c] += w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
+
+
+_add_rows = compiled(_add_rows_plain)
+
+
+def _ranged_plain(slab: Any, low: int, high: int, first: Any, weights: Any, tile: Any) -> None:
+    """tile[q, c − low] = g of candidates low … high at sensors whose ranges count; first (GROUP, J).
+
+    J runs of TAPS rows, or one of TAPS and one of SLOPE_TAPS: `PatternTable.taps`.
+    """
+    for q in range(GROUP):
+        out, w = tile[q, : high - low], weights[q]
+        a, b = first[q, 0], first[q, 1]
+        if w.shape[0] != TAPS + SLOPE_TAPS:
+            out[:] = _ZERO
+            for j in range(first.shape[1]):
+                a = first[q, j]
+                _add_rows(slab[a : a + TAPS, low:high], w[j * TAPS : (j + 1) * TAPS], out)
+            continue
+        r0, r1, r2 = slab[a, low:high], slab[a + 1, low:high], slab[a + 2, low:high]
+        r3, r4, r5 = slab[a + 3, low:high], slab[a + 4, low:high], slab[a + 5, low:high]
+        s0, s1, s2 = slab[b, low:high], slab[b + 1, low:high], slab[b + 2, low:high]
+        w0, w1, w2, w3, w4, w5, v0, v1, v2 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
+        for c in range(out.shape[0]):
+            mean = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
+            out[c] = mean + (v0 * s0[c] + v1 * s1[c] + v2 * s2[c])
+
+
+_ranged = compiled(_ranged_plain)
+
+
+def _roots_plain(tile: Any, width: int) -> None:
+    for q in range(GROUP):
+        for c in range(width):
+            tile[q, c] = np.sqrt(tile[q, c] if tile[q, c] > _ZERO else _ZERO)
+
+
+_roots = compiled(_roots_plain)
 
 
 def _interpolate_plain(slab: Any, first: Any, weights: Any, tile: Any) -> None:
-    """tile[q, c] = g of candidate c at sensor q; slab (rows, W), first (GROUP,), weights (GROUP, TAPS)."""
+    """tile[q, c] = g of candidate c at sensor q; slab (rows, W), first (GROUP, J), weights (GROUP, taps)."""
     width = slab.shape[1]
+    if first.shape[1] > 1:
+        _ranged(slab, 0, width, first, weights, tile)
+        return
     for q in range(GROUP):
-        row = first[q]
+        row = first[q, 0]
         r0, r1, r2 = slab[row], slab[row + 1], slab[row + 2]
         r3, r4, r5 = slab[row + 3], slab[row + 4], slab[row + 5]
         w0, w1, w2 = weights[q, 0], weights[q, 1], weights[q, 2]
@@ -36,8 +87,12 @@ interpolate = compiled(_interpolate_plain)
 
 def _amplitudes_plain(slab: Any, low: Any, high: Any, first: Any, weights: Any, tile: Any) -> None:
     """As `interpolate`, √g of candidates low … high: tile[q, c − low]."""
+    if first.shape[1] > 1:
+        _ranged(slab, low, high, first, weights, tile)
+        _roots(tile, high - low)
+        return
     for q in range(GROUP):
-        row = first[q]
+        row = first[q, 0]
         r0, r1, r2 = slab[row, low:high], slab[row + 1, low:high], slab[row + 2, low:high]
         r3, r4, r5 = slab[row + 3, low:high], slab[row + 4, low:high], slab[row + 5, low:high]
         w0, w1, w2 = weights[q, 0], weights[q, 1], weights[q, 2]

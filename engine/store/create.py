@@ -149,10 +149,12 @@ def _template(sweep: Sweep, variables: Variables, backend: Backend) -> dict[str,
             "versions": json.dumps(provenance.versions()),
             "commit": provenance.commit(),
             "created": provenance.now(),
-            "coordinates": {
-                name: receipts.checksum(np.asarray(values))
-                for name, (_, values, _) in sweep.scenario.coordinates().items()
-            },
+            metadata.CHECKSUMS: json.dumps(
+                {
+                    name: receipts.checksum(np.asarray(values))
+                    for name, (_, values, _) in sweep.scenario.coordinates().items()
+                }
+            ),
         },
     )
     for name, values in sweep.axes.items():

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 from engine.errors import StoreError
-from engine.store import receipts, stops
+from engine.store import metadata, receipts, stops
 from engine.store.lock import Lock
 from engine.store.metadata import COMPLETE
 from engine.store.receipts import Receipt
@@ -87,8 +87,8 @@ def _read(store: Store, name: str, region: Any) -> np.ndarray | str:
 
 
 def _coordinate_faults(store: Store) -> Iterator[Problem]:
-    axes, checksums = store.axes, store.attributes.get("coordinates", {})
-    known: dict[str, str] = dict(checksums) if isinstance(checksums, dict) else {}
+    axes = store.axes
+    known = dict(metadata.coordinate_checksums(store.attributes) or {})
     known |= {name: receipts.checksum(np.asarray(values)) for name, values in axes.items()}
     known["realization"] = receipts.checksum(np.arange(store.grid.realizations))
     for name, checksum in known.items():
@@ -117,7 +117,7 @@ def _strangers(store: Store) -> Iterator[Problem | Litter]:
 def _array_names(store: Store) -> list[str]:
     """Variables and coordinates; a store from before coordinates were named may have any."""
     names = [*store.variable_names(), COMPLETE, "realization", *store.axes]
-    if isinstance(coordinates := store.attributes.get("coordinates"), dict):
+    if (coordinates := metadata.coordinate_checksums(store.attributes)) is not None:
         return [*names, *coordinates]
     return [*names, *(name for name in store.storage.names() if store.storage.exists(f"{name}/{ROOT}"))]
 

@@ -6,6 +6,7 @@ package writes: no objects, no pickles, no compressed bombs. No name leads out o
 
 import json
 import math
+from contextlib import suppress
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ STOP_REASON, STOP_REALIZATIONS = "stop_reason", "stop_realizations"
 LARGEST_CHUNK_BYTES = 2**28
 LONGEST_DIMENSION = 2**25  # a coordinate of so many numbers fills one chunk
 MOST_TASKS = 2**20
+CHECKSUMS = "coordinate_checksums"
+"""Attribute of the root: checksum of each own coordinate, as JSON. `coordinates`, a table, in stores of before: a name
+that the CF conventions have for something else, and a value that no netCDF file can hold."""
 _CODECS = ({"bytes", "crc32c"}, {"vlen-utf8", "crc32c"})
 _MOST_DIMENSIONS = 32
 
@@ -87,6 +91,14 @@ def grid_of(attributes: dict[str, Any]) -> Grid:
     """Points, realizations and chunk of a store, without its scenario."""
     shape = tuple(len(values) for values in axes_of(attributes).values())
     return Grid(shape, attributes["realizations"], attributes["chunk"])
+
+
+def coordinate_checksums(attributes: dict[str, Any]) -> dict[str, str] | None:
+    """Name of each own coordinate → its checksum; None in a store from before they were kept, or where damaged."""
+    found = attributes.get("coordinates")
+    with suppress(ValueError, TypeError, RecursionError):
+        found = json.loads(attributes[CHECKSUMS]) if CHECKSUMS in attributes else found
+    return found if isinstance(found, dict) else None
 
 
 def check_attributes(attributes: dict[str, Any], where: str) -> None:

@@ -1,5 +1,6 @@
 """Reading a store as xarray."""
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -48,7 +49,8 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from. After a run with
     targets or a limit of seconds, the coordinates `stop_reason` and `stop_realizations` say why and where each point
     stopped; realizations beyond a met target, which workers had in hand, are not shown, so that the results are the
-    same for any number of workers (a run without targets uses them).
+    same for any number of workers (a run without targets uses them). Lists among the attributes are JSON texts, so that
+    `results.to_netcdf(…)` works with every engine.
     Raises StoreError, also later when a damaged chunk is read.
     """
     store = Store(path, mode="r")
@@ -66,7 +68,27 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
             results = xarray.open_zarr(shown, consolidated=True, zarr_format=3)
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path} is damaged: {' '.join(str(error).split())[:300]}") from None
+    results = _portable(results)
     return results.assign_coords(_stops(record, store)) if record else results
+
+
+_NOT_SHOWN = ("variables", "coordinates")
+"""Attributes that repeat what a data set says itself, under names that NetCDF's readers and writers use."""
+
+
+def _portable(results: xarray.Dataset) -> xarray.Dataset:
+    """The same as any file format holds it: attributes that are numbers or text, names as text of a fixed width."""
+    attributes = {
+        name: value if isinstance(value, int | float | str) else json.dumps(value)
+        for name, value in results.attrs.items()
+        if name not in _NOT_SHOWN
+    }
+    names = {
+        name: (values.dims, np.array(values.values.tolist(), dtype=str), values.attrs)
+        for name, values in results.coords.items()
+        if values.dtype.kind in "OT"
+    }
+    return results.assign_coords(names).drop_attrs(deep=False).assign_attrs(attributes)
 
 
 def _stops(record: stops.Record, store: Store) -> dict[str, xarray.DataArray]:

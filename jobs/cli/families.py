@@ -7,10 +7,11 @@ two objects of one name are refused, since one would silently stand for the othe
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from types import ModuleType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import scenarios
 from engine.errors import InputError
@@ -47,7 +48,12 @@ def offered(family: str, kind: type[Kind]) -> dict[str, Kind]:
                 f"name, or begin its attribute with an underscore"
             )
         places.setdefault(found.name, place)
-    return dict(sorted(offers.items()))
+    return dict(sorted(offers.items(), key=lambda item: _in_numbers(item[0])))
+
+
+def _in_numbers(name: str) -> list[Any]:
+    """What names are sorted by: fig9 before fig10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def imported(module_name: str) -> ModuleType | None:

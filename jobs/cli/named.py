@@ -27,7 +27,7 @@ def find(name: str) -> Sweep:
     if sweep is not None:
         return sweep
     if not attribute:
-        raise InputError(f"no sweep named {name!r}; {_nearest(name)}, or give module:attribute")
+        raise InputError(f"no sweep named {name!r}; {_nearest(name)} (or give module:attribute)")
     module = imported(module_name)
     if module is None:
         raise InputError(f"no sweep named {name!r} and no module {module_name!r}; {_nearest(name)}")
@@ -45,7 +45,10 @@ def _of_family(name: str) -> Sweep | None:
 
 
 def _nearest(name: str) -> str:
-    return suggestion(name, list(named_sweeps()))
+    """What may have been meant: a sweep called so in some family where none is named, else the nearest of all names."""
+    known = list(named_sweeps())
+    meant = [other for other in known if other.partition(":")[2] == name]
+    return f"did you mean {' or '.join(map(repr, meant))}?" if meant else suggestion(name, known)
 
 
 def import_modules(names: list[str]) -> None:
@@ -75,36 +78,51 @@ def changed(
     """A sweep with `field=value` settings, `field=a,b,c` axes, and another budget, seed or chunk.
 
     Setting a field that was an axis takes the axis away; an axis along one of the output's own dimensions sets that
-    dimension's values. What a settings file says comes first, so that the command line wins.
+    dimension's values. What a settings file says comes first, so that the command line wins. All is applied together
+    and then validated: the order in which settings are given says nothing.
     """
     changes = {"realizations": realizations, "seed": seed, "chunk": chunk}
+    wanted = _Wanted(sweep)
     if file:
         said = settings_file.read(file)
-        sweep = _applied(sweep, said.axis, said.set)
+        wanted.add(said.axis, said.set)
         changes = {name: getattr(said, name) if value is None else value for name, value in changes.items()}
     pairs = dict(_split(text, "--set") for text in settings)
     fields = {name: values if len(values) > 1 else values[0] for name, values in pairs.items()}
-    sweep = _applied(sweep, dict(_split(text, "--axis") for text in axes), fields)
-    return sweep.replace(**{name: value for name, value in changes.items() if value is not None})
+    wanted.add(dict(_split(text, "--axis") for text in axes), fields)
+    return wanted.applied().replace(**{name: value for name, value in changes.items() if value is not None})
 
 
-def _applied(sweep: Sweep, axes: Mapping[str, list[Any]], settings: Mapping[str, Any]) -> Sweep:
-    scenario = sweep.scenario
-    new_axes = dict(sweep.axes)
-    for name, values in axes.items():
-        require_field(type(scenario), name)
-        if name in scenario.coordinates():
-            scenario = scenario.replace(**{name: values})
-        else:
-            new_axes[name] = tuple(values)
-    for name, value in settings.items():
-        require_field(type(scenario), name)
-        several = isinstance(getattr(scenario, name), tuple)
-        if isinstance(value, list) and not several:
-            raise InputError(f"{name} takes one value; sweep it with --axis {name}={','.join(map(str, value[:9]))}")
-        new_axes.pop(name, None)
-        scenario = scenario.replace(**{name: [value] if several and not isinstance(value, list) else value})
-    return sweep.replace(scenario=scenario, axes=new_axes)
+class _Wanted:
+    """Fields and axes as they are asked for, one after the other, of a sweep that is made of them in the end."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep, self._axes, self._new = sweep, dict(sweep.axes), set[str]()
+        self._fields: dict[str, Any] = {}
+
+    def add(self, axes: Mapping[str, list[Any]], settings: Mapping[str, Any]) -> None:
+        scenario = self._sweep.scenario
+        for name, values in axes.items():
+            require_field(type(scenario), name)
+            self._fields.pop(name, None)
+            if name in scenario.coordinates():
+                self._fields[name] = values
+            else:
+                self._axes[name] = tuple(values)
+                self._new.add(name)
+        for name, value in settings.items():
+            require_field(type(scenario), name)
+            several = isinstance(getattr(scenario, name), tuple)
+            if isinstance(value, list) and not several:
+                raise InputError(f"{name} takes one value; sweep it with --axis {name}={','.join(map(str, value[:9]))}")
+            self._axes.pop(name, None)
+            self._fields[name] = [value] if several and not isinstance(value, list) else value
+
+    def applied(self) -> Sweep:
+        """An axis' own field is at its first value: what it was before may not fit what else is set."""
+        first = {name: self._axes[name][0] for name in self._new & self._axes.keys()}
+        scenario = self._sweep.scenario.replace(**self._fields | first)
+        return self._sweep.replace(scenario=scenario, axes=self._axes)
 
 
 def budget(sweep: Sweep, realizations: int | None, full: bool) -> int | None:

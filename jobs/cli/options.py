@@ -30,5 +30,5 @@ Targets = Annotated[
     list[str],
     typer.Option("--target", metavar="METRIC:rel=R", help="Stop a point at this precision; several must all hold."),
 ]
-MaxSeconds = Annotated[float | None, typer.Option(metavar="S", help="Stop after this time, keeping what is stored.")]
+MaxSeconds = Annotated[float | None, typer.Option(metavar="S", help="Begin no task after this; those that run end.")]
 Full = Annotated[bool, typer.Option("--full", help="The budget for a cluster: grows what a laptop's run stored.")]

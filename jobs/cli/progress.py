@@ -1,7 +1,11 @@
 """Running a sweep under the eyes of a user: a bar on a terminal, else a line every few seconds."""
 
+import itertools
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +23,8 @@ from engine import Sweep
 from engine.execution.driver import Progress as Report
 
 _LINE_SECONDS = 5.0
+_PREPARING = "preparing"
+"""What is said until a store is open: one block is computed for a new one, at each end of each axis."""
 
 
 def watch(sweep: Sweep, path: str, **options: Any) -> None:
@@ -36,22 +42,52 @@ def watch(sweep: Sweep, path: str, **options: Any) -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bars:
-        bar = bars.add_task(sweep.name or path.rstrip("/").rpartition("/")[2], total=None)
+        name = sweep.name or path.rstrip("/").rpartition("/")[2]
+        bar = bars.add_task(f"{name}: {_PREPARING}", total=None)
         for report in engine.iterate(sweep, path, **options):
             total = report.realizations_done + report.realizations_left  # predicted, where there are targets
-            bars.update(bar, total=total, completed=report.realizations_done)
+            phase = _phase(report, options)
+            description = f"{name}: {phase}" if phase else name
+            bars.update(bar, total=total, completed=report.realizations_done, description=description)
 
 
 def _lines(sweep: Sweep, path: str, options: dict[str, Any]) -> None:
     said, line = -_LINE_SECONDS, ""
-    for report in engine.iterate(sweep, path, **options):
-        line = _line(report, bool(options.get("targets")))
+    with _said_later(_PREPARING):
+        reports = engine.iterate(sweep, path, **options)
+        first = next(reports)
+    for report in itertools.chain([first], reports):
+        phase = _phase(report, options)
+        line = _line(report, bool(options.get("targets"))) + (f", {phase}" if phase else "")
         if time.monotonic() - said >= _LINE_SECONDS:
             said = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
+            _say(line)
             line = ""
     if line:
-        print(line, file=sys.stderr, flush=True)
+        _say(line)
+
+
+def _phase(report: Report, options: dict[str, Any]) -> str:
+    """What goes on before there is a first result; empty afterwards."""
+    if report.points_open == 0 or report.receipt or report.failures:
+        return ""
+    return "first task" if options.get("run_serially") else "starting workers"
+
+
+@contextmanager
+def _said_later(what: str) -> Iterator[None]:
+    """Say what goes on where it takes longer than a few seconds."""
+    timer = threading.Timer(_LINE_SECONDS, _say, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _line(report: Report, has_targets: bool) -> str:

@@ -3,6 +3,7 @@
 nearfield locate --measurements campaign.csv --noise-dbm -80
 nearfield locate --measurements campaign.nc --noise-dbm -80 --snapshots 50 --checkpoint checkpoints/site.safetensors
 nearfield locate --measurements campaign.csv --noise-dbm -80 --set n_elements=128 --set carrier_hz=28e9
+nearfield locate --measurements campaign.csv --noise-dbm -80 --leakage spherical  # sensors infinitely far away
 """
 
 import math
@@ -30,7 +31,7 @@ def command(
     checkpoint: Annotated[
         list[str], typer.Option(metavar="PATH", help="Networks to ask as well: a file or a folder.")
     ] = [],  # noqa: B006  typer copies it
-    leakage: Annotated[str, typer.Option(metavar="MODEL", help="Leakage model that estimators assume.")] = "spherical",
+    leakage: Annotated[str, typer.Option(metavar="MODEL", help="Leakage model that estimators assume.")] = "two_sided",
     set_: options.Settings = [],  # noqa: B006
     import_: options.Imports = [],  # noqa: B006
 ) -> None:
@@ -78,8 +79,13 @@ def _checkpoints(given: list[str]) -> list[Any]:
 
 
 def _worded(remark: Any) -> str:
-    from scenarios.leakage.locate import NearSensors
+    from scenarios.leakage.locate import NearSensors, PlaneSensors
 
+    if isinstance(remark, PlaneSensors):
+        return (
+            f"{remark.estimator.replace('_', ' ')} takes waves toward the sensors as plane, which puts the user about "
+            f"{remark.excess_m:.2g} m too far"
+        )
     if isinstance(remark, NearSensors):
         return (
             f"{remark.n_sensors} sensors are nearer than {remark.far_field_m:.0f} m, where the array's far field "

@@ -6,17 +6,15 @@ nearfield run leakage:fig3 --store fig3.zarr --realizations 100000 --target rmse
 nearfield run --store fig1.zarr
 """
 
-import time
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
 import engine
-from engine import InputError, Sweep, Target
+from engine import InputError
 from jobs.cli import named, options
-from jobs.cli.progress import duration, watch
+from jobs.cli.progress import watch
 from jobs.show.stops import print_stops
 
 
@@ -59,7 +57,9 @@ def command(
         base, settings=set_, axes=axis, realizations=realizations, seed=seed, chunk=chunk, file=settings
     )
     if dry_run:
-        estimate(sweep, store, backend, target)
+        from jobs.show.estimate import print_estimate
+
+        print_estimate(sweep, store, backend, target)
         return
     watch(
         sweep,
@@ -75,38 +75,3 @@ def command(
     )
     print_stops(store)
     Console().print(f"Results are in {store}: engine.open_results({str(store)!r})", soft_wrap=True, highlight=False)
-
-
-def estimate(sweep: Sweep, path: str, backend_name: str, targets: list[str]) -> None:
-    """Print tasks, objects, bytes and an estimate of the time, from one timed block of the middle point."""
-    from threadpoolctl import threadpool_limits
-
-    from engine.backend import backend
-    from engine.execution.task import Evaluator
-    from engine.store.aims import require
-    from engine.store.create import object_count
-    from engine.store.storage import storage_at
-
-    evaluator = Evaluator(sweep, backend(backend_name))
-    middle = tuple(length // 2 for length in sweep.shape)
-    with threadpool_limits(1):
-        evaluator.block(middle)  # builds what is built once
-        started = time.perf_counter()
-        variables = evaluator.block(middle)
-        seconds = time.perf_counter() - started
-    require(tuple(map(Target.parse, targets)), sweep, variables)
-    blocks = sweep.n_points * -(-sweep.realizations // sweep.block)
-    bytes_each = sum(np.asarray(values)[0].nbytes for _, values, _ in variables.values())
-    stored = bytes_each * sweep.n_points * sweep.realizations
-    lines = {
-        "sweep": f"{sweep.name or type(sweep.scenario).__name__}, {sweep.n_points} points × {sweep.realizations} "
-        f"realizations, fingerprint {sweep.fingerprint()[:12]}",
-        "tasks": f"{sweep.n_tasks} of up to {sweep.chunk_size} realizations",
-        "objects": f"{object_count(sweep, variables)}",
-        "stored": f"{stored / 2**20:.1f} MiB in {len(variables)} variables",
-        "one block": f"{seconds:.3g} s for {sweep.block} realizations at {sweep.values(middle) or 'the only point'}",
-        "estimate": f"{duration(seconds * blocks)} of one core's time",
-        "store": f"{path}, {'new' if storage_at(path).is_empty() else 'exists'}",
-    }
-    for label, text in lines.items():
-        print(f"{label:10} {text}")

@@ -1,6 +1,7 @@
 """A figure for any store: the mean of each variable, with its interval, against the first axis."""
 
 import itertools
+import json
 import textwrap
 from typing import Any
 
@@ -19,7 +20,7 @@ def means_against_first_axis(results: xarray.Dataset) -> Any:
 
     names = [
         str(name)
-        for name in results.attrs["highlights"] or results.data_vars
+        for name in json.loads(results.attrs["highlights"]) or results.data_vars
         if "realization" in results[name].dims and results[name].dtype.kind == "f"
     ]
     figure = Figure(figsize=(8.5, 3.8 * len(names)), layout="constrained")

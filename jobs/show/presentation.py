@@ -22,7 +22,9 @@ class Presentation:
 
     def __init__(self, results: xarray.Dataset, path: str | os.PathLike[str]) -> None:
         self._sweep = _sweep_of(results)
-        self.results = with_times(results, path) if self._sweep and self._sweep.timed else results
+        if self._sweep and self._sweep.timed:
+            results = with_times(results, path)
+        self.results = _over_axes_of(self._sweep, results) if self._sweep else results
 
     @property
     def has_figure(self) -> bool:
@@ -52,6 +54,23 @@ def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.
 
 
 def _sweep_of(results: xarray.Dataset) -> Sweep | None:
-    """The named sweep that knows how to present these results: the one they came from, if they have its axes."""
+    """The named sweep that knows how to present these results: the one they came from, if they have no axis more."""
     sweep = named.at_hand(results.attrs["name"])
-    return sweep if sweep and list(sweep.axes) == list(json.loads(results.attrs["axes"])) else None
+    return sweep if sweep and set(json.loads(results.attrs["axes"])) <= set(sweep.axes) else None
+
+
+def _over_axes_of(sweep: Sweep, results: xarray.Dataset) -> xarray.Dataset:
+    """The results over every axis of the sweep: one that was set to a value is an axis of this value alone."""
+    stored, fields = list(json.loads(results.attrs["axes"])), json.loads(results.attrs["scenario"])
+    single = {name: [fields[name]] for name in sweep.axes if name not in stored}
+    if not single and stored == list(sweep.axes):
+        return results
+    points = {
+        name: values.expand_dims(single).transpose(*sweep.axes, ...)
+        for name, values in {**results.data_vars, **results.coords}.items()
+        if name not in results.indexes and ("realization" in values.dims or set(values.dims) == set(stored))
+    }
+    coordinates = {name: values for name, values in points.items() if name in results.coords}
+    return results.assign({name: points[name] for name in points.keys() - coordinates.keys()}).assign_coords(
+        coordinates
+    )

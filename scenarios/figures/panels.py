@@ -60,3 +60,26 @@ def draw_errors(axes: "Axes", rows: Sequence[Row], shift: float, **style: Any) -
 def of_estimator(rows: Sequence[Row], name: str) -> list[Row]:
     """One estimator's rows, in the order of the noise power."""
     return sorted((row for row in rows if row.estimator == name), key=lambda row: row.point["noise_dbm"])
+
+
+_LETTER, _MARK = 0.0077, 0.62
+"""Inches that a letter takes, a point of its size; and a mark in a legend with the gap beside it."""
+
+
+def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str], *, at_most: int = 9) -> None:
+    """A legend below the panels, in as many columns as the figure is wide enough for."""
+    size = 9.5
+    widths = [_MARK + _LETTER * size * len(label) for label in labels]
+    fit = len(labels) if sum(widths) < figure.get_figwidth() else int(figure.get_figwidth() / max(widths))
+    columns = max(1, min(at_most, len(labels), fit))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=size)
+
+
+def titled(figure: "Figure", title: str, facts: Sequence[str]) -> None:
+    """A title, and below it what is to be known of the figure, in as many lines as its width asks for."""
+    size, lines = 11.5, [""]
+    letters = int(figure.get_figwidth() / (_LETTER * size))
+    for fact in facts:
+        longer = f"{lines[-1]}   ·   {fact}" if lines[-1] else fact
+        lines = [*lines[:-1], longer] if len(longer) <= letters else [*lines, fact]
+    figure.suptitle("\n".join([title, *filter(None, lines)]), fontsize=size, color=INK)

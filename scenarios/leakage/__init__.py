@@ -6,14 +6,17 @@ Mashhadi, Hoang, Vahid, "Near-Field User Location Inference From Far-Field Power
 from scenarios.leakage.bound import LeakageBound, fig1, fig1_as_printed
 from scenarios.leakage.estimation import LeakageEstimation, fig3, fig3_as_printed
 from scenarios.leakage.sensor_sets import SensorSetEstimation, fig3_learned
+from scenarios.leakage.sensors import UserAtRange, sensors
 
 __all__ = [
     "LeakageBound",
     "LeakageEstimation",
     "SensorSetEstimation",
+    "UserAtRange",
     "fig1",
     "fig1_as_printed",
     "fig3",
     "fig3_as_printed",
     "fig3_learned",
+    "sensors",
 ]

@@ -21,7 +21,7 @@ from scenarios.leakage.scene import Geometry, LeakageScene, described_bounds, de
 class LeakageBound(LeakageScene):
     """The Bayesian Cramér-Rao bound on the user's range and angle, given each realization's sensors and angle."""
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def draw(self, streams: Streams, size: int) -> Geometry:
         return self.draw_geometry(streams, size)
@@ -43,6 +43,7 @@ class LeakageBound(LeakageScene):
                     range_m=user_range[:, None],
                     angle_rad=user_angle[:, None],
                     sensor_angle_rad=sensor_angle,
+                    sensor_inverse_range_per_m=1 / sensor_range,
                 )
                 one = xp.ones((1,), dtype=xp.float64)
                 at_user_matrix = expected_information(at_user, gain, one, snr)

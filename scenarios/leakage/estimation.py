@@ -24,7 +24,7 @@ from engine.estimators import (
 )
 from engine.estimators.deepsets import AmortisedDeepSets
 from engine.estimators.deepsets.checkpoint import is_shipped
-from engine.estimators.deepsets.setting import is_setting_of
+from engine.estimators.deepsets.setting import SPHERICAL_SENSORS, is_setting_of
 from engine.estimators.estimator import no_estimates, require_unseen
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
@@ -119,6 +119,8 @@ class LeakageEstimation(LeakageScene):
             self.n_snapshots,
             self.prior_alpha if beta else 1.0,
             self.prior_beta if beta else 1.0,
+            setting=SPHERICAL_SENSORS if self.leakage.two_sided else (),
+            sensor_range_m=(self.sensor_range_min_m, self.sensor_range_max_m),
         )
 
     def serves(self, estimator: Estimator) -> bool:
@@ -152,6 +154,7 @@ class LeakageEstimation(LeakageScene):
             range_m=drawn.user_range_m[:, None],
             angle_rad=drawn.user_angle_rad[:, None],
             sensor_angle_rad=drawn.sensor_angle_rad,
+            sensor_inverse_range_per_m=1 / drawn.sensor_range_m,
         ).value[:, 0, :]
         rho = 2 * snr[:, None] * (path_gain(drawn.sensor_range_m, array.wavelength_m) * g)[:, None, :]  # Eq. (13)
         statistic = summed_power(

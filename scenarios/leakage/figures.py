@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.sweep import scenario_of
-from scenarios.figures.panels import draw_errors, of_estimator, panels_against_noise, shift_dbm
+from scenarios.figures.panels import (
+    draw_errors,
+    legend_below,
+    of_estimator,
+    panels_against_noise,
+    shift_dbm,
+    titled,
+)
 from scenarios.figures.rows import SQUARED_ERRORS, Row
 from scenarios.figures.style import COLOURS, FAINT, INK, MARKERS, label
 from scenarios.leakage.rows import realizations_a_point
@@ -88,17 +95,17 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
     )
     for line, quantity in zip(axes, SQUARED_ERRORS, strict=True):
         _frame(line[0], [row for row in summary if row.quantity == quantity])
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
+    legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     scenario = json.loads(results.attrs["scenario"])
     truth = scenario["leakage"].replace("_", " ")
     assumed = ", ".join(dict.fromkeys(e["leakage"].replace("_", " ") for e in scenario["estimators"]))
-    figure.suptitle(
-        f"Locating a near-field user from far-field powers\ndata: {truth}   ·   estimators assume: {assumed}"
-        f"   ·   least squares on {scenario['grid_ranges']} × {scenario['grid_angles']} candidates"
-        f"   ·   {realizations_a_point(results)} realizations a point",
-        fontsize=11.5, color=INK,
-    )  # fmt: skip
+    facts = (
+        f"data: {truth}",
+        f"estimators assume: {assumed}",
+        f"least squares on {scenario['grid_ranges']} × {scenario['grid_angles']} candidates",
+        f"{realizations_a_point(results)} realizations a point",
+    )
+    titled(figure, "Locating a near-field user from far-field powers", facts)
     return figure
 
 

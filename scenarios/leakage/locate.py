@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ from engine.estimators import (
     Workbench,
 )
 from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, ConditionedDeepSets, DeepSets
-from engine.estimators.deepsets.setting import surroundings_of
+from engine.estimators.deepsets.setting import SPHERICAL_SENSORS, surroundings_of
 from scenarios.leakage.estimation import LeakageEstimation
+from scenarios.leakage.plane_sensors import true_range_m
 
 
 class Measured(NamedTuple):
@@ -66,10 +68,18 @@ class Refused(NamedTuple):
 
 
 class NearSensors(NamedTuple):
-    """Sensors nearer than where the array's far field begins, of which estimates assume that there are none."""
+    """Sensors nearer than where the array's far field begins, which estimates take for ones far beyond it."""
 
     n_sensors: int
     far_field_m: float
+
+
+class PlaneSensors(NamedTuple):
+    """An estimator takes waves toward the sensors as plane, and hence the user for farther than it is."""
+
+    estimator: str
+    excess_m: float
+    """by how much its estimate is too far, by 1/(1/d − 1/R)"""
 
 
 class TakenForTrained(NamedTuple):
@@ -78,7 +88,7 @@ class TakenForTrained(NamedTuple):
     estimator: str
 
 
-Remark = NearSensors | TakenForTrained
+Remark = NearSensors | PlaneSensors | TakenForTrained
 
 
 class Located(NamedTuple):
@@ -90,11 +100,13 @@ class Located(NamedTuple):
 
 
 class _Posed(NamedTuple):
-    """An estimator, and what it is asked."""
+    """An estimator, what it is asked, and whether that is true but for surroundings, and waves toward the sensors."""
 
     estimator: Estimator
     batch: Batch
     is_learned: bool
+    takes_for_trained: bool
+    takes_for_plane: bool
 
 
 def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[Checkpoint] = ()) -> Located:
@@ -107,15 +119,16 @@ def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[C
     scene = scene.replace(
         noise_dbm=(measured.noise_dbm,), n_snapshots=(measured.n_snapshots,), n_sensors=len(measured.power_w)
     )
-    batch = Workbench(scene.problem(), np).batch(_observed(measured))
-    posed = [_Posed(one, batch, False) for one in _model_based(scene)]
+    problem = replace(scene.problem(), sensor_range_m=None)  # one realization: quicker without a table
+    batch = Workbench(problem, np).batch(_observed(measured))
+    posed = [_Posed(one, batch, False, False, not scene.leakage.two_sided) for one in _model_based(scene)]
     posed += [_posed_where_trained(one, batch) for one in checkpoints]
     answers = [_answer(one) for one in posed]
-    taken = [TakenForTrained(one.estimator.name) for one in posed if one.batch is not batch]
+    taken = [TakenForTrained(one.estimator.name) for one in posed if one.takes_for_trained]
     return Located(
         tuple(one for one in answers if isinstance(one, Estimate)),
         tuple(one for one in answers if isinstance(one, Refused)),
-        (*_near_sensors(measured, scene), *taken),
+        (*_near_sensors(measured, scene), *_plane_sensors(measured, posed, answers), *taken),
     )
 
 
@@ -135,7 +148,20 @@ def _require_possible(measured: Measured, transmit_dbm: float) -> None:
         raise InputError("every power is zero: check the powers' unit")
 
 
+def _plane_sensors(
+    measured: Measured, posed: Sequence[_Posed], answers: Sequence[Estimate | Refused]
+) -> list[PlaneSensors]:
+    inverse = float(np.mean(1 / measured.range_m))
+    return [
+        PlaneSensors(one.estimator, one.range_m - true_range_m(one.range_m, inverse))
+        for asked, one in zip(posed, answers, strict=True)
+        if asked.takes_for_plane and isinstance(one, Estimate)
+    ]
+
+
 def _near_sensors(measured: Measured, scene: LeakageEstimation) -> list[NearSensors]:
+    if scene.leakage.two_sided:
+        return []
     far_m = scene.array().rayleigh_range_m
     count = int(np.count_nonzero(measured.range_m < far_m))
     return [NearSensors(count, far_m)] if count else []
@@ -153,11 +179,15 @@ def _model_based(scene: LeakageEstimation) -> list[Estimator]:
 
 
 def _posed_where_trained(checkpoint: Checkpoint, batch: Batch) -> _Posed:
-    """Networks of a place with surroundings, of which measurements say nothing, are asked as if these were there."""
-    there = surroundings_of(checkpoint.card(), batch.workbench.problem)
-    if there.setting:
+    """Networks of a place with surroundings, of which measurements say nothing, are asked as if these were there; and
+    those of plane waves toward the sensors as if waves were plane."""
+    card, problem = checkpoint.card(), batch.workbench.problem
+    there = surroundings_of(card, problem)
+    if there.setting != problem.setting:
         batch = Workbench(there, np).batch(batch.observations)
-    return _Posed(_learned(checkpoint), batch, True)
+    surroundings = bool(set(there.setting) - set(SPHERICAL_SENSORS))
+    plane = not surroundings and there.setting != SPHERICAL_SENSORS
+    return _Posed(_learned(checkpoint), batch, True, surroundings, plane)
 
 
 def _learned(checkpoint: Checkpoint) -> Estimator:
@@ -170,7 +200,7 @@ def _learned(checkpoint: Checkpoint) -> Estimator:
 
 
 def _answer(posed: _Posed) -> Estimate | Refused:
-    estimator, batch, is_learned = posed
+    estimator, batch, is_learned = posed[:3]
     try:
         place = estimator.prepare(batch.workbench)(batch)
         deviations = estimator.deviations(batch, place)

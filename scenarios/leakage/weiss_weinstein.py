@@ -90,7 +90,7 @@ def _of_lattice(scene: LeakageScene, lattice: Lattice, sensors: OneBlock, snr: f
     for range_m, angle_rad in zip(*sensors, strict=True):
         g = compiled_leakage(
             scene.leakage, array, range_m=lattice.range_m[None], angle_rad=lattice.angle_rad[None],
-            sensor_angle_rad=angle_rad[None],
+            sensor_angle_rad=angle_rad[None], sensor_inverse_range_per_m=1 / range_m[None],
         ).value[0]  # fmt: skip
         noncentrality = 2 * n_snapshots * snr * path_gain(range_m, array.wavelength_m) * g
         overlap = np.exp(-summed_exponents(stabilised(noncentrality, n_snapshots), n_snapshots))

@@ -3,9 +3,16 @@
 from typing import TYPE_CHECKING
 
 from engine.sweep import scenario_of
-from scenarios.figures.panels import draw_errors, of_estimator, panels_against_noise, shift_dbm
+from scenarios.figures.panels import (
+    draw_errors,
+    legend_below,
+    of_estimator,
+    panels_against_noise,
+    shift_dbm,
+    titled,
+)
 from scenarios.figures.rows import Row
-from scenarios.figures.style import COLOURS, FAINT, INK, MARKERS, label
+from scenarios.figures.style import COLOURS, FAINT, MARKERS, label
 from scenarios.multipath.scene import MultipathScene
 
 if TYPE_CHECKING:
@@ -22,14 +29,13 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
     Solid: estimators that assume the ray-traced expected power; open and dashed: free space. Bars: 95 % intervals.
     """
     figure, axes = panels_against_noise(summary, _panel, height=7.4, ylabel="mean squared error")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9.5)
-    figure.suptitle(
-        f"Locating a near-field user from far-field powers under multipath      "
-        f"{scenario_of(results, MultipathScene).surroundings.name},"
-        f" {results.sizes['sensor_set']} sets of sensors, {results.sizes['realization']} users",
-        fontsize=11.5, color=INK,
-    )  # fmt: skip
+    legend_below(figure, *axes[0, 0].get_legend_handles_labels(), at_most=4)
+    facts = (
+        scenario_of(results, MultipathScene).surroundings.name,
+        f"{results.sizes['sensor_set']} sets of sensors",
+        f"{results.sizes['realization']} users",
+    )
+    titled(figure, "Locating a near-field user from far-field powers under multipath", facts)
     return figure
 
 

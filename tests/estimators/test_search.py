@@ -1,5 +1,7 @@
 """The grid search against the direct double-precision search: same candidates, same posterior."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from own_model import QUARTIC, TAPERED
@@ -10,6 +12,7 @@ from engine.numerics.leakage import LeakageModel, leakage
 from engine.numerics.leakage_models.as_printed import AS_PRINTED
 from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
 from engine.numerics.leakage_models.spherical import SPHERICAL
+from engine.numerics.leakage_models.two_sided import TWO_SIDED
 from engine.numerics.noncentral_chi2 import log_likelihood, summed_power
 from engine.numerics.pattern import SearchGrid
 
@@ -28,13 +31,22 @@ def grid_of(n_ranges: int = 100, n_angles: int = 180) -> SearchGrid:
     return SearchGrid(2.0, 12.0, np.pi / 6, 5 * np.pi / 6, n_ranges, n_angles)
 
 
-def observed(seed: int, size: int, n_sensors: int, model: LeakageModel = FRESNEL_CLOSED) -> Observations:
+def observed(
+    seed: int, size: int, n_sensors: int, model: LeakageModel = FRESNEL_CLOSED, nearest_m: float = 100.0
+) -> Observations:
     """Read-only observations of random users by random sensors."""
     generator = np.random.default_rng(seed)
     range_m, angle = generator.uniform(2, 12, (size, 1)), generator.uniform(np.pi / 6, 5 * np.pi / 6, (size, 1))
-    sensor_m = generator.uniform(100, 150, (size, n_sensors))
+    sensor_m = generator.uniform(nearest_m, 150, (size, n_sensors))
     sensor_angle = generator.uniform(np.pi / 6, 5 * np.pi / 6, (size, n_sensors))
-    g = leakage(model, ARRAY, range_m=range_m, angle_rad=angle, sensor_angle_rad=sensor_angle).value[:, 0]
+    g = leakage(
+        model,
+        ARRAY,
+        range_m=range_m,
+        angle_rad=angle,
+        sensor_angle_rad=sensor_angle,
+        sensor_inverse_range_per_m=1 / sensor_m,
+    ).value[:, 0]
     snr = 10 ** ((23 - np.array(NOISE_DBM)) / 10)
     rho = 2 * snr[:, None] * (path_gain(sensor_m, WAVELENGTH_M) * g)[:, None]
     statistic = np.stack(
@@ -56,7 +68,14 @@ def observed(seed: int, size: int, n_sensors: int, model: LeakageModel = FRESNEL
 def _received(assumed: Problem, model: LeakageModel, seen: Observations, b: int) -> np.ndarray:
     """β_k g_k of every candidate for realization b, (candidates, K)."""
     ranges_m, angles_rad = assumed.grid.candidates()
-    table = leakage(model, ARRAY, range_m=ranges_m, angle_rad=angles_rad, sensor_angle_rad=seen.sensor_angle_rad[b])
+    table = leakage(
+        model,
+        ARRAY,
+        range_m=ranges_m,
+        angle_rad=angles_rad,
+        sensor_angle_rad=seen.sensor_angle_rad[b],
+        sensor_inverse_range_per_m=1 / seen.sensor_range_m[b],
+    )
     return path_gain(seen.sensor_range_m[b], WAVELENGTH_M) * table.value
 
 
@@ -136,6 +155,29 @@ def test_posterior_over_the_angle(prior: dict[str, float]) -> None:
             assert found == pytest.approx(total, rel=0.05)  # a common factor, which no mean depends on
             assert np.allclose(surface.angle_mass[b, m] / found, mass.sum(axis=1) / total, atol=5e-3)
             assert np.allclose(surface.angle_range_m[b, m] / found, mass @ ranges_m / total, atol=5e-3 * 12)
+
+
+@pytest.mark.parametrize("ranges_m", [(100.0, 150.0), (6.0, 150.0), (100.0, 120.0), None], ids=str)
+def test_sensors_stand_where_they_stand(ranges_m: tuple[float, float] | None) -> None:
+    """The same candidates and masses as the direct search: by a table of two orders of 1/R, one of many, and, where a
+    sensor stands outside its ranges or none are known, by leakages computed for the realization."""
+    assumed = replace(problem(grid_of(15, 40)), sensor_range_m=ranges_m)
+    seen = observed(6, 6, 21, TWO_SIDED, nearest_m=6.0 if ranges_m == (6.0, 150.0) else 100.0)
+    workbench = Workbench(assumed, np)
+    table = workbench.search(TWO_SIDED).candidates.table
+    assert (table is None) == (ranges_m is None)
+    batch = workbench.batch(seen)
+    nearest, likeliest, surface = batch.nearest(TWO_SIDED), batch.likeliest(TWO_SIDED), batch.likelihood(TWO_SIDED)
+    for b in range(6):
+        squares, likelihoods = direct(assumed, TWO_SIDED, seen, b)
+        assert np.array_equal(nearest[b], squares.argmin(axis=0))
+        assert np.array_equal(likeliest[b], likelihoods.argmax(axis=0))
+        for m in range(likelihoods.shape[-1]):
+            log_mass = (likelihoods[:, m] - surface.log_scale[b, m]).reshape(40, 15)
+            mass = (np.exp(log_mass) * assumed.cell_weights()).sum(axis=1)
+            assert np.allclose(surface.angle_mass[b, m] / surface.angle_mass[b, m].sum(), mass / mass.sum(), atol=5e-3)
+    plane = batch.nearest(SPHERICAL)
+    assert np.mean(plane != nearest) > 0.2  # the test can fail
 
 
 def test_weights_of_cells_make_the_prior() -> None:

@@ -20,6 +20,7 @@ from engine.estimators.paths.on_grid import OnGrid
 from scenarios.leakage import LeakageBound
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
 from scenarios.leakage.sensor_sets import SensorSetEstimation
+from scenarios.leakage.sensors import UserAtRange
 from scenarios.multipath import MultipathData, MultipathEstimation
 from scenarios.multipath.map import MultipathMap
 from scenarios.ris import CLOSED_LOOP, Method, RisLocalization
@@ -43,6 +44,16 @@ SWEEPS = {
     "sensor-set-estimation": Sweep(
         SensorSetEstimation(noise_dbm=_NOISE, n_sensors=9, estimators=(LeastSquares(), PosteriorMean(fineness=0.5))),
         {"sensor_set": (0, 1)},
+        **_SIZES,
+    ),
+    "user-at-range": Sweep(
+        UserAtRange(
+            leakage="two_sided",
+            n_sensors=9,
+            noise_dbm=_NOISE,
+            estimators=(LeastSquares(leakage="two_sided"), MaximumLikelihood(leakage="spherical")),
+        ),
+        {"user_at_m": (4.0, 8.0)},
         **_SIZES,
     ),
     "multipath-data": Sweep(MultipathData(n_sensors=4, sensor_sets=2, n_elements=16, samples=1000), **_SIZES),

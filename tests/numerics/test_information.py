@@ -9,6 +9,7 @@ from scipy.special import betaln
 
 from engine.errors import InputError
 from engine.numerics.information import bayesian_bound, expected_information, prior_information
+from engine.numerics.information_cpu import compiled_expected_information
 from engine.numerics.leakage import LeakageTable
 from engine.numerics.noncentral_chi2 import information_by_quadrature
 
@@ -35,6 +36,30 @@ def test_expected_information_is_the_sum_over_sensors_and_ranges(given: Any, hos
         expected[b, s] += weights[p] * information_by_quadrature(rho) * outer[np.triu_indices(2)]
     # Sums of 12 terms of either sign in the off-diagonal entry, J₂ to 3e-11.
     np.testing.assert_allclose(host(computed), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 32, 7), (2, 5, 40)])
+def test_compiled_information_is_that_of_the_arrays(shape: tuple[int, ...]) -> None:
+    """Levels from far below the noise to far above it; read-only arguments."""
+    batch, points, sensors = shape
+    random = np.random.default_rng(7)
+    parts = (
+        *random_table(shape),
+        random.uniform(1e-10, 3e-10, (batch, sensors)),
+        random.dirichlet(np.ones(points)),
+        10.0 ** np.array([4.0, 7.0, 9.5, 12.0, 15.0]),
+    )
+    for part in parts:
+        part.setflags(write=False)
+    g, by_range, by_angle, beta, weights, snr = parts
+    table = LeakageTable(g, by_range, by_angle)
+    expected = expected_information(table, beta, weights, snr)
+    found = compiled_expected_information(table, beta, weights, snr)
+    scale = np.sqrt(expected[..., :1] * expected[..., 2:])  # of the mixed entry, in which terms cancel
+    np.testing.assert_allclose(found[..., 1:2] / scale, expected[..., 1:2] / scale, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(found[..., ::2], expected[..., ::2], rtol=1e-11)
+    other = compiled_expected_information(table, beta * (1 + 1e-9), weights, snr)
+    assert not np.allclose(other[..., ::2], expected[..., ::2], rtol=1e-11, atol=0)  # the test can fail
 
 
 def test_bound_is_the_diagonal_of_the_inverse(given: Any, host: Any) -> None:

@@ -6,7 +6,8 @@ import pytest
 from engine.numerics import local_cpu
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
-from engine.numerics.leakage_cpu import compiled_leakage
+from engine.numerics.leakage_cpu import compiled_leakage, waves_to
+from engine.numerics.leakage_models.two_sided import TWO_SIDED
 from engine.numerics.leakage_names import model_named, model_names
 from engine.numerics.local_cpu import local_sums
 from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
@@ -25,12 +26,14 @@ def _read_only(*parts: np.ndarray) -> list[np.ndarray]:
 def _leakage_error(model: LeakageModel, array: UniformLinearArray) -> float:
     """Largest error of g or its gradient at `array` against ARRAY, of the largest."""
     generator = np.random.default_rng(1)
-    range_m, angle_rad, sensor_rad = _read_only(
+    range_m, angle_rad, sensor_rad, inverse = _read_only(
         generator.uniform(2.0, 12.0, (30, 7)),
         generator.uniform(0.5, 2.6, (30, 7)),
         generator.uniform(0, np.pi, (30, 21)),
+        generator.uniform(0, 0.5, (30, 21)),
     )
     given = {"range_m": range_m, "angle_rad": angle_rad, "sensor_angle_rad": sensor_rad}
+    given["sensor_inverse_range_per_m"] = inverse
     pairs = zip(compiled_leakage(model, array, **given), leakage(model, ARRAY, **given), strict=True)
     return max(float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))) for ours, theirs in pairs)
 
@@ -41,6 +44,23 @@ def test_leakage(model: LeakageModel) -> None:
     assert _leakage_error(model, ARRAY) < 1e-12
     wrong = UniformLinearArray(100, ARRAY.spacing_m * (1 + 1e-11), WAVELENGTH_M)
     assert _leakage_error(model, wrong) > 1e-12  # the test can fail
+
+
+def test_waves_are_made_once_for_many_places() -> None:
+    generator = np.random.default_rng(8)
+    sensors = {
+        "sensor_angle_rad": generator.uniform(0, np.pi, (4, 21)),
+        "sensor_inverse_range_per_m": generator.uniform(0, 0.5, (4, 21)),
+    }
+    waves = waves_to(TWO_SIDED, ARRAY, **sensors)
+    assert waves is not None
+    rows = np.array([3, 0, 0, 2, 1])
+    chosen = {name: part[rows] for name, part in sensors.items()}
+    places = {"range_m": generator.uniform(2, 12, (5, 3)), "angle_rad": generator.uniform(0.5, 2.6, (5, 3))}
+    known = compiled_leakage(TWO_SIDED, ARRAY, **places, **chosen, waves=waves._replace(rows=rows))
+    for ours, theirs in zip(known, compiled_leakage(TWO_SIDED, ARRAY, **places, **chosen), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert waves_to(model_named("spherical"), ARRAY, **sensors) is None
 
 
 def _errors(n: int) -> list[float]:

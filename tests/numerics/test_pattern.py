@@ -10,7 +10,8 @@ from engine.numerics.leakage_models.spherical import SPHERICAL
 from engine.numerics.leakage_names import model_named, model_names
 from engine.numerics.pattern import SearchGrid, error_bound, resolving, subset, tabulate
 
-MODELS = [model_named(name) for name in model_names()]
+MODELS = [model for name in model_names() if not (model := model_named(name)).two_sided]
+"""Those of plane waves toward sensors; `test_pattern_ranges` has the others."""
 
 
 def _array(n_elements: int = 100, spacing: float = 0.5) -> UniformLinearArray:

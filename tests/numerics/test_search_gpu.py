@@ -45,20 +45,22 @@ def _call(function: object, *arguments: np.ndarray | int) -> None:
     function(*(a if isinstance(a, int) else a.ctypes.data_as(ctypes.c_void_p) for a in arguments))  # type: ignore[operator]
 
 
-def test_arithmetic_of_the_kernels(host: ctypes.CDLL) -> None:
+@pytest.mark.parametrize("runs", [1, 2])
+def test_arithmetic_of_the_kernels(host: ctypes.CDLL, runs: int) -> None:
     generator = np.random.default_rng(2)
     n_candidates, n_sensors, rows = 50, 8, 40
 
     def single(*shape: int) -> np.ndarray:
         return generator.uniform(0.1, 1.0, shape).astype(np.float32)
 
-    table, weights = single(rows, n_candidates), single(n_sensors, TAPS)
-    first = generator.integers(0, rows - TAPS, n_sensors).astype(np.int32)
-    g = np.einsum("ktc,kt->ck", table[first[:, None] + np.arange(TAPS)].astype(float), weights)
+    table, weights = single(rows, n_candidates), single(n_sensors, runs * TAPS)
+    first = generator.integers(0, rows - TAPS, (n_sensors, runs)).astype(np.int32)
+    read = (first[:, :, None] + np.arange(TAPS)).reshape(n_sensors, -1)
+    g = np.einsum("ktc,kt->ck", table[read].astype(float), weights)
 
     gain, linear = single(n_sensors), single(2, n_sensors)
     score = np.empty((n_candidates, 2), np.float32)
-    _call(host.squares_of_all, table, n_candidates, n_sensors, first, weights, gain, linear, score)
+    _call(host.squares_of_all, table, n_candidates, n_sensors, runs, first, weights, gain, linear, score)
     expected = np.sum((gain * g) ** 2, axis=-1)[:, None] + g @ linear.T
     assert np.allclose(score, expected, rtol=1e-5)
 
@@ -70,8 +72,8 @@ def test_arithmetic_of_the_kernels(host: ctypes.CDLL) -> None:
     assert coefficients.shape == (2, DEGREE + 1)
     reference = single(2, n_sensors) + 1
     _call(
-        host.log_likelihood_of_all, table, n_candidates, n_sensors, first, weights, scale, root, reference, offset,
-        slope, coefficients, score,
+        host.log_likelihood_of_all, table, n_candidates, n_sensors, runs, first, weights, scale, root, reference,
+        offset, slope, coefficients, score,
     )  # fmt: skip
     amplitude = scale * np.sqrt(g)[:, None, :]
     x = amplitude * root

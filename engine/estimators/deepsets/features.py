@@ -91,6 +91,7 @@ def frames(batch: Batch, model: LeakageModel) -> Frames:
         range_m=np.broadcast_to(ranges, shape).reshape(size, -1),
         angle_rad=np.broadcast_to(angles[..., None], shape).reshape(size, -1),
         sensor_angle_rad=seen.sensor_angle_rad,
+        sensor_inverse_range_per_m=1 / seen.sensor_range_m,
     ).value.reshape(size, n_observations, TEMPLATES, -1)
     mu = power[:, :, None, :] * g
     variance = (0.5 + mu) / (1 + mu)

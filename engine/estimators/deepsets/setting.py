@@ -7,6 +7,9 @@ from engine.errors import InputError
 from engine.estimators.deepsets.checkpoint import Card
 from engine.estimators.problem import Problem
 
+SPHERICAL_SENSORS = (("waves_toward_sensors", "spherical"),)
+"""Part of `Problem.setting` where powers follow from the sensors' ranges: no network of plane waves is asked there."""
+
 
 def setting_of(problem: Problem) -> dict[str, Any]:
     """Array, users' area, and what else expected powers follow from, by name: what a card holds."""

@@ -15,6 +15,8 @@ from ray.exceptions import AuthenticationError, RayError
 from engine.errors import InputError
 from engine.execution import submission
 
+_LONGEST_FOLDER, _SHORT_FOLDER = 36, "/tmp"
+
 
 @contextmanager
 def connected(address: str | None, workers: int | None) -> Iterator[None]:
@@ -32,6 +34,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
     if address is None:
         # Without 'local', Ray joins whatever cluster this machine has, or waits for ever for one that has died.
         options |= {"address": "local", "num_cpus": workers, "include_dashboard": False}  # None: Ray counts the cores
+        options |= _short_folder()
     else:
         options["address"] = _reachable(address)
     try:
@@ -43,6 +46,23 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _short_folder() -> dict[str, str]:
+    """An option for Ray where the folder for temporary files has too long a name, as batch systems like to give.
+
+    Ray puts sockets there, /ray/session_DATE_TIME_PID/sockets/plasma_store, and a socket's path has at most 107 bytes.
+    """
+    variable = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    folder = os.environ.get(variable, "")
+    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+        return {}
+    if os.access(_SHORT_FOLDER, os.W_OK):
+        return {"_temp_dir": f"{_SHORT_FOLDER}/ray"}
+    raise InputError(
+        f"{variable} is {len(os.fsencode(folder))} bytes long, and Ray's sockets below it need a folder of at most "
+        f"{_LONGEST_FOLDER}: set RAY_TMPDIR to a shorter one, or run serially"
+    )
 
 
 @contextmanager

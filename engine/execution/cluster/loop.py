@@ -90,7 +90,7 @@ class _Loop:
                 timeout=None if math.isinf(timeout) else timeout,
             )
             if not ready and not self._plan.is_finished:
-                _log.warning("still no result: %s", free_resources())
+                _log.warning("still no result: %s", self._waited_for())
             for reference in ready:
                 if reference in self._starting:
                     self._started(reference)
@@ -105,6 +105,27 @@ class _Loop:
                     self._plan.add(result)
                     self._submit()
                     yield result
+        if self._plan.seconds_left <= 0:
+            yield from self._last_results()
+
+    def _waited_for(self) -> str:
+        """What keeps the first result: workers that start, for want of room perhaps, or tasks that take long."""
+        if self._starting:
+            return f"{len(self._starting)} of {len(self._actors)} workers are still starting; {free_resources()}"
+        return f"{len(self._actors)} workers compute their first tasks"
+
+    def _last_results(self) -> Iterator[Receipt | Failure]:
+        """When the seconds are over: of the task that each worker is at, and of none that waits behind it."""
+        at = {id(actor): reference for reference, (actor, _, _) in reversed(self._running.items())}
+        pending = list(at.values())
+        while pending:
+            ready, pending = ray.wait(pending, num_returns=1)
+            try:
+                result = ray.get(ready[0])
+            except RayActorError:
+                continue  # it is done again when the run is continued
+            self._plan.add(result)
+            yield result
 
     def _started(self, reference: Any) -> None:
         actor = self._starting.pop(reference)
