@@ -79,12 +79,17 @@ def _checkpoints(given: list[str]) -> list[Any]:
 
 
 def _worded(remark: Any) -> str:
-    from scenarios.leakage.locate import NearSensors, PlaneSensors
+    from scenarios.leakage.locate import ExactSensors, NearSensors, PlaneSensors
 
     if isinstance(remark, PlaneSensors):
         return (
             f"{remark.estimator.replace('_', ' ')} takes waves toward the sensors as plane, which puts the user about "
             f"{remark.excess_m:.2g} m too far"
+        )
+    if isinstance(remark, ExactSensors):
+        return (
+            f"distances to the sensors are taken as they are; powers of a model with plane waves toward them, as the "
+            f"paper's, are those of a user {remark.farther_m:.2g} m farther away: --leakage spherical"
         )
     if isinstance(remark, NearSensors):
         return (
