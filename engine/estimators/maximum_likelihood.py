@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 from engine.estimators.assumed_leakage import model_of, require_a_model
 from engine.estimators.estimator import FINENESS, Estimator
 from engine.estimators.likelihood import Likelihood
-from engine.estimators.peaks import STEPS, climbed
+from engine.estimators.peaks import STEPS
 from engine.estimators.problem import Estimates
+from engine.estimators.rivals import rivals
 from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.definite import diagonal, inverse
 
@@ -17,8 +18,9 @@ from engine.numerics.definite import diagonal, inverse
 class MaximumLikelihood(Estimator):
     """argmax of the noncentral χ² log-likelihood: the highest of its peaks, each climbed by damped Fisher scoring.
 
-    Climbs start from candidates of a grid that resolves the peaks, not from the problem's, which need not: from
-    its likeliest angles, `engine.estimators.peaks`. At most `steps` rounds of ψ ← ψ + (J + δ diag J)⁻¹ ∇l, J
+    Climbs start from candidates of a grid that resolves the patterns, not from the problem's, which need not: from
+    its likeliest angles, `engine.estimators.peaks`, and from whatever the grid leaves in doubt at the signal that there
+    is, `engine.estimators.rivals`. From its likeliest angles, at most `steps` rounds of ψ ← ψ + (J + δ diag J)⁻¹ ∇l, J
     the expected information, Eq. (23), and δ lowered after each step that raises the likelihood and raised after one
     that does not, which is taken back (Levenberg, Quart. Appl. Math. 2, 1944). A step never leaves the grid's
     rectangle, nor is it longer than a tenth of that. 0 steps: the best candidate of the problem's own grid.
@@ -40,7 +42,7 @@ class MaximumLikelihood(Estimator):
         def estimate(batch: Batch) -> Estimates:
             if not self.steps:
                 return batch.at(batch.likeliest(self.leakage))
-            peaks = batch.resolving(self.fineness).once(climbed, self.leakage, self.steps)
+            peaks = batch.resolving(self.fineness).once(rivals, self.leakage, self.steps)
             shape = batch.observations.statistic.shape[:3]
             return Estimates(*(xp.reshape(part[..., 0], shape) for part in (peaks.range_m, peaks.angle_rad)))
 
