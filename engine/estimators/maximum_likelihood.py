@@ -1,16 +1,18 @@
 """Maximum likelihood."""
 
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from engine.estimators.assumed_leakage import model_of, require_a_model
+from engine.estimators.doubt import unchecked
 from engine.estimators.estimator import FINENESS, Estimator
 from engine.estimators.likelihood import Likelihood
 from engine.estimators.peaks import STEPS
 from engine.estimators.problem import Estimates
 from engine.estimators.rivals import rivals
+from engine.estimators.self_check import of_peaks
 from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.definite import diagonal, inverse
 
@@ -47,6 +49,11 @@ class MaximumLikelihood(Estimator):
             return Estimates(*(xp.reshape(part[..., 0], shape) for part in (peaks.range_m, peaks.angle_rad)))
 
         return estimate
+
+    def self_check(self, batch: Batch, estimates: Estimates) -> Any:
+        if not self.steps:
+            return unchecked(estimates)
+        return of_peaks(batch.resolving(self.fineness), model_of(self.leakage), estimates)
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
         """Of small errors: the inverse of the expected information at the estimate, Eq. (23)."""

@@ -69,7 +69,15 @@ def _starts(batch: Batch, surface: Surface) -> tuple[Array, Array, Array]:
     )
 
 
-def climb(xp: Any, likelihood: Likelihood, grid: SearchGrid, range_m: Array, angle_rad: Array, steps: int) -> Local:
+def climb(
+    xp: Any,
+    likelihood: Likelihood,
+    grid: SearchGrid,
+    range_m: Array,
+    angle_rad: Array,
+    steps: int,
+    worthwhile: float = WORTHWHILE,
+) -> Local:
     """From places (n,), one for each realization of the likelihood: (n, 1, 1)."""
     most_m = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
     most_rad = _LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
@@ -78,7 +86,7 @@ def climb(xp: Any, likelihood: Likelihood, grid: SearchGrid, range_m: Array, ang
     for _ in range(steps):
         step_m, step_rad = damped_step(xp, at, damping, grid)
         gain = xp.abs(step_m * at.by_range) + xp.abs(step_rad * at.by_angle)
-        (rows,) = xp.nonzero((gain > WORTHWHILE)[:, 0, 0] & (damping < _STUCK)[:, 0, 0])
+        (rows,) = xp.nonzero((gain > worthwhile)[:, 0, 0] & (damping < _STUCK)[:, 0, 0])
         if not rows.shape[0]:
             break
         here = Local(*(part[rows] for part in at))

@@ -32,8 +32,8 @@ _NEARLY = 0.1
 _AT_A_PEAK, _AS_HIGH_AS_A_PEAK = 1.0, 0.1
 _ROUNDS = ((64, 3), (RIVALS, 8))
 """How many of an observation's candidates are climbed, and by how many steps more."""
-_ON, _WORTH_GOING_ON = 60, 0.1
-"""Steps at most of the highest, and what is to be expected of the first."""
+_ON, _WORTH_GOING_ON, _WORTH_ANOTHER = 60, 0.1, 3e-3
+"""Steps at most of the highest, and what is to be expected of the first, and of another."""
 
 
 class _Places(NamedTuple):
@@ -81,20 +81,20 @@ def _on_host(xp: Any, part: Any) -> np.ndarray:
 
 def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> _Places:
     """Candidates that may stand beside a peak higher than those that were climbed."""
-    problem, ridges = batch.workbench.problem, batch.ridges(model)
+    xp, problem, ridges = batch.workbench.xp, batch.workbench.problem, batch.ridges(model)
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
-    maxima = _on_host(batch.workbench.xp, batch.likelihood(model).maxima)
+    surface = batch.likelihood(model)
+    maxima, value = _on_host(xp, surface.maxima), _on_host(xp, surface.maxima_value)
     doubt = _DOUBT + _DOUBT_OF_ONE_SENSOR / batch.observations.statistic.shape[-1]
     reach = doubt * _half_a_cell(grid, Local(*(part[..., 0] for part in peaks)))
-    parts = [np.argwhere(maxima >= 0)]
-    parts = [np.column_stack([parts[0][:, :2], maxima[tuple(parts[0].T)]])]
-    for m in range(reach.shape[1]):
-        (rows,) = np.nonzero(reach[:, m] > _WITHIN_REACH)
+    b, m, i = np.nonzero(value > (peaks.value[..., 0] - reach - _AS_HIGH)[..., None])
+    parts = [np.column_stack([b, m, maxima[b, m, i]])]
+    for one in range(reach.shape[1]):
+        (rows,) = np.nonzero(reach[:, one] > _WITHIN_REACH)
         if len(rows):
-            needed = peaks.value[rows, m, 0] - reach[rows, m]
-            many = ridges(rows, m, needed)
+            many = ridges(rows, one, peaks.value[rows, one, 0] - reach[rows, one])
             at, which = np.nonzero(many >= 0)
-            parts.append(np.column_stack([rows[at], np.full(len(at), m), many[at, which]]))
+            parts.append(np.column_stack([rows[at], np.full(len(at), one), many[at, which]]))
     b, m, candidate = np.unique(np.concatenate(parts), axis=0).T
     return _Places(b, m, candidate, *problem.places(np, candidate))
 
@@ -136,14 +136,15 @@ def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: L
 def _climb_on(likelihood: Likelihood, found: Local) -> None:
     """The highest peaks of each observation, where their climbs have not ended."""
     grid: ResolvingGrid = likelihood.problem.grid  # type: ignore[assignment]
-    step_m, step_rad = damped_step(np, found, np.full_like(found.value, 1e-9), grid)
+    step_m, step_rad = damped_step(np, found, np.full_like(found.value, 1e-3), grid)
     more = np.abs(step_m * found.by_range) + np.abs(step_rad * found.by_angle)
     going = (found.value > np.max(found.value, axis=-1, keepdims=True) - _NEARLY) & (more > _WORTH_GOING_ON)
     for n in sorted(set(likelihood.n_snapshots)):
         b, m, p = np.nonzero(going & likelihood.with_snapshots(np, n)[:, None])
         if len(b):
             at = found.range_m[b, m, p], found.angle_rad[b, m, p]
-            for whole, part in zip(found, climb(np, likelihood.each(b, m, n), grid, *at, _ON), strict=True):
+            ends = climb(np, likelihood.each(b, m, n), grid, *at, _ON, _WORTH_ANOTHER)
+            for whole, part in zip(found, ends, strict=True):
                 whole[b, m, p] = part[:, 0, 0]
 
 

@@ -96,6 +96,7 @@ class GridSearch:
             mass * self.origin_m + marginal.by_range * heights,
             _peaks(mass),
             maxima.at,
+            maxima.score + constants[..., None],
             highest + constants,
         )
 

@@ -26,6 +26,10 @@ from engine.numerics.search_squares_cpu import least_squares
 _SCOUT_RANGES, _SCOUT_ANGLES = 8, 2
 """Every how many candidates the likelihood is looked at beforehand, for a level that the best one surely reaches."""
 
+_ROUNDING = np.float32(1e-5)
+"""Of sums in single precision: what a candidate reached once it reaches again, less that. Where every candidate fits
+badly, by 1e9 and more, that is beyond what counts as negligible, and the pass held nothing."""
+
 
 class CpuPasses:
     """Passes over one table whose candidates are `shape` = (angles, ranges)."""
@@ -56,6 +60,7 @@ class CpuPasses:
         even = inputs._replace(weight=np.ones(self.scout_shape, np.float32), range_m=flat)
         self._likelihood(self.scouts, self.scout_shape, sensors, even, found, Maxima.none(*inputs.slack.shape, 1))
         found.count[:] = 0
+        found.best -= _ROUNDING * np.abs(found.best)
         highest = Maxima.none(*inputs.slack.shape, MAXIMA)
         marginal = self._likelihood(self.table, self.shape, sensors, inputs, found, highest)
         found.value *= -1
