@@ -240,7 +240,7 @@ def _likelihood_plain(
                 here = total[m, low:high]
                 top = _highest(here)
                 _list_near(here, start * n_ranges + low, top, inputs.slack[b, m], b, m, found, product[low:high])
-                if top > best[b, m] - NEGLIGIBLE:
+                if top >= best[b, m] - NEGLIGIBLE:  # which is best itself where single precision ends, beyond 4e8
                     level[b, m, s] = top
                     total[m, :low] = -np.inf
                     total[m, high:] = -np.inf
