@@ -8,13 +8,12 @@ from pydantic import Field, model_validator
 from engine.estimators.assumed_leakage import model_of, require_a_model
 from engine.estimators.doubt import unchecked
 from engine.estimators.estimator import FINENESS, Estimator
-from engine.estimators.likelihood import Likelihood
 from engine.estimators.peaks import STEPS
+from engine.estimators.posterior_spread import spread
 from engine.estimators.problem import Estimates
 from engine.estimators.rivals import rivals
 from engine.estimators.self_check import of_peaks
 from engine.estimators.workbench import Batch, Workbench
-from engine.numerics.definite import diagonal, inverse
 
 
 class MaximumLikelihood(Estimator):
@@ -56,13 +55,8 @@ class MaximumLikelihood(Estimator):
         return of_peaks(batch.resolving(self.fineness), model_of(self.leakage), estimates)
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
-        """Of small errors: the inverse of the expected information at the estimate, Eq. (23)."""
-        xp, shape = batch.workbench.xp, estimates.range_m.shape
-        range_m, angle_rad = (xp.reshape(part, (shape[0], -1, 1)) for part in estimates)
-        at = Likelihood.of(xp, batch.workbench.problem, model_of(self.leakage), batch.observations).at(
-            xp, range_m, angle_rad
-        )
-        rows = ((at.range_range, at.range_angle), (at.range_angle, at.angle_angle))
-        information = xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
-        variance = diagonal(inverse(information, diagonal(information)))
-        return Estimates(*(xp.reshape(xp.sqrt(variance[..., i]), shape) for i in (0, 1)))
+        """Roots of the posterior's mean squared distances from the estimates: rivals and the grid's steps are in them.
+
+        The inverse of the expected information covered 42 to 75 % where 95 was said (K = 8, L = 7, −78 dBm).
+        """
+        return spread(batch.resolving(self.fineness), model_of(self.leakage), estimates)

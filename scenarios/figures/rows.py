@@ -175,7 +175,7 @@ def _statistics(
 
 def _excluded(results: "xarray.Dataset", errors: "xarray.DataArray", dims: tuple[str, ...]) -> "xarray.DataArray":
     """How many realizations are stored that have no error, where an estimator has any."""
-    finite = errors.notnull()
+    finite = errors < np.inf  # squares; NaN where there is none
     missing = ~finite & (results["complete"] == 1) if "complete" in results else ~finite
     return pooled(missing, *dims).sum("realization") * pooled(finite, *dims).any("realization")
 
