@@ -31,7 +31,9 @@ _AS_HIGH = 0.5
 _NEARLY = 0.1
 _AT_A_PEAK, _AS_HIGH_AS_A_PEAK = 1.0, 0.1
 _ROUNDS = ((64, 3), (RIVALS, 8))
-"""How many of an observation's candidates are climbed, and by how many steps more."""
+_MORE_OF_ONE_SENSOR = 1000
+"""How many of an observation's candidates are climbed, and by how many steps more; with few sensors, so many over
+their number, as there are more places that explain them and each costs less."""
 _ON, _WORTH_GOING_ON, _WORTH_ANOTHER = 60, 0.1, 3e-3
 """Steps at most of the highest, and what is to be expected of the first, and of another."""
 
@@ -118,7 +120,9 @@ def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: L
     margin = _AS_HIGH + _DOUBT * _half_a_cell(grid, at)
     keep = (height > found.value[b, m, 0] - margin) & ~_known(found, b, m, at, height, grid)
     keep &= _highest_nearby(places, height, grid.n_ranges)
+    more = _MORE_OF_ONE_SENSOR // likelihood.statistic.shape[-1]
     for most, steps in _ROUNDS:
+        most = max(most, more) if steps == _ROUNDS[0][1] else max(most, more // 2)
         keep &= _rank(b, m, np.where(keep, height, -np.inf)) < most
         b, m, at, height = b[keep], m[keep], Local(*(part[keep] for part in at)), height[keep]
         if not len(b):
@@ -134,11 +138,12 @@ def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: L
 
 
 def _climb_on(likelihood: Likelihood, found: Local) -> None:
-    """The highest peaks of each observation, where their climbs have not ended."""
+    """What is, or is expected to be, as high as any peak of its observation, where its climb has not ended."""
     grid: ResolvingGrid = likelihood.problem.grid  # type: ignore[assignment]
     step_m, step_rad = damped_step(np, found, np.full_like(found.value, 1e-3), grid)
     more = np.abs(step_m * found.by_range) + np.abs(step_rad * found.by_angle)
-    going = (found.value > np.max(found.value, axis=-1, keepdims=True) - _NEARLY) & (more > _WORTH_GOING_ON)
+    lowest = np.max(found.value, axis=-1, keepdims=True) - _NEARLY
+    going = (found.value + more > lowest) & (more > _WORTH_GOING_ON)
     for n in sorted(set(likelihood.n_snapshots)):
         b, m, p = np.nonzero(going & likelihood.with_snapshots(np, n)[:, None])
         if len(b):

@@ -12,7 +12,7 @@ GROUP = 4
 """Sensors whose logarithms are taken as one, of a product."""
 LISTED = 64
 """Candidates that can be listed for a realization and observation."""
-MAXIMA, MANY_MAXIMA = 16, 1024
+MAXIMA, MANY_MAXIMA = 16, 8192
 """Local maxima that a likelihood's pass lists, and candidates on ridges that a look far below the highest lists."""
 
 

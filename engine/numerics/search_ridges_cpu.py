@@ -21,6 +21,7 @@ def _ridges_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, needed: Any
     total = np.empty((n_observations, width), np.float32)
     product = np.empty(width, np.float32)
     active = np.empty(n_observations, np.bool_)
+    count, lowest = np.zeros(needed.shape, np.int64), needed.copy()
     for s in range(n_slabs):
         start = s * angles_per_slab
         used = (min(start + angles_per_slab, n_angles) - start) * n_ranges
@@ -30,10 +31,13 @@ def _ridges_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, needed: Any
                 if active[m]:
                     total[m, :low] = -np.inf
                     total[m, high:] = -np.inf
-                    list_ridges(
-                        total[m, :used], n_ranges, start * n_ranges, needed[b, m],
+                    count[b, m], lowest[b, m] = list_ridges(
+                        total[m, :used], n_ranges, start * n_ranges, lowest[b, m], count[b, m],
                         maxima.at[b, m], maxima.score[b, m],
                     )  # fmt: skip
+    for b in range(size):
+        for m in range(n_observations):
+            maxima.at[b, m, count[b, m] :] = -1
 
 
 ridges = compiled(_ridges_plain)

@@ -122,24 +122,39 @@ def _list_maxima_plain(score: Any, n_ranges: int, offset: int, lowest: Any, at: 
 list_maxima = compiled(_list_maxima_plain)
 
 
-def _list_ridges_plain(score: Any, n_ranges: int, offset: int, lowest: Any, at: Any, height: Any) -> None:
-    """As `list_maxima`, candidates that exceed both neighbours in the range, or both in the angle."""
-    width = score.shape[0]
-    worst = np.argmin(height)
-    least = max(lowest, height[worst])
+def _list_ridges_plain(
+    score: Any, n_ranges: int, offset: int, lowest: Any, count: int, at: Any, height: Any
+) -> tuple[int, Any]:
+    """Candidates of a tile above `lowest` that exceed both neighbours in the range, or both in the angle.
+
+    at, height (P,): of these, `count` places are taken. A full list keeps the higher half, and `lowest` rises to what
+    that begins at. Returns both anew.
+    """
+    width, room = score.shape[0], at.shape[0]
     for c in range(width):
         here = score[c]
-        if not here > least:
+        if not here > lowest:
             continue
         first, last = c % n_ranges == 0, c % n_ranges == n_ranges - 1
         in_range = (first or score[c - 1] < here) and (last or score[c + 1] <= here)
         in_angle = (c < n_ranges or score[c - n_ranges] < here) and (
             c >= width - n_ranges or score[c + n_ranges] <= here
         )
-        if in_range or in_angle:
-            at[worst], height[worst] = offset + c, here
-            worst = np.argmin(height)
-            least = max(lowest, height[worst])
+        if not (in_range or in_angle):
+            continue
+        if count == room:
+            lowest = np.sort(height)[room // 2]
+            kept = 0
+            for i in range(count):
+                if height[i] > lowest:
+                    at[kept], height[kept] = at[i], height[i]
+                    kept += 1
+            count = kept
+            if here <= lowest:
+                continue
+        at[count], height[count] = offset + c, here
+        count += 1
+    return count, lowest
 
 
 list_ridges = compiled(_list_ridges_plain)
