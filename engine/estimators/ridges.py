@@ -28,12 +28,21 @@ class Lines(NamedTuple):
     deviation_rad: Array
     """of the angle at that range"""
 
-    def sums(self, xp: Any) -> Array:
-        """∫ (1, d, φ) over the posterior along each line, (n, 3)."""
-        mass = xp.exp(self.log_mass)
+    def sums(self, xp: Any) -> tuple[Array, Array]:
+        """log ∫ over the posterior along each line, (n,), −∞ where there is none; mean range and angle, (n, 2).
+
+        Relative to each line's own highest mass: nothing overflows, however high that is.
+        """
+        top = xp.max(self.log_mass, axis=-1)
+        finite = xp.where(top > -math.inf, top, xp.zeros_like(top))
+        mass = xp.exp(self.log_mass - finite[:, None])
         steps = (self.range_m[:, 1:] - self.range_m[:, :-1]) / 2
         parts = (mass, mass * self.range_m, mass * self.angle_rad)
-        return xp.stack([xp.sum(steps * (part[:, 1:] + part[:, :-1]), axis=-1) for part in parts], axis=-1)
+        total, by_range, by_angle = (xp.sum(steps * (part[:, 1:] + part[:, :-1]), axis=-1) for part in parts)
+        some = total > 0
+        whole = xp.where(some, total, xp.ones_like(total))
+        log_total = xp.where(some, finite + xp.log(whole), xp.full_like(total, -math.inf))
+        return log_total, xp.stack([by_range / whole, by_angle / whole], axis=-1)
 
     def angles(self, xp: Any, least_rad: Array) -> tuple[Array, Array]:
         """Lowest and highest angle (rad) of each line, and around it four deviations or `least_rad` (n,)."""

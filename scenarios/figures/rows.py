@@ -69,6 +69,8 @@ class Row(NamedTuple):
     """mean of the bound on the squared error"""
     blind: float
     """mean squared error of a guess that has seen nothing"""
+    excluded: int = 0
+    """users without an estimate, whose errors are in none of the numbers"""
 
     @property
     def rmse(self) -> Interval:
@@ -135,6 +137,7 @@ def _row(quantity: Quantity, group: str, point: dict[str, Any], here: dict[str, 
         quantity=quantity.name,
         unit=quantity.unit,
         samples=here["samples"],
+        excluded=here["excluded"],
         mse=interval("mse"),
         median=here["median"],
         lost=interval("lost"),
@@ -159,6 +162,7 @@ def _statistics(
     unknown = of_errors["mean"] * np.nan
     found = dict.fromkeys(["bound", *_ends("lost"), *_ends("found_mse")], unknown)
     found |= {"samples": of_samples["count"], "median": of_errors["median"]} | _interval("mse", of_samples, "mean")
+    found["excluded"] = _excluded(results, results[quantity.error], (*pool, *average))
     if quantity.bound is not None:
         found["bound"] = summarize(pooled(results[quantity.bound], *pool, *average), quantiles=())["mean"]
     if quantity.lost_by is not None:
@@ -167,6 +171,13 @@ def _statistics(
         kept = single.where(~(judged > quantity.lost_above))
         found |= _interval("found_mse", summarize(kept, quantiles=()), "mean")
     return found
+
+
+def _excluded(results: "xarray.Dataset", errors: "xarray.DataArray", dims: tuple[str, ...]) -> "xarray.DataArray":
+    """How many realizations are stored that have no error, where an estimator has any."""
+    finite = errors < np.inf  # squares; NaN where there is none
+    missing = ~finite & (results["complete"] == 1) if "complete" in results else ~finite
+    return pooled(missing, *dims).sum("realization") * pooled(finite, *dims).any("realization")
 
 
 def _ends(name: str) -> list[str]:

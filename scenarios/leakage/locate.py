@@ -48,6 +48,8 @@ class Estimate(NamedTuple):
     deviation_range_m: float
     deviation_angle_rad: float
     is_learned: bool
+    self_check: int = 0
+    """`engine.estimators.doubt.Doubt`: what speaks against the estimate"""
 
     @property
     def ahead_m(self) -> float:
@@ -234,7 +236,8 @@ def _answer(posed: _Posed) -> Estimate | Refused:
     try:
         place = estimator.prepare(batch.workbench)(batch)
         deviations = estimator.deviations(batch, place)
+        check = int(estimator.self_check(batch, place)[0, 0, 0])
     except InputError as error:
         return Refused(estimator.name, str(error))
     range_m, angle_rad, by_m, by_rad = (float(part[0, 0, 0]) for part in (*place, *deviations))
-    return Estimate(estimator.name, range_m, angle_rad, by_m, by_rad, is_learned)
+    return Estimate(estimator.name, range_m, angle_rad, by_m, by_rad, is_learned, check)
