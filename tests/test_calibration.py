@@ -10,8 +10,9 @@ from threadpoolctl import threadpool_limits
 from engine import InputError, Streams, Sweep
 from engine.estimators import Observations, PosteriorMean, Workbench
 from engine.estimators.likelihood import Likelihood
-from engine.estimators.peaks import STEPS, climbed
+from engine.estimators.peaks import STEPS
 from engine.estimators.posterior_cells import cells
+from engine.estimators.rivals import rivals
 from scenarios.leakage import LeakageBound, calibration, fig3
 from scenarios.leakage.calibration import EXACT, LEVELS, SHIFTED, WIDER, Judged, Ranks, distance, judged, study
 from scenarios.leakage.estimation import LeakageEstimation
@@ -63,7 +64,7 @@ def test_cells_are_the_posterior_of_every_place() -> None:
     statistic = SMALL.observe(np, drawn)[2]
     seen = Observations(statistic, drawn.sensor_range_m, drawn.sensor_angle_rad)
     batch = Workbench(SMALL.problem(), np).batch(seen).resolving()
-    peaks = batch.once(climbed, SMALL.leakage, STEPS)
+    peaks = batch.once(rivals, SMALL.leakage, STEPS)
     whole = Likelihood.of(np, batch.workbench.problem, SMALL.leakage, seen)
     axes = [low + (high - low) * (np.arange(1000) + 0.5) / 1000 for low, high in ((0.1, 0.6), _ANGLES)]
     range_m, angle_rad = (part.ravel() for part in np.meshgrid(*axes, indexing="ij"))

@@ -105,3 +105,20 @@ def test_a_pair_counts_against_an_order_beyond_its_intervals_only() -> None:
     assert beyond.verdict == "not reproduced"
     assert beyond.ours == "at 0 of 2 pairs of points, contradicted beyond the intervals at 1"
     assert ordered(rows, "fall", [(few, few)]).ours == "no two points to compare"
+
+
+def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:
+    import xarray
+
+    from scenarios.figures.paired import compared
+    from scenarios.figures.rows import Quantity, rows_of
+
+    errors = np.array([[1.0, 4.0, np.nan, 100.0], [1.0, 1.0, 1.0, np.nan]])[None, :, :, None, None]
+    dims = ("n_sensors", "estimator", "realization", "n_snapshots", "noise_dbm")
+    places = {"n_sensors": [20], "estimator": ["a", "b"], "n_snapshots": [1], "noise_dbm": [-80.0]}
+    names = ("squared_error_range_m2", "squared_error_angle_rad2")
+    results = xarray.Dataset(dict.fromkeys(names, (dims, errors)), places)
+    rows = rows_of(results, [Quantity("range", "m", names[0])])
+    assert [row.excluded for row in rows] == [1, 1]
+    found = compared(results, "a", "b")["range", 20, 1, -80.0]
+    assert (found.ratio, found.users) == (2.5, 2)

@@ -3,13 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from engine.errors import InputError
 from engine.estimators.assumed_leakage import AnyAssumedLeakage
 from engine.estimators.described import description, reader
+from engine.estimators.doubt import unchecked
 from engine.estimators.problem import Estimates
 from engine.estimators.workbench import Batch, Workbench
 from engine.numerics.leakage_models.spherical import SPHERICAL
@@ -44,6 +45,10 @@ class Estimator(BaseModel, ABC):
         """
         xp = batch.workbench.xp
         return Estimates(*(xp.full_like(part, math.nan) for part in estimates))
+
+    def self_check(self, batch: Batch, estimates: Estimates) -> Any:
+        """What the estimator knows against its estimates, a sum of `engine.estimators.doubt.Doubt`: (B, S, L)."""
+        return unchecked(estimates)
 
     @abstractmethod
     def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:

@@ -13,9 +13,9 @@ from engine.numerics.pattern import SearchGrid
 Array = Any
 
 STEPS = 8
-_FIRST_DAMPING = 1e-3
+_FIRST_DAMPING, _STUCK = 1e-3, 1e6
 _SAME_PLACE = 0.05  # squared distance in deviations
-_WORTHWHILE = 1e-5  # of log-likelihood, expected of a step: 0.4 % of a deviation
+WORTHWHILE = 1e-5  # of log-likelihood, expected of a step: 0.4 % of a deviation
 _LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
 
 
@@ -32,16 +32,16 @@ def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
     for n in sorted(set(problem.n_snapshots)):
         b, m, p = xp.nonzero(some & likelihood.with_snapshots(xp, n)[:, None])
         if b.shape[0]:
-            ends = _climb(xp, likelihood.each(b, m, n), problem.grid, range_m[b, m, p], angle_rad[b, m, p], steps)
+            ends = climb(xp, likelihood.each(b, m, n), problem.grid, range_m[b, m, p], angle_rad[b, m, p], steps)
             for whole, part in zip(found, ends, strict=True):
                 whole[b, m, p] = part[:, 0, 0]
     order = xp.argsort(-found.value, axis=-1)
     found = Local(*(xp.take_along_axis(part, order, axis=-1) for part in found))
-    found.value[_repeated(xp, found)] = -np.inf
+    found.value[repeated(xp, found)] = -np.inf
     return found
 
 
-def _repeated(xp: Any, peaks: Local) -> Array:
+def repeated(xp: Any, peaks: Local) -> Array:
     """Peaks that are at the place of one before them: several climbs may end on one peak. (B, M, P)."""
     again = [xp.zeros_like(peaks.value[..., 0], dtype=bool)]
     for p in range(1, peaks.value.shape[-1]):
@@ -69,16 +69,24 @@ def _starts(batch: Batch, surface: Surface) -> tuple[Array, Array, Array]:
     )
 
 
-def _climb(xp: Any, likelihood: Likelihood, grid: SearchGrid, range_m: Array, angle_rad: Array, steps: int) -> Local:
+def climb(
+    xp: Any,
+    likelihood: Likelihood,
+    grid: SearchGrid,
+    range_m: Array,
+    angle_rad: Array,
+    steps: int,
+    worthwhile: float = WORTHWHILE,
+) -> Local:
     """From places (n,), one for each realization of the likelihood: (n, 1, 1)."""
     most_m = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
     most_rad = _LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
     at = likelihood.at(xp, range_m[:, None, None], angle_rad[:, None, None])
     damping = xp.full(at.value.shape, _FIRST_DAMPING)
     for _ in range(steps):
-        step_m, step_rad = _damped_step(xp, at, damping, grid)
+        step_m, step_rad = damped_step(xp, at, damping, grid)
         gain = xp.abs(step_m * at.by_range) + xp.abs(step_rad * at.by_angle)
-        (rows,) = xp.nonzero(gain[:, 0, 0] > _WORTHWHILE)
+        (rows,) = xp.nonzero((gain > worthwhile)[:, 0, 0] & (damping < _STUCK)[:, 0, 0])
         if not rows.shape[0]:
             break
         here = Local(*(part[rows] for part in at))
@@ -96,7 +104,7 @@ def _climb(xp: Any, likelihood: Likelihood, grid: SearchGrid, range_m: Array, an
     return at
 
 
-def _damped_step(xp: Any, at: Local, damping: Array, grid: SearchGrid) -> tuple[Array, Array]:
+def damped_step(xp: Any, at: Local, damping: Array, grid: SearchGrid) -> tuple[Array, Array]:
     """(J + δ diag J)⁻¹ ∇l of 2 × 2 systems; along the border where that is in the way; no step where J is singular."""
     stopped_m = _outward(at.range_m, at.by_range, grid.range_min_m, grid.range_max_m)
     stopped_rad = _outward(at.angle_rad, at.by_angle, grid.angle_min_rad, grid.angle_max_rad)

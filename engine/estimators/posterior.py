@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.likelihood import Likelihood, Local
-from engine.estimators.peaks import STEPS, climbed
+from engine.estimators.peaks import STEPS
 from engine.estimators.ridges import apart, trace
+from engine.estimators.rivals import rivals
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel
 from engine.numerics.pattern import ResolvingGrid
@@ -14,6 +15,7 @@ from engine.numerics.pattern import ResolvingGrid
 Array = Any
 
 _NARROW_CELLS = 0.33  # deviations; at 0.28 and 0.5 the means were farther off
+_SLIPS_THROUGH = 0.1
 _WINDOW_CELLS, _WINDOW_DEVIATIONS = 1.5, 4.0
 _NEGLIGIBLE = 20.0  # below the highest peak in log-likelihood
 
@@ -50,7 +52,7 @@ def on_grid(batch: Batch, assumed: AssumedLeakage, about: tuple[Array, Array] | 
 
 def highest(batch: Batch, model: LeakageModel) -> tuple[Array, Array]:
     """Range and angle of the highest peak, (B, M) each: from there a posterior's squares are taken."""
-    peaks = batch.once(climbed, model, STEPS)
+    peaks = batch.once(rivals, model, STEPS)
     return peaks.range_m[..., 0], peaks.angle_rad[..., 0]
 
 
@@ -65,50 +67,55 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
-    peaks = batch.once(climbed, model, STEPS)
+    peaks = batch.once(rivals, model, STEPS)
     about = highest(batch, model)
     surface, whole = batch.likelihood(model), on_grid(batch, model, about)
     chosen = _chosen(xp, grid, peaks)
-    above = xp.where(chosen[..., 0], peaks.value[..., 0] - surface.log_scale, xp.zeros_like(surface.log_scale))
-    lift = xp.clip(above, 0.0, math.inf)
-    parts = [part * xp.exp(-lift)[..., None] for part in whole]
     angles = xp.asarray(grid.angles_rad())
     likelihood = Likelihood.of(xp, problem, model, batch.observations)
+    parts = [part + xp.zeros_like(part) for part in whole]
+    log_unit = xp.zeros_like(surface.log_scale)  # of the parts, over the surface's
     for n in sorted(set(problem.n_snapshots)):
         b, m, p = xp.nonzero(chosen & likelihood.with_snapshots(xp, n)[:, None])
         if not b.shape[0]:
             continue
         tops = Local(*(part[b, m, p][:, None, None] for part in peaks))
         here = likelihood.each(b, m, n)
-        lines = trace(xp, here, tops, (surface.log_scale + lift)[b, m])
+        lines = trace(xp, here, tops, surface.log_scale[b, m])
         low, high = lines.angles(xp, _WINDOW_CELLS * grid.cell(tops.range_m, tops.angle_rad)[1][:, 0, 0])
-        held = lines.sums(xp, *(part[b, m] for part in about))
-        some = held[:, 0] > 0
-        mean_rad = held[:, 2] / xp.where(some, held[:, 0], xp.ones_like(held[:, 0]))
-        at = xp.clip(xp.searchsorted(angles, mean_rad), 0, angles.shape[0] - 1)
-        some = some & apart(xp, here, lines, (b, m))
+        log_mass, mean, variance = lines.sums(xp)
+        at = xp.clip(xp.searchsorted(angles, mean[:, 1]), 0, angles.shape[0] - 1)
+        some = (log_mass > -math.inf) & apart(xp, here, lines, (b, m))
         ranks = [xp.nonzero(some & (p == rank))[0] for rank in range(chosen.shape[2])]  # a line of an observation each
         for rows in ranks:
             outside = (angles < low[rows, None]) | (angles > high[rows, None])
+            log_unit[b[rows], m[rows]] = xp.maximum(log_unit[b[rows], m[rows]], log_mass[rows])
             for part in parts:
                 part[b[rows], m[rows]] *= outside
+        for part in parts:
+            part *= xp.exp(-log_unit * likelihood.with_snapshots(xp, n))[..., None]
         for rows in ranks:
-            for i, part in enumerate(parts):
-                part[b[rows], m[rows], at[rows]] += held[rows, i]
+            mass = xp.exp(log_mass[rows] - log_unit[b[rows], m[rows]])
+            away = [mean[rows, i] - part[b[rows], m[rows]] for i, part in enumerate(about)]
+            squares = [variance[rows, i] + off * off for i, off in enumerate(away)]
+            held = (mass, *(mass * part for part in (mean[rows, 0], mean[rows, 1], *squares)))
+            for part, added in zip(parts, held, strict=True):
+                part[b[rows], m[rows], at[rows]] += added
     return Posterior(*parts)
 
 
 def _chosen(xp: Any, grid: ResolvingGrid, peaks: Local) -> Array:
     """Peaks that matter, in observations whose highest one is narrow: (B, M, P)."""
-    determinant = peaks.range_range * peaks.angle_angle - peaks.range_angle**2
+    some = peaks.angle_angle > 0
     high = peaks.value > peaks.value[..., :1] - _NEGLIGIBLE
-    deviation_rad = 1 / xp.sqrt(xp.where(determinant > 0, peaks.angle_angle, xp.ones_like(determinant)))
+    deviation_rad = 1 / xp.sqrt(xp.where(some, peaks.angle_angle, xp.ones_like(peaks.value)))
     inside = (peaks.angle_rad - _WINDOW_DEVIATIONS * deviation_rad > grid.angle_min_rad) & (
         peaks.angle_rad + _WINDOW_DEVIATIONS * deviation_rad < grid.angle_max_rad
     )
-    matter = (determinant > 0) & high & inside
     cell_m, cell_rad = grid.cell(peaks.range_m, peaks.angle_rad)
     narrow = (peaks.angle_angle * (_NARROW_CELLS * cell_rad) ** 2 > 1) | (
         peaks.range_range * (_NARROW_CELLS * cell_m) ** 2 > 1
     )
+    slips_through = peaks.angle_angle * (_SLIPS_THROUGH * cell_rad) ** 2 > 1
+    matter = some & high & (inside | slips_through)
     return matter & (matter & narrow)[..., :1]

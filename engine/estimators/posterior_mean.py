@@ -1,15 +1,17 @@
 """The posterior mean."""
 
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
 from engine.estimators.assumed_leakage import model_of, require_a_model
+from engine.estimators.doubt import unchecked
 from engine.estimators.estimator import FINENESS, Estimator
 from engine.estimators.posterior import on_grid, posterior
 from engine.estimators.posterior_spread import spread
 from engine.estimators.problem import Estimates
+from engine.estimators.self_check import of_posterior
 from engine.estimators.workbench import Batch, Workbench
 
 
@@ -48,6 +50,11 @@ class PosteriorMean(Estimator):
             return Estimates(xp.reshape(range_m / mass, shape), xp.reshape(angle_rad / mass, shape))
 
         return estimate
+
+    def self_check(self, batch: Batch, estimates: Estimates) -> Any:
+        if not self.off_grid:
+            return unchecked(estimates)
+        return of_posterior(batch.resolving(self.fineness), model_of(self.leakage), estimates)
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
         """Roots of the posterior's mean squared distances from the estimates, `posterior_spread.spread`."""

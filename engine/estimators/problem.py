@@ -98,5 +98,10 @@ class Surface(NamedTuple):
     """that mass times the variance of the range at the angle, (B, M, angles)"""
     peaks: Array
     """indices of the angles that have more mass than both neighbours, the most first, (B, M, PEAKS); −1 for none"""
+    maxima: Array
+    """indices of candidates that are as likely as their neighbours, or are taken for such, the likeliest there are,
+    in no order, (B, M, MAXIMA); −1 for none"""
+    maxima_value: Array
+    """their log-likelihoods, but for single precision"""
     log_scale: Array
     """masses are relative to e^log_scale, the log-likelihood with all its constants, (B, M)"""

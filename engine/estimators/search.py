@@ -6,7 +6,7 @@ Inputs are prepared on the host and near ties are settled there; the pass, which
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_namespace
@@ -78,23 +78,28 @@ class GridSearch:
         slack = rounding + slope * np.sqrt(np.maximum(found.best + energy, 0))
         return self.xp.asarray(self._settled(found, slack, seen, _Squares(gain, target)))
 
-    def likelihood(self, observations: Observations) -> tuple[Surface, Callable[[], Array]]:
-        """The posterior over the angle, and what settles which candidate is the most likely, (B, M): one pass for both.
+    def likelihood(self, observations: Observations) -> tuple[Surface, Callable[[], Array], "Ridges"]:
+        """The posterior over the angle, what settles which candidate is the most likely, (B, M): one pass for both; and
+        a look at candidates far below the highest.
 
         Settling costs where many candidates nearly tie, as where there is much noise, and not everybody needs it.
         """
         seen = self._loudest_first(self._on_host(observations))
         if not self.candidates.serves(seen):
-            surfaces, settled = zip(*(s.likelihood(one) for s, one in self._one_by_one(observations)), strict=True)
+            surfaces, settled, looks = zip(
+                *(s.likelihood(one) for s, one in self._one_by_one(observations)), strict=True
+            )
             whole = Surface(*(self.xp.concatenate(parts) for parts in zip(*surfaces, strict=True)))
-            return whole, lambda: self.xp.concatenate([one() for one in settled])
+
+            def ridges_of_each(rows: np.ndarray, m: int, needed: np.ndarray) -> np.ndarray:
+                parts = [looks[row](np.array([0]), m, needed[i : i + 1]) for i, row in enumerate(rows)]
+                return np.concatenate(parts)
+
+            return whole, lambda: self.xp.concatenate([one() for one in settled]), ridges_of_each
         inputs = self._likelihood_inputs(seen)
-        found, marginal = self.passes.likelihood(self._sensors(seen), inputs)
+        found, marginal, maxima = self.passes.likelihood(self._sensors(seen), inputs)
         statistic = _flat(seen)
-        constants = [
-            np.sum(log_reference(n, np.sqrt(statistic[:, m])) + log_constant(statistic[:, m], n), axis=-1)
-            for m, (_, n) in enumerate(self.problem.observations())
-        ]
+        constants = self._constants(statistic)
         highest = np.max(marginal.level, axis=-1)
         heights = np.exp(marginal.level - highest[..., None])
         mass = marginal.mass * heights
@@ -105,14 +110,29 @@ class GridSearch:
             mass * self.origin_m + marginal.by_range * heights,
             marginal.by_square * heights,
             _peaks(mass),
-            highest + np.stack(constants, axis=1),
+            maxima.at,
+            maxima.score + constants[..., None],
+            highest + constants,
         )
 
         def likeliest() -> Array:
             score = _Likelihood(self._per_leakage(seen), statistic, self.problem)
             return self.xp.asarray(self._settled(found, inputs.slack.astype(float), seen, score))
 
-        return Surface(*(self.xp.asarray(part) for part in surface)), likeliest
+        def ridges(rows: np.ndarray, m: int, needed: np.ndarray) -> np.ndarray:
+            passes = _cpu_passes(self.candidates.table, (self.problem.grid.n_angles, self.problem.grid.n_ranges))
+            score = _single(needed - constants[rows, m])[:, None]
+            return passes.ridges(self._sensors(_of_rows(seen, rows)), _of_one(inputs, rows, m), score).at[:, 0]
+
+        return Surface(*(self.xp.asarray(part) for part in surface)), likeliest, ridges
+
+    def _constants(self, statistic: np.ndarray) -> np.ndarray:
+        """What the passes leave out of a log-likelihood; S (B, M, K) → (B, M)."""
+        terms = [
+            np.sum(log_reference(n, np.sqrt(statistic[:, m])) + log_constant(statistic[:, m], n), axis=-1)
+            for m, (_, n) in enumerate(self.problem.observations())
+        ]
+        return np.stack(terms, axis=1)
 
     def _one_by_one(self, observations: Observations) -> Iterator[tuple["GridSearch", Observations]]:
         """A search of its own for every realization, whose candidates are computed for its sensors."""
@@ -203,6 +223,26 @@ class GridSearch:
             score = criterion(rows, np.full_like(rows, m), self.candidates.exact(seen, rows, everything))
             chosen[b, m] = np.argmin(score)
         return chosen
+
+
+class Ridges(Protocol):
+    """Candidates of observation m of realizations `rows` (n,) that exceed their neighbours in range or in angle, and
+    whose log-likelihood, but for single precision, is above `needed` (n,): (n, MANY_MAXIMA), −1 for none. On the host.
+    """
+
+    def __call__(self, rows: np.ndarray, m: int, needed: np.ndarray) -> np.ndarray: ...
+
+
+def _of_rows(seen: Seen, rows: np.ndarray) -> Seen:
+    return Seen(*(part[rows] for part in seen))
+
+
+def _of_one(inputs: LikelihoodInputs, rows: np.ndarray, m: int) -> LikelihoodInputs:
+    """Of observation m of realizations `rows`."""
+    here = slice(m, m + 1)
+    per_row = {name: getattr(inputs, name)[rows, here] for name in ("scale", "root", "reference", "remaining", "slack")}
+    per_one = {name: getattr(inputs, name)[here] for name in ("offset", "slope", "coefficients")}
+    return inputs._replace(**{name: np.ascontiguousarray(part) for name, part in (per_row | per_one).items()})
 
 
 class _Squares(NamedTuple):

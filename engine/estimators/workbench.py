@@ -13,7 +13,7 @@ from engine.errors import InputError
 from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.candidates import Candidates, ModelledCandidates, TabulatedCandidates
 from engine.estimators.problem import Estimates, Observations, Problem, Surface
-from engine.estimators.search import GridSearch
+from engine.estimators.search import GridSearch, Ridges
 from engine.numerics.leakage import LeakageModel
 from engine.numerics.leakage_names import model_names
 from engine.numerics.pattern import resolving
@@ -95,6 +95,11 @@ class Batch:
         surface: Surface = self.once(_likelihood, model)[0]
         return surface
 
+    def ridges(self, model: AssumedLeakage) -> Ridges:
+        """See `GridSearch.likelihood`."""
+        looked: Ridges = self.once(_likelihood, model)[2]
+        return looked
+
     def likeliest(self, model: AssumedLeakage) -> Array:
         """Index of the most likely candidate, (B, M)."""
         return self.once(_likeliest, model)
@@ -114,7 +119,7 @@ def _nearest(batch: Batch, model: AssumedLeakage) -> Array:
     return batch.workbench.search(model).nearest(batch.observations)
 
 
-def _likelihood(batch: Batch, model: AssumedLeakage) -> tuple[Surface, Callable[[], Array]]:
+def _likelihood(batch: Batch, model: AssumedLeakage) -> tuple[Surface, Callable[[], Array], Ridges]:
     return batch.workbench.search(model).likelihood(batch.observations)
 
 

@@ -12,6 +12,8 @@ GROUP = 4
 """Sensors whose logarithms are taken as one, of a product."""
 LISTED = 64
 """Candidates that can be listed for a realization and observation."""
+MAXIMA, MANY_MAXIMA = 16, 8192
+"""Local maxima that a likelihood's pass lists, and candidates on ridges that a look far below the highest lists."""
 
 
 class Sensors(NamedTuple):
@@ -76,6 +78,17 @@ class Found:
         listed = np.arange(LISTED) < np.maximum(self.count, 1)[..., None]
         at = np.argmin(np.where(listed, self.value, np.inf), axis=-1)
         return np.take_along_axis(self.index, at[..., None], axis=-1)[..., 0]
+
+
+class Maxima(NamedTuple):
+    """Candidates as high as their neighbours, or taken for such: index, −1 for none, and score, (…, P) each."""
+
+    at: np.ndarray
+    score: np.ndarray
+
+    @classmethod
+    def none(cls, *shape: int) -> "Maxima":
+        return cls(np.full(shape, -1, dtype=np.int32), np.full(shape, -np.inf, dtype=np.float32))
 
 
 class Marginal(NamedTuple):

@@ -9,12 +9,26 @@ again in double precision by the caller. No threads: a worker owns one core.
 import numpy as np
 
 from engine.numerics.pattern import PatternTable, subset
-from engine.numerics.search import Found, LikelihoodInputs, Marginal, Sensors, SquaresInputs
+from engine.numerics.search import (
+    MANY_MAXIMA,
+    MAXIMA,
+    Found,
+    LikelihoodInputs,
+    Marginal,
+    Maxima,
+    Sensors,
+    SquaresInputs,
+)
 from engine.numerics.search_likelihood_cpu import likelihood
+from engine.numerics.search_ridges_cpu import ridges
 from engine.numerics.search_squares_cpu import least_squares
 
 _SCOUT_RANGES, _SCOUT_ANGLES = 8, 2
 """Every how many candidates the likelihood is looked at beforehand, for a level that the best one surely reaches."""
+
+_ROUNDING = np.float32(1e-5)
+"""Of sums in single precision: what a candidate reached once it reaches again, less that. Where every candidate fits
+badly, by 1e9 and more, that is beyond what counts as negligible, and the pass held nothing."""
 
 
 class CpuPasses:
@@ -39,24 +53,37 @@ class CpuPasses:
             least_squares(table.slabs, _in_slabs(table, shape), sensors, inputs, _lists(found))
         return found
 
-    def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal]:
+    def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal, Maxima]:
         """See `LikelihoodInputs`; the highest score is the best."""
         found = Found(inputs.slack.shape, -np.inf)
         flat = np.zeros(self.scout_shape[1], np.float32)
         even = inputs._replace(weight=np.ones(self.scout_shape, np.float32), range_m=flat)
-        self._likelihood(self.scouts, self.scout_shape, sensors, even, found)
+        self._likelihood(self.scouts, self.scout_shape, sensors, even, found, Maxima.none(*inputs.slack.shape, 1))
         found.count[:] = 0
-        marginal = self._likelihood(self.table, self.shape, sensors, inputs, found)
+        found.best -= _ROUNDING * np.abs(found.best)
+        highest = Maxima.none(*inputs.slack.shape, MAXIMA)
+        marginal = self._likelihood(self.table, self.shape, sensors, inputs, found, highest)
         found.value *= -1
-        return found, marginal
+        return found, marginal, highest
+
+    def ridges(self, sensors: Sensors, inputs: LikelihoodInputs, needed: np.ndarray) -> Maxima:
+        """The highest candidates on ridges of the likelihood above scores `needed` (B, M), single precision."""
+        found = Maxima.none(*needed.shape, MANY_MAXIMA)
+        ridges(self.table.slabs, _in_slabs(self.table, self.shape), sensors, inputs, needed, found)
+        return found
 
     @staticmethod
     def _likelihood(
-        table: PatternTable, shape: tuple[int, int], sensors: Sensors, inputs: LikelihoodInputs, found: Found
+        table: PatternTable,
+        shape: tuple[int, int],
+        sensors: Sensors,
+        inputs: LikelihoodInputs,
+        found: Found,
+        highest: Maxima,
     ) -> Marginal:
         sums = np.zeros((*inputs.slack.shape, shape[0], 3))
         level = np.full((*inputs.slack.shape, table.slabs.shape[0]), -np.inf)
-        likelihood(table.slabs, _in_slabs(table, shape), sensors, inputs, _lists(found), level, sums)
+        likelihood(table.slabs, _in_slabs(table, shape), sensors, inputs, _lists(found), level, sums, highest)
         of_angle = np.arange(shape[0]) // _in_slabs(table, shape)[2]
         return Marginal(level[..., of_angle], sums[..., 0], sums[..., 1], sums[..., 2])
 

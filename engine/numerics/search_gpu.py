@@ -8,7 +8,8 @@ HOST defined, its per-candidate functions under any C++ compiler (tests/numerics
 the compilers are at hand).
 
 Not measured on a device yet; goals: least squares within a factor of two of the device's roof for its reads of the
-table, numbers within 1e-3 in the log-likelihood and the same candidates as the CPU but for ties.
+table, numbers within 1e-3 in the log-likelihood and the same candidates as the CPU but for ties. This file is long
+because the kernels' source stands in it.
 """
 
 from typing import Any
@@ -17,7 +18,16 @@ import numpy as np
 
 from engine.numerics.likelihood_fit import DEGREE
 from engine.numerics.pattern import TAPS, PatternTable
-from engine.numerics.search import LISTED, Found, LikelihoodInputs, Marginal, Sensors, SquaresInputs
+from engine.numerics.search import (
+    LISTED,
+    MAXIMA,
+    Found,
+    LikelihoodInputs,
+    Marginal,
+    Maxima,
+    Sensors,
+    SquaresInputs,
+)
 
 _THREADS = 128
 
@@ -283,8 +293,8 @@ class GpuPasses:
         slack = inputs.rounding + inputs.slope * np.sqrt(np.maximum(lowest + inputs.energy, 0))
         return self._found(value, index, slack)
 
-    def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal]:
-        """See `LikelihoodInputs`; the highest score is the best."""
+    def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal, Maxima]:
+        """See `LikelihoodInputs`; the highest score is the best. Of the maxima, one an angle."""
         value, index = self._candidates(inputs.slack.shape)
         marginal = [self.xp.empty(value.shape[:-1], dtype=np.float32) for _ in range(3)]
         self._launch(
@@ -294,7 +304,8 @@ class GpuPasses:
         level = -self.xp.asnumpy(value[..., 0]).astype(float)
         found = self._found(value, index, inputs.slack)
         found.best, found.value = -found.best, -found.value
-        return found, Marginal(level, *(self.xp.asnumpy(part).astype(float) for part in marginal))
+        sums = Marginal(level, *(self.xp.asnumpy(part).astype(float) for part in marginal))
+        return found, sums, highest_along_angles(level, self.xp.asnumpy(index[..., 0]))
 
     def _candidates(self, shape: tuple[int, ...]) -> tuple[Any, Any]:
         """Room for two scores and their candidates of every angle."""
@@ -325,3 +336,18 @@ class GpuPasses:
         found.best[:] = found.value[..., 0]
         found.count[:] = np.sum(found.value[..., :kept] <= (found.best + slack)[..., None], axis=-1)
         return found
+
+
+def highest_along_angles(level: np.ndarray, index: np.ndarray) -> Maxima:
+    """Maxima of each angle's best score (B, M, angles), `index` being its candidate: (B, M, MAXIMA)."""
+    ends = np.full((*level.shape[:-1], 1), -np.inf)
+    below, above = np.append(ends, level[..., :-1], axis=-1), np.append(level[..., 1:], ends, axis=-1)
+    score = np.where((level >= below) & (level > above), level, -np.inf)
+    order = np.argsort(-score, axis=-1, kind="stable")[..., :MAXIMA]
+    score = np.take_along_axis(score, order, axis=-1)
+    found = Maxima.none(*level.shape[:-1], MAXIMA)
+    found.score[..., : order.shape[-1]] = score
+    found.at[..., : order.shape[-1]] = np.where(
+        np.isfinite(score), np.take_along_axis(index, order, axis=-1), found.at[..., : order.shape[-1]]
+    )
+    return found

@@ -13,7 +13,7 @@ from numpy.polynomial import chebyshev, polynomial
 from engine.numerics.compiled import compiled
 from engine.numerics.likelihood_fit import DEGREE
 from engine.numerics.search import GROUP
-from engine.numerics.search_tiles_cpu import add_listed, amplitudes, keep_best
+from engine.numerics.search_tiles_cpu import add_listed, amplitudes, keep_best, list_maxima
 
 
 def _fitted(function: Callable[..., Any], degree: int) -> tuple[np.float32, ...]:
@@ -32,7 +32,7 @@ _SMALLEST = np.float32(2.0**-126)
 _VECTOR = 32
 """Candidates drop out by so many. Mean share worked on at −75 dBm where whole slabs drop out, and where their ends do:
 0.56 and 0.49 for L = 1, 0.14 and 0.11 for L = 50."""
-_NEGLIGIBLE = np.float32(20.0)
+NEGLIGIBLE = np.float32(20.0)
 """A candidate below the best by this much in log-likelihood adds e^-20 to a posterior: 18 000 of them, 4e-5 at most."""
 
 assert DEGREE == 8
@@ -199,7 +199,7 @@ def _summed_plain(
                 inputs.offset[m], inputs.slope[m], inputs.coefficients[m],
                 product[: high - low], bits[: high - low], total[m, low:high],
             )  # fmt: skip
-            needed = best[b, m] - _NEGLIGIBLE - inputs.remaining[b, m, group]
+            needed = best[b, m] - NEGLIGIBLE - inputs.remaining[b, m, group]
             left, right = _narrowed(total[m], low, high, needed)
             active[m] = left < right
             if active[m]:
@@ -210,17 +210,19 @@ def _summed_plain(
     return low, high
 
 
-_summed = compiled(_summed_plain)
+summed = compiled(_summed_plain)
 
 
-def _likelihood_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, found: Any, level: Any, marginal: Any) -> None:
-    """The log-likelihood of every candidate, its maximum, and the posterior's marginal over the angle.
+def _likelihood_plain(
+    slabs: Any, shape: Any, sensors: Any, inputs: Any, found: Any, level: Any, marginal: Any, maxima: Any
+) -> None:
+    """The log-likelihood of every candidate, its local maxima, and the posterior's marginal over the angle.
 
     slabs (n, rows, W); shape: angles and ranges of the grid, angles in a slab; `Sensors`; `LikelihoodInputs`. found as
     in `least_squares`, but for best, which comes in with a value that some candidate reaches, or −∞, and leaves with
     the highest, and value, which is negated; the first of a list that is full is the best. marginal (B, M, angles, 3),
     relative to e^level, level (B, M, slabs): Σ likelihood · prior · (1, range, squared distance from the mean range) at
-    each angle, level −∞ where nothing matters.
+    each angle, level −∞ where nothing matters. maxima: `Maxima`, (B, M, P).
     """
     n_slabs, _, width = slabs.shape
     size, n_observations, _ = inputs.scale.shape
@@ -237,17 +239,21 @@ def _likelihood_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, found: 
         used = (stop - start) * n_ranges
         prior = inputs.weight[start:stop].ravel()
         for b in range(size):
-            low, high = _summed(slabs[s], used, sensors, inputs, b, best, tile, product, total, active)
+            low, high = summed(slabs[s], used, sensors, inputs, b, best, tile, product, total, active)
             for m in range(n_observations):
                 if not active[m]:
                     continue
                 here = total[m, low:high]
                 top = _highest(here)
                 _list_near(here, start * n_ranges + low, top, inputs.slack[b, m], b, m, found, product[low:high])
-                if top > best[b, m] - _NEGLIGIBLE:
+                if top >= best[b, m] - NEGLIGIBLE:  # which is best itself where single precision ends, beyond 4e8
                     level[b, m, s] = top
                     total[m, :low] = -np.inf
                     total[m, high:] = -np.inf
+                    list_maxima(
+                        total[m, :used], n_ranges, start * n_ranges, best[b, m] - NEGLIGIBLE,
+                        maxima.at[b, m], maxima.score[b, m],
+                    )  # fmt: skip
                     _add_posterior(
                         total[m, :used], top, prior, inputs.range_m, product[:used], bits[:used],
                         marginal[b, m, start:stop],

@@ -1,4 +1,4 @@
-"""A tile of the grid search on a CPU: four sensors' leakages at the candidates of a slab, and the list of the nearest.
+"""A tile of the grid search on a CPU: four sensors' leakages at the candidates of a slab, and lists of the best.
 
 A slab of the pattern table, (rows, W) in single precision, holds the rows of W candidates, as many whole angles as fit.
 Imports numba.
@@ -143,3 +143,73 @@ def _keep_best_plain(score: Any, offset: Any, index: Any, value: Any) -> None:
 
 
 keep_best = compiled(_keep_best_plain)
+
+
+def _list_maxima_plain(score: Any, n_ranges: int, offset: int, lowest: Any, at: Any, height: Any) -> None:
+    """Candidates above `lowest` that no neighbour of their tile exceeds, into the places of the lowest that are listed.
+
+    score (W,): whole angles of `n_ranges`; at, height (P,): places with nothing hold −1 and −∞. Neighbours are the
+    eight around a candidate; those of another tile do not count, so that some of the listed may be none.
+    """
+    width = score.shape[0]
+    worst = np.argmin(height)
+    least = max(lowest, height[worst])
+    for c in range(width):
+        here = score[c]
+        if not here > least:
+            continue
+        first, last = c % n_ranges == 0, c % n_ranges == n_ranges - 1
+        highest = True
+        for row in range(-n_ranges, n_ranges + 1, n_ranges):
+            for side in range(-1, 2):
+                beside = c + row + side
+                if beside < 0 or beside >= width or (first and side < 0) or (last and side > 0):
+                    continue
+                later = row > 0 or (row == 0 and side > 0)
+                if score[beside] > here or (not later and beside != c and score[beside] == here):
+                    highest = False
+        if highest:
+            at[worst], height[worst] = offset + c, here
+            worst = np.argmin(height)
+            least = max(lowest, height[worst])
+
+
+list_maxima = compiled(_list_maxima_plain)
+
+
+def _list_ridges_plain(
+    score: Any, n_ranges: int, offset: int, lowest: Any, count: int, at: Any, height: Any
+) -> tuple[int, Any]:
+    """Candidates of a tile above `lowest` that exceed both neighbours in the range, or both in the angle.
+
+    at, height (P,): of these, `count` places are taken. A full list keeps the higher half, and `lowest` rises to what
+    that begins at. Returns both anew.
+    """
+    width, room = score.shape[0], at.shape[0]
+    for c in range(width):
+        here = score[c]
+        if not here > lowest:
+            continue
+        first, last = c % n_ranges == 0, c % n_ranges == n_ranges - 1
+        in_range = (first or score[c - 1] < here) and (last or score[c + 1] <= here)
+        in_angle = (c < n_ranges or score[c - n_ranges] < here) and (
+            c >= width - n_ranges or score[c + n_ranges] <= here
+        )
+        if not (in_range or in_angle):
+            continue
+        if count == room:
+            lowest = np.sort(height)[room // 2]
+            kept = 0
+            for i in range(count):
+                if height[i] > lowest:
+                    at[kept], height[kept] = at[i], height[i]
+                    kept += 1
+            count = kept
+            if here <= lowest:
+                continue
+        at[count], height[count] = offset + c, here
+        count += 1
+    return count, lowest
+
+
+list_ridges = compiled(_list_ridges_plain)

@@ -40,6 +40,7 @@ def command(
     The array, the transmit power and the user's area are those of Fig. 3; --set changes them. Angles count from the
     array's axis, 90° is ahead.
     """
+    from engine.estimators.doubt import Doubt, in_words
     from scenarios.leakage.locate import Measured, locate
 
     named.import_modules(import_)
@@ -53,6 +54,9 @@ def command(
     for remark in located.remarks:
         _say(_worded(remark))
     _print(f"{len(seen.power_w)} sensors, {count} snapshots, σ² = {noise_dbm:g} dBm", located.estimates)
+    for estimate in located.estimates:
+        if against := in_words(estimate.self_check & ~Doubt.UNCHECKED):
+            _say(f"{estimate.estimator.replace('_', ' ')} may be wrong: {against}")
     for refused in located.refused:
         _say(f"{refused.estimator} does not apply: {refused.reason}")
     if checkpoint and not any(estimate.is_learned for estimate in located.estimates):
@@ -79,12 +83,17 @@ def _checkpoints(given: list[str]) -> list[Any]:
 
 
 def _worded(remark: Any) -> str:
-    from scenarios.leakage.locate import NearSensors, PlaneSensors
+    from scenarios.leakage.locate import ExactSensors, NearSensors, PlaneSensors
 
     if isinstance(remark, PlaneSensors):
         return (
             f"{remark.estimator.replace('_', ' ')} takes waves toward the sensors as plane, which puts the user about "
             f"{remark.excess_m:.2g} m too far"
+        )
+    if isinstance(remark, ExactSensors):
+        return (
+            f"distances to the sensors are taken as they are; powers of a model with plane waves toward them, as the "
+            f"paper's, are those of a user {remark.farther_m:.2g} m farther away: --leakage spherical"
         )
     if isinstance(remark, NearSensors):
         return (

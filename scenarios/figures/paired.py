@@ -19,6 +19,8 @@ class Comparison(NamedTuple):
     ratio: float
     sign: int
     """−1 or 1 where the 95 % interval of the difference, realization by realization, is on that side; else 0"""
+    users: int
+    """realizations in which both have an estimate: no others are compared"""
 
 
 Comparisons = dict[tuple[str, int, int, float], Comparison]
@@ -34,12 +36,14 @@ def compared(results: "xarray.Dataset", name: str, other: str) -> Comparisons:
         dims = ("n_sensors", "n_snapshots", "noise_dbm")
         mine, theirs = (results[variable].sel(estimator=one, drop=True) for one in (name, other))
         apart = summarize(mine - theirs, quantiles=()).transpose(*dims, ...)
-        ratio = (mine.mean("realization") / theirs.mean("realization")).transpose(*dims).values
+        both = (mine < np.inf) & (theirs < np.inf)  # the same users only
+        ratio = (mine.where(both).mean("realization") / theirs.where(both).mean("realization")).transpose(*dims).values
+        users = both.sum("realization").transpose(*dims).values
         low, high = apart["mean_low"].values, apart["mean_high"].values
         for where in zip(*np.nonzero(np.isfinite(ratio)), strict=True):
             k, n, s = (results[dim].values[i].item() for dim, i in zip(dims, where, strict=True))
             sign = -1 if high[where] < 0 else 1 if low[where] > 0 else 0
-            found[quantity, k, n, s] = Comparison(float(ratio[where]), sign)
+            found[quantity, k, n, s] = Comparison(float(ratio[where]), sign, int(users[where]))
     return found
 
 

@@ -18,8 +18,9 @@ from engine import InputError, Scenario, Streams, Sweep
 from engine.estimators import Batch, Estimator, Observations, Workbench
 from engine.estimators.deepsets import AmortisedDeepSets
 from engine.estimators.likelihood import Likelihood
-from engine.estimators.peaks import STEPS, climbed
+from engine.estimators.peaks import STEPS
 from engine.estimators.posterior_cells import Cells, cells
+from engine.estimators.rivals import rivals
 from engine.sweep import TextTable
 from scenarios.leakage.estimation import Draws, LeakageEstimation
 
@@ -109,7 +110,7 @@ def _of_point(scene: LeakageEstimation, label: str, draws: int, seed: int, numbe
 
 def _exact(scene: LeakageEstimation, batch: Batch, drawn: Draws) -> Iterator[tuple[str, str, float]]:
     here = batch.resolving()
-    peaks = here.once(climbed, scene.leakage, STEPS)
+    peaks = here.once(rivals, scene.leakage, STEPS)
     whole = Likelihood.of(np, here.workbench.problem, scene.leakage, batch.observations)
     places = drawn.user_range_m[:, None, None], drawn.user_angle_rad[:, None, None]
     truth = whole.at(np, *places).value[:, 0, 0]

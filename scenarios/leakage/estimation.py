@@ -25,6 +25,7 @@ from engine.estimators import (
 from engine.estimators.deepsets import AmortisedDeepSets
 from engine.estimators.deepsets.checkpoint import is_shipped
 from engine.estimators.deepsets.setting import SPHERICAL_SENSORS, is_setting_of
+from engine.estimators.doubt import ATTRIBUTES, SELF_CHECK, unchecked
 from engine.estimators.estimator import no_estimates, require_unseen
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
@@ -176,8 +177,12 @@ class LeakageEstimation(LeakageScene):
             g, rho, statistic = self.observe(xp, drawn)
             batch = workbench.batch(Observations(statistic, drawn.sensor_range_m, drawn.sensor_angle_rad))
             estimates = [estimate(batch) for estimate in estimators]
+            checks = [
+                one.self_check(batch, estimate) if self.serves(one) else unchecked(estimate)
+                for one, estimate in zip(self.estimators, estimates, strict=True)
+            ]
             _, bound_range, bound_angle = bound(drawn.geometry)
-            variables = _described_results(xp, drawn, estimates, bound_range, bound_angle)
+            variables = _described_results(xp, drawn, estimates, checks, bound_range, bound_angle)
             if limit:
                 variables |= limit(batch, estimates)
             if weiss_weinstein:
@@ -190,7 +195,7 @@ class LeakageEstimation(LeakageScene):
 
 
 def _described_results(
-    xp: Any, drawn: Draws, estimates: list[Estimates], bound_range: Any, bound_angle: Any
+    xp: Any, drawn: Draws, estimates: list[Estimates], checks: list[Any], bound_range: Any, bound_angle: Any
 ) -> Variables:
     dims = ("realization", "estimator", "noise_dbm", "n_snapshots")
     range_m = xp.stack([estimate.range_m for estimate in estimates], axis=1)
@@ -198,6 +203,7 @@ def _described_results(
     truth = drawn.user_range_m[:, None, None, None], drawn.user_angle_rad[:, None, None, None]
     return {
         **described_estimates(dims, (range_m, angle_rad), truth),
+        SELF_CHECK: (dims, xp.stack(checks, axis=1), ATTRIBUTES),
         **described_bounds(bound_range, bound_angle),
     }
 

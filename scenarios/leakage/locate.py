@@ -21,7 +21,7 @@ from engine.estimators import (
 from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.setting import SPHERICAL_SENSORS, surroundings_of
 from scenarios.leakage.estimation import LeakageEstimation
-from scenarios.leakage.plane_sensors import true_range_m
+from scenarios.leakage.plane_sensors import apparent_range_m, true_range_m
 
 
 class Measured(NamedTuple):
@@ -48,6 +48,8 @@ class Estimate(NamedTuple):
     deviation_range_m: float
     deviation_angle_rad: float
     is_learned: bool
+    self_check: int = 0
+    """`engine.estimators.doubt.Doubt`: what speaks against the estimate"""
 
     @property
     def ahead_m(self) -> float:
@@ -82,13 +84,21 @@ class PlaneSensors(NamedTuple):
     """by how much its estimate is too far, by 1/(1/d − 1/R)"""
 
 
+class ExactSensors(NamedTuple):
+    """Waves toward the sensors are taken as spherical; powers of a model in which they are plane, as the paper's, are
+    those of a user farther away, by more than the estimates' deviations."""
+
+    farther_m: float
+    """by 1/(1/d − 1/R)"""
+
+
 class TakenForTrained(NamedTuple):
     """A learned estimator takes the measurements for some of the place that it was trained in."""
 
     estimator: str
 
 
-Remark = NearSensors | PlaneSensors | TakenForTrained
+Remark = NearSensors | PlaneSensors | ExactSensors | TakenForTrained
 
 
 class Located(NamedTuple):
@@ -128,7 +138,12 @@ def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[C
     return Located(
         tuple(one for one in answers if isinstance(one, Estimate)),
         tuple(one for one in answers if isinstance(one, Refused)),
-        (*_near_sensors(measured, scene), *_plane_sensors(measured, posed, answers), *taken),
+        (
+            *_near_sensors(measured, scene),
+            *_plane_sensors(measured, posed, answers),
+            *_exact_sensors(measured, posed, answers),
+            *taken,
+        ),
     )
 
 
@@ -157,6 +172,23 @@ def _plane_sensors(
         for asked, one in zip(posed, answers, strict=True)
         if asked.takes_for_plane and isinstance(one, Estimate)
     ]
+
+
+def _exact_sensors(
+    measured: Measured, posed: Sequence[_Posed], answers: Sequence[Estimate | Refused]
+) -> list[ExactSensors]:
+    """Of the estimator that comes last among those that know of no network."""
+    inverse = float(np.mean(1 / measured.range_m))
+    known = [
+        one
+        for asked, one in zip(posed, answers, strict=True)
+        if isinstance(one, Estimate) and not asked.takes_for_plane and not asked.is_learned
+    ]
+    known = [one for one in known if one.range_m * inverse < 1]
+    if not known:
+        return []
+    farther_m = float(apparent_range_m(known[-1].range_m, inverse)) - known[-1].range_m
+    return [ExactSensors(farther_m)] if farther_m > known[-1].deviation_range_m else []
 
 
 def _near_sensors(measured: Measured, scene: LeakageEstimation) -> list[NearSensors]:
@@ -204,7 +236,8 @@ def _answer(posed: _Posed) -> Estimate | Refused:
     try:
         place = estimator.prepare(batch.workbench)(batch)
         deviations = estimator.deviations(batch, place)
+        check = int(estimator.self_check(batch, place)[0, 0, 0])
     except InputError as error:
         return Refused(estimator.name, str(error))
     range_m, angle_rad, by_m, by_rad = (float(part[0, 0, 0]) for part in (*place, *deviations))
-    return Estimate(estimator.name, range_m, angle_rad, by_m, by_rad, is_learned)
+    return Estimate(estimator.name, range_m, angle_rad, by_m, by_rad, is_learned, check)

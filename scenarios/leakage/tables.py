@@ -13,7 +13,7 @@ from scenarios.leakage.claims import claims
 if TYPE_CHECKING:
     import xarray
 
-_HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median", "outliers", "limit", "bound", "prior")
+_HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median", "outliers", "limit", "bound", "prior", "excluded")
 _TRAIN = "nearfield train leakage:amortised --set n_elements=… trains one; AmortisedDeepSets(checkpoint=…) uses it"
 
 
@@ -49,4 +49,5 @@ def _line(row: Row) -> tuple[str, ...]:
         f"{row.limit:.2g}" if np.isfinite(row.limit) else "",
         f"{row.bound:.2g}",
         f"{row.blind:.2g}",
+        f"{row.excluded}",
     )

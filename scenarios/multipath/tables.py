@@ -17,7 +17,7 @@ from scenarios.multipath.rows import errors_over_sets
 if TYPE_CHECKING:
     import xarray
 
-_HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median")
+_HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median", "excluded")
 _TRAIN = "nearfield train multipath:conditioned trains some; --set checkpoints=DIR uses them (docs/multipath.md)"
 _MARKS = {-1: "lower", 0: "–", 1: "higher"}
 
@@ -49,6 +49,7 @@ def _line(row: Row) -> tuple[str, ...]:
         legend(row.estimator),
         f"{row.mse.value:.2g} ×÷ {factor:.2f}",
         f"{row.median:.2g}",
+        f"{row.excluded}",
     )
 
 

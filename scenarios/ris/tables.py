@@ -18,7 +18,7 @@ def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> 
     return [
         TextTable(
             f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % intervals",
-            (*axes, "method", "RMSE of users found", "RMSE of all", "median", "lost", "joint CRB"),
+            (*axes, "method", "RMSE of users found", "RMSE of all", "median", "lost", "joint CRB", "excluded"),
             [_line(row, axes) for row in rows if (row.group, row.quantity) == (field, quantity)],
         )
         for field, quantity in panels
@@ -34,6 +34,7 @@ def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
         f"{row.root_median:.2g}",
         f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
         f"{row.root_bound:.2g}" if np.isfinite(row.root_bound) else "none",
+        f"{row.excluded}",
     )
 
 

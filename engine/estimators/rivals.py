@@ -1,0 +1,223 @@
+"""The peaks that may be the highest of a likelihood: all that the grid leaves in doubt, each climbed.
+
+How much lower a candidate of the grid is than the peak beside it grows with the signal: half a cell off, the log of the
+likelihood is ½δᵀJδ lower, J the information, which grows as SNR · L · K while the cells stay. From some signal on
+a wrong peak has the highest candidate. So the search follows what the data resolve: candidates lower than the best peak
+by what half a cell there costs are looked at as well, by a second pass over the grid if they are beyond the first
+one's reach; a Newton step says how high the peak is that each may stand beside, and the highest of these are climbed,
+fewer and fewer of them in rounds.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import is_numpy_namespace
+
+from engine.estimators.likelihood import Likelihood, Local
+from engine.estimators.peaks import STEPS, climb, climbed, damped_step, repeated
+from engine.estimators.problem import Observations
+from engine.estimators.workbench import Batch
+from engine.numerics.leakage import LeakageModel
+from engine.numerics.pattern import ResolvingGrid
+
+RIVALS = 24
+"""Peaks that are kept beside those of `climbed`."""
+_WITHIN_REACH = 20.0
+"""Below the highest peak, in log-likelihood: what the first pass lists."""
+_DOUBT, _DOUBT_OF_ONE_SENSOR = 2.0, 40.0
+"""Times what half a cell at the highest peak costs: elsewhere the information may be that much larger, the more so the
+fewer sensors it is a sum over."""
+_AS_HIGH = 0.5
+_NEARLY = 0.1
+_AT_A_PEAK, _AS_HIGH_AS_A_PEAK = 1.0, 0.1
+_ROUNDS = ((64, 3), (RIVALS, 8))
+_MORE_OF_ONE_SENSOR = 1000
+"""How many of an observation's candidates are climbed, and by how many steps more; with few sensors, so many over
+their number, as there are more places that explain them and each costs less."""
+_ON, _WORTH_GOING_ON, _WORTH_ANOTHER = 60, 0.1, 3e-3
+"""Steps at most of the highest, and what is to be expected of the first, and of another."""
+
+
+class _Places(NamedTuple):
+    """Candidates of some observations, (n,) each, in the order of b, m and candidate."""
+
+    b: np.ndarray
+    m: np.ndarray
+    candidate: np.ndarray
+    range_m: np.ndarray
+    angle_rad: np.ndarray
+
+
+def rivals(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Local:
+    """Peaks (B, M, at most 1 + PEAKS + RIVALS), as `climbed` returns them, among which the highest is."""
+    xp = batch.workbench.xp
+    device = batch.once(climbed, model, steps)
+    peaks = Local(*(_on_host(xp, part).copy() for part in device))
+    seen = Observations(*(_on_host(xp, part) for part in batch.observations))
+    likelihood = Likelihood.of(np, batch.workbench.problem, model, seen)
+    more = Local(*(np.repeat(part[..., :1], RIVALS, axis=-1) for part in peaks))
+    more.value[:] = -np.inf
+    found = Local(*(np.concatenate(pair, axis=-1) for pair in zip(peaks, more, strict=True)))
+    places = _doubtful(batch, model, peaks)
+    for n in sorted(set(likelihood.n_snapshots)):
+        here = likelihood.with_snapshots(np, n)[places.m]
+        _climb_the_highest(likelihood, n, _Places(*(part[here] for part in places)), found)
+    found = _in_order(found)
+    _climb_on(likelihood, found)
+    found = _in_order(found)
+    return found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found))
+
+
+def _in_order(found: Local) -> Local:
+    """The highest first; the likelihood of those at the place of one before them is −∞."""
+    order = np.argsort(-found.value, axis=-1, kind="stable")
+    kept = int(np.isfinite(found.value).sum(axis=-1).max())  # of most observations there are few
+    found = Local(*(np.take_along_axis(part, order[..., :kept], axis=-1) for part in found))
+    found.value[repeated(np, found)] = -np.inf
+    return found
+
+
+def _on_host(xp: Any, part: Any) -> np.ndarray:
+    return np.asarray(part) if is_numpy_namespace(xp) else xp.asnumpy(part)
+
+
+def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> _Places:
+    """Candidates that may stand beside a peak higher than those that were climbed."""
+    xp, problem, ridges = batch.workbench.xp, batch.workbench.problem, batch.ridges(model)
+    grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
+    surface = batch.likelihood(model)
+    maxima, value = _on_host(xp, surface.maxima), _on_host(xp, surface.maxima_value)
+    doubt = _DOUBT + _DOUBT_OF_ONE_SENSOR / batch.observations.statistic.shape[-1]
+    reach = doubt * _half_a_cell(grid, Local(*(part[..., 0] for part in peaks)))
+    b, m, i = np.nonzero(value > (peaks.value[..., 0] - reach - _AS_HIGH)[..., None])
+    parts = [np.column_stack([b, m, maxima[b, m, i]])]
+    for one in range(reach.shape[1]):
+        (rows,) = np.nonzero(reach[:, one] > _WITHIN_REACH)
+        if len(rows):
+            many = ridges(rows, one, peaks.value[rows, one, 0] - reach[rows, one])
+            at, which = np.nonzero(many >= 0)
+            parts.append(np.column_stack([rows[at], np.full(len(at), one), many[at, which]]))
+    b, m, candidate = np.unique(np.concatenate(parts), axis=0).T
+    return _Places(b, m, candidate, *problem.places(np, candidate))
+
+
+def _half_a_cell(grid: ResolvingGrid, at: Local) -> np.ndarray:
+    """½δᵀJδ, the most of all corners δ of a cell around a place."""
+    cell_m, cell_rad = grid.cell(at.range_m, at.angle_rad)
+    ends = (np.sqrt(at.range_range) * cell_m + np.sqrt(at.angle_angle) * cell_rad) / 2
+    return 0.5 * ends * ends
+
+
+def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: Local) -> None:
+    """Of observations with this L: climbs from the places, what is found into places 1 + PEAKS … of `found`."""
+    if not len(places.b):
+        return
+    grid: ResolvingGrid = likelihood.problem.grid  # type: ignore[assignment]
+    b, m = places.b, places.m
+    at = likelihood.each(b, m, n).at(np, places.range_m[:, None, None], places.angle_rad[:, None, None])
+    at = Local(*(part[:, 0, 0] for part in at))
+    height = at.value + _expected(grid, at)
+    margin = _AS_HIGH + _DOUBT * _half_a_cell(grid, at)
+    keep = (height > found.value[b, m, 0] - margin) & ~_known(found, b, m, at, height, grid)
+    keep &= _highest_nearby(places, height, grid.n_ranges)
+    more = _MORE_OF_ONE_SENSOR // likelihood.statistic.shape[-1]
+    for most, steps in _ROUNDS:
+        most = max(most, more) if steps == _ROUNDS[0][1] else max(most, more // 2)
+        keep &= _rank(b, m, np.where(keep, height, -np.inf)) < most
+        b, m, at, height = b[keep], m[keep], Local(*(part[keep] for part in at)), height[keep]
+        if not len(b):
+            return
+        ends = climb(np, likelihood.each(b, m, n), grid, at.range_m, at.angle_rad, steps)
+        at = Local(*(part[:, 0, 0] for part in ends))
+        height, keep = at.value, np.ones(len(b), dtype=bool)
+        rank = _rank(b, m, height)
+        here = rank < RIVALS
+        first = found.value.shape[-1] - RIVALS
+        for whole, part in zip(found, at, strict=True):
+            whole[b[here], m[here], first + rank[here]] = part[here]
+
+
+def _climb_on(likelihood: Likelihood, found: Local) -> None:
+    """What is, or is expected to be, as high as any peak of its observation, where its climb has not ended."""
+    grid: ResolvingGrid = likelihood.problem.grid  # type: ignore[assignment]
+    step_m, step_rad = damped_step(np, found, np.full_like(found.value, 1e-3), grid)
+    more = np.abs(step_m * found.by_range) + np.abs(step_rad * found.by_angle)
+    lowest = np.max(found.value, axis=-1, keepdims=True) - _NEARLY
+    going = (found.value + more > lowest) & (more > _WORTH_GOING_ON)
+    for n in sorted(set(likelihood.n_snapshots)):
+        b, m, p = np.nonzero(going & likelihood.with_snapshots(np, n)[:, None])
+        if len(b):
+            at = found.range_m[b, m, p], found.angle_rad[b, m, p]
+            ends = climb(np, likelihood.each(b, m, n), grid, *at, _ON, _WORTH_ANOTHER)
+            for whole, part in zip(found, ends, strict=True):
+                whole[b, m, p] = part[:, 0, 0]
+
+
+def _expected(grid: ResolvingGrid, at: Local) -> np.ndarray:
+    """How much higher than a place the likelihood is expected to be a cell around it at most: ∇lᵀδ − ½δᵀJδ, (n,)."""
+    cell_m, cell_rad = grid.cell(at.range_m, at.angle_rad)
+    a, b, c = at.range_range, at.range_angle, at.angle_angle
+
+    def gain(step_m: np.ndarray, step_rad: np.ndarray) -> np.ndarray:
+        linear = at.by_range * step_m + at.by_angle * step_rad
+        return linear - 0.5 * (a * step_m**2 + c * step_rad**2) - b * step_m * step_rad
+
+    free_m, free_rad = damped_step(np, at, np.full_like(at.value, 1e-9), grid)
+    inside = (np.abs(free_m) <= cell_m) & (np.abs(free_rad) <= cell_rad)
+    most = np.where(inside, gain(free_m, free_rad), 0.0)
+    for side in (-1, 0, 1):  # the quadratic is highest there, or on an edge
+        step_m, step_rad = side * cell_m, side * cell_rad
+        beside_rad = _clipped(at.by_angle - b * step_m, c, cell_rad)
+        beside_m = _clipped(at.by_range - b * step_rad, a, cell_m)
+        most = np.maximum(most, np.maximum(gain(step_m, beside_rad), gain(beside_m, step_rad)))
+    return most
+
+
+def _clipped(slope: np.ndarray, information: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """The best step along one axis, at most a cell."""
+    some = information > 0
+    return np.clip(np.where(some, slope / np.where(some, information, 1.0), 0.0), -cell, cell)
+
+
+def _known(
+    found: Local, b: np.ndarray, m: np.ndarray, at: Local, height: np.ndarray, grid: ResolvingGrid
+) -> np.ndarray:
+    """Which places a step of scoring leads to a peak that was climbed already: within `_AT_A_PEAK` deviations of one,
+    and not above it."""
+    step_m, step_rad = damped_step(np, at, np.full_like(at.value, 1e-3), grid)
+    known = np.zeros(len(b), dtype=bool)
+    for p in range(found.value.shape[-1] - RIVALS):
+        peak = Local(*(part[b, m, p] for part in found))
+        away_m, away_rad = at.range_m + step_m - peak.range_m, at.angle_rad + step_rad - peak.angle_rad
+        squared = peak.range_range * away_m**2 + peak.angle_angle * away_rad**2
+        squared += 2 * peak.range_angle * away_m * away_rad
+        known |= (squared < _AT_A_PEAK**2) & (height < peak.value + _AS_HIGH_AS_A_PEAK)
+    return known
+
+
+def _highest_nearby(places: _Places, height: np.ndarray, n_ranges: int) -> np.ndarray:
+    """Which are the highest of their neighbours on the grid that are among the places."""
+    one = (places.b * (places.m.max() + 1) + places.m) * (4 * places.candidate.max() + 4 * n_ranges)
+    key = one + places.candidate
+    order = np.argsort(key, kind="stable")
+    ascending, highest = key[order], np.ones(len(key), dtype=bool)
+    for row in (-1, 0, 1):
+        for side in (-1, 0, 1):
+            if not row and not side:
+                continue
+            beside = places.candidate % n_ranges + side
+            at = np.minimum(np.searchsorted(ascending, key + row * n_ranges + side), len(key) - 1)
+            there = (ascending[at] == key + row * n_ranges + side) & (beside >= 0) & (beside < n_ranges)
+            highest &= ~(there & (height[order[at]] > height))
+    return highest
+
+
+def _rank(b: np.ndarray, m: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Place of each among those of its observation (b, m), the highest first."""
+    order = np.lexsort((-height, m, b))
+    new = np.ones(len(b), dtype=bool)
+    new[1:] = (b[order][1:] != b[order][:-1]) | (m[order][1:] != m[order][:-1])
+    starts = np.flatnonzero(new)
+    rank = np.empty(len(b), dtype=int)
+    rank[order] = np.arange(len(b)) - starts[np.cumsum(new) - 1]
+    return rank
