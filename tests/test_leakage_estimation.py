@@ -152,8 +152,17 @@ def test_figures_summary_and_claims(tmp_path: Path) -> None:
     rows = summary(results)
     assert len(rows) == 2 * 2 * 2 * 5 * 3
     row = rows[0]
-    errors = results.squared_error_range_m2.sel(**row.point, estimator=row.estimator)
-    assert row.mse.value == pytest.approx(float(errors.mean()))
+    errors, expected = (
+        results[name].sel(**row.point, estimator=row.estimator)
+        for name in ("squared_error_range_m2", "expected_squared_error_range_m2")
+    )
+    assert row.mse.value == pytest.approx(float(expected.mean()))
+    assert row.limit == pytest.approx(float(results.posterior_variance_range_m2.sel(**row.point).mean()))
+    plain = results.drop_vars([str(name) for name in results if "expected" in str(name) or "posterior" in str(name)])
+    without = summary(plain)[0]
+    assert without.mse.value == pytest.approx(float(errors.mean()))
+    assert math.isnan(without.limit)
+    assert row.lost == without.lost
     assert row.mse.low < row.mse.value < row.mse.high
     assert row.lost.value == float((errors > 0.1 * row.blind).mean())
     assert row.lost.low <= row.lost.value <= row.lost.high

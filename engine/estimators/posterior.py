@@ -28,14 +28,32 @@ class Posterior(NamedTuple):
     """mass × mean range"""
     at_angle_rad: Array
     """mass × mean angle"""
+    at_range_m2: Array
+    """mass × mean squared distance of the range from that of the highest peak, or the likeliest candidate"""
+    at_angle_rad2: Array
+    """the same of the angle"""
 
 
-def on_grid(batch: Batch, assumed: AssumedLeakage) -> Posterior:
-    """Sums over the batch's grid alone."""
-    xp = batch.workbench.xp
+def on_grid(batch: Batch, assumed: AssumedLeakage, about: tuple[Array, Array] | None = None) -> Posterior:
+    """Sums over the batch's grid alone; squares are of distances from `about`, range and angle (B, M)."""
+    xp, problem = batch.workbench.xp, batch.workbench.problem
     surface = batch.likelihood(assumed)
-    angles = xp.asarray(batch.workbench.problem.grid.angles_rad())
-    return Posterior(surface.angle_mass, surface.angle_range_m, surface.angle_mass * angles)
+    about_m, about_rad = about or problem.places(xp, surface.likely)
+    angles, mass = xp.asarray(problem.grid.angles_rad()), surface.angle_mass
+    mean_m = surface.angle_range_m / xp.where(mass > 0, mass, xp.ones_like(mass))
+    return Posterior(
+        mass,
+        surface.angle_range_m,
+        mass * angles,
+        surface.angle_range_m2 + mass * (mean_m - about_m[..., None]) ** 2,
+        mass * (angles - about_rad[..., None]) ** 2,
+    )
+
+
+def highest(batch: Batch, model: LeakageModel) -> tuple[Array, Array]:
+    """Range and angle of the highest peak, (B, M) each: from there a posterior's squares are taken."""
+    peaks = batch.once(rivals, model, STEPS)
+    return peaks.range_m[..., 0], peaks.angle_rad[..., 0]
 
 
 def posterior(batch: Batch, model: LeakageModel) -> Posterior:
@@ -49,8 +67,9 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
-    surface, whole = batch.likelihood(model), on_grid(batch, model)
     peaks = batch.once(rivals, model, STEPS)
+    about = highest(batch, model)
+    surface, whole = batch.likelihood(model), on_grid(batch, model, about)
     chosen = _chosen(xp, grid, peaks)
     angles = xp.asarray(grid.angles_rad())
     likelihood = Likelihood.of(xp, problem, model, batch.observations)
@@ -64,7 +83,7 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
         here = likelihood.each(b, m, n)
         lines = trace(xp, here, tops, surface.log_scale[b, m])
         low, high = lines.angles(xp, _WINDOW_CELLS * grid.cell(tops.range_m, tops.angle_rad)[1][:, 0, 0])
-        log_mass, mean = lines.sums(xp)
+        log_mass, mean, variance = lines.sums(xp)
         at = xp.clip(xp.searchsorted(angles, mean[:, 1]), 0, angles.shape[0] - 1)
         some = (log_mass > -math.inf) & apart(xp, here, lines, (b, m))
         ranks = [xp.nonzero(some & (p == rank))[0] for rank in range(chosen.shape[2])]  # a line of an observation each
@@ -77,7 +96,9 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
             part *= xp.exp(-log_unit * likelihood.with_snapshots(xp, n))[..., None]
         for rows in ranks:
             mass = xp.exp(log_mass[rows] - log_unit[b[rows], m[rows]])
-            held = (mass, mass * mean[rows, 0], mass * mean[rows, 1])
+            away = [mean[rows, i] - part[b[rows], m[rows]] for i, part in enumerate(about)]
+            squares = [variance[rows, i] + off * off for i, off in enumerate(away)]
+            held = (mass, *(mass * part for part in (mean[rows, 0], mean[rows, 1], *squares)))
             for part, added in zip(parts, held, strict=True):
                 part[b[rows], m[rows], at[rows]] += added
     return Posterior(*parts)

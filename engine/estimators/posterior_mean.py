@@ -45,7 +45,7 @@ class PosteriorMean(Estimator):
                 held = batch.resolving(self.fineness).once(posterior, model_of(self.leakage))
             else:
                 held = on_grid(batch, self.leakage)
-            mass, range_m, angle_rad = (xp.sum(part, axis=-1) for part in held)
+            mass, range_m, angle_rad = (xp.sum(part, axis=-1) for part in held[:3])
             shape = batch.observations.statistic.shape[:3]
             return Estimates(xp.reshape(range_m / mass, shape), xp.reshape(angle_rad / mass, shape))
 

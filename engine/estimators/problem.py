@@ -94,6 +94,8 @@ class Surface(NamedTuple):
     """posterior mass at each angle of the grid, up to a common factor, (B, M, angles)"""
     angle_range_m: Array
     """that mass times the mean range at the angle, (B, M, angles)"""
+    angle_range_m2: Array
+    """that mass times the variance of the range at the angle, (B, M, angles)"""
     peaks: Array
     """indices of the angles that have more mass than both neighbours, the most first, (B, M, PEAKS); −1 for none"""
     maxima: Array

@@ -28,21 +28,29 @@ class Lines(NamedTuple):
     deviation_rad: Array
     """of the angle at that range"""
 
-    def sums(self, xp: Any) -> tuple[Array, Array]:
-        """log ∫ over the posterior along each line, (n,), −∞ where there is none; mean range and angle, (n, 2).
+    def sums(self, xp: Any) -> tuple[Array, Array, Array]:
+        """log ∫ over the posterior along each line, (n,), −∞ where there is none; mean and variance of range and angle.
 
-        Relative to each line's own highest mass: nothing overflows, however high that is.
+        (n, 2) each. Relative to each line's own highest mass: nothing overflows, however high that is.
         """
         top = xp.max(self.log_mass, axis=-1)
         finite = xp.where(top > -math.inf, top, xp.zeros_like(top))
         mass = xp.exp(self.log_mass - finite[:, None])
         steps = (self.range_m[:, 1:] - self.range_m[:, :-1]) / 2
-        parts = (mass, mass * self.range_m, mass * self.angle_rad)
-        total, by_range, by_angle = (xp.sum(steps * (part[:, 1:] + part[:, :-1]), axis=-1) for part in parts)
+
+        def along(values: Array) -> Array:
+            weighed = mass * values
+            return xp.sum(steps * (weighed[:, 1:] + weighed[:, :-1]), axis=-1)
+
+        total = along(xp.ones_like(mass))
         some = total > 0
         whole = xp.where(some, total, xp.ones_like(total))
         log_total = xp.where(some, finite + xp.log(whole), xp.full_like(total, -math.inf))
-        return log_total, xp.stack([by_range / whole, by_angle / whole], axis=-1)
+        mean_m, mean_rad = (along(part) / whole for part in (self.range_m, self.angle_rad))
+        squared_m = (self.range_m - mean_m[:, None]) ** 2
+        squared_rad = (self.angle_rad - mean_rad[:, None]) ** 2 + self.deviation_rad**2
+        variance = xp.stack([along(part) / whole for part in (squared_m, squared_rad)], axis=-1)
+        return log_total, xp.stack([mean_m, mean_rad], axis=-1), variance
 
     def angles(self, xp: Any, least_rad: Array) -> tuple[Array, Array]:
         """Lowest and highest angle (rad) of each line, and around it four deviations or `least_rad` (n,)."""

@@ -108,6 +108,7 @@ class GridSearch:
             found.lowest(),
             mass,
             mass * self.origin_m + marginal.by_range * heights,
+            marginal.by_square * heights,
             _peaks(mass),
             maxima.at,
             maxima.score + constants[..., None],

@@ -92,8 +92,12 @@ class Maxima(NamedTuple):
 
 
 class Marginal(NamedTuple):
-    """Σ over the ranges of e^{score − level} weight (1, range), (B, M, angles) each; level −∞ where nothing matters."""
+    """Σ over the ranges of e^{score − level} weight · (1, range, squared distance from the mean range at that angle).
+
+    (B, M, angles) each; level −∞ where nothing matters.
+    """
 
     level: np.ndarray
     mass: np.ndarray
     by_range: np.ndarray
+    by_square: np.ndarray

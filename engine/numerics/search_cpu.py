@@ -81,11 +81,11 @@ class CpuPasses:
         found: Found,
         highest: Maxima,
     ) -> Marginal:
-        sums = np.zeros((*inputs.slack.shape, shape[0], 2))
+        sums = np.zeros((*inputs.slack.shape, shape[0], 3))
         level = np.full((*inputs.slack.shape, table.slabs.shape[0]), -np.inf)
         likelihood(table.slabs, _in_slabs(table, shape), sensors, inputs, _lists(found), level, sums, highest)
         of_angle = np.arange(shape[0]) // _in_slabs(table, shape)[2]
-        return Marginal(level[..., of_angle], sums[..., 0], sums[..., 1])
+        return Marginal(level[..., of_angle], sums[..., 0], sums[..., 1], sums[..., 2])
 
 
 def _in_slabs(table: PatternTable, shape: tuple[int, int]) -> tuple[int, int, int]:

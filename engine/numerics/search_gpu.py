@@ -8,7 +8,8 @@ HOST defined, its per-candidate functions under any C++ compiler (tests/numerics
 the compilers are at hand).
 
 Not measured on a device yet; goals: least squares within a factor of two of the device's roof for its reads of the
-table, numbers within 1e-3 in the log-likelihood and the same candidates as the CPU but for ties.
+table, numbers within 1e-3 in the log-likelihood and the same candidates as the CPU but for ties. This file is long
+because the kernels' source stands in it.
 """
 
 from typing import Any
@@ -162,6 +163,7 @@ DEVICE float total(float value, float* shared) {
 }
 
 #define INFINITE __int_as_float(0x7f800000)
+#define SMALLEST 1.17549435e-38f
 
 // Blocks (angles, realizations). value, index: (realization, M, angle, 2).
 extern "C" __global__ void least_squares(const float* table, int n_ranges, int n_angles, int n_sensors,
@@ -191,24 +193,25 @@ extern "C" __global__ void least_squares(const float* table, int n_ranges, int n
     }
 }
 
-// Blocks (angles, realizations). value, index as above, scores negated; mass, by_range: (realization, M, angle),
-// relative to the block's highest score.
+// Blocks (angles, realizations). value, index as above, scores negated; mass, by_range, by_square: (realization, M,
+// angle), relative to the block's highest score.
 extern "C" __global__ void likelihood(const float* table, int n_ranges, int n_angles, int n_sensors,
                                       int n_runs, const int* first, const float* weights, const float* scale,
                                       const float* root, const float* reference, const float* offset,
                                       const float* slope, const float* coefficients, const float* weight,
                                       const float* range_m, float* value, int* index, float* mass,
-                                      float* by_range) {
+                                      float* by_range, float* by_square) {
     __shared__ Two shared[THREADS];
     __shared__ float sums[THREADS];
     const int angle = blockIdx.x, b = blockIdx.y, n_candidates = n_ranges * n_angles;
     const size_t sensors = (size_t)b * n_sensors;
     Two best[M];
-    float top[M], own_mass[M], own_range[M];  // a thread's posterior, relative to its own highest score
+    // A thread's posterior, relative to its own highest score; squares are of distances from its own mean.
+    float top[M], own_mass[M], own_range[M], own_square[M];
     for (int m = 0; m < M; ++m) {
         best[m] = Two{INFINITE, INFINITE, 0x7fffffff, 0x7fffffff};
         top[m] = -INFINITE;
-        own_mass[m] = own_range[m] = 0.0f;
+        own_mass[m] = own_range[m] = own_square[m] = 0.0f;
     }
     for (int r = threadIdx.x; r < n_ranges; r += blockDim.x) {
         float score[M];
@@ -221,6 +224,9 @@ extern "C" __global__ void likelihood(const float* table, int n_ranges, int n_an
             add(best[m], -score[m], candidate);
             const float higher = fmaxf(top[m], score[m]);
             const float kept = expf(top[m] - higher), added = expf(score[m] - higher) * weight[candidate];
+            const float apart = range_m[r] - own_range[m] / fmaxf(own_mass[m], SMALLEST);
+            const float held = own_mass[m] * kept;  // West, Communications of the ACM 22 (1979), 532
+            own_square[m] = own_square[m] * kept + held * added / fmaxf(held + added, SMALLEST) * apart * apart;
             own_mass[m] = own_mass[m] * kept + added;
             own_range[m] = own_range[m] * kept + added * range_m[r];
             top[m] = higher;
@@ -231,6 +237,8 @@ extern "C" __global__ void likelihood(const float* table, int n_ranges, int n_an
         const float factor = expf(top[m] + best[m].first);
         const float block_mass = total(own_mass[m] * factor, sums);
         const float block_range = total(own_range[m] * factor, sums);
+        const float apart = own_range[m] / fmaxf(own_mass[m], SMALLEST) - block_range / fmaxf(block_mass, SMALLEST);
+        const float block_square = total((own_square[m] + own_mass[m] * apart * apart) * factor, sums);
         if (threadIdx.x == 0) {
             const size_t out = ((size_t)b * M + m) * n_angles + angle;
             value[2 * out] = best[m].first;
@@ -239,6 +247,7 @@ extern "C" __global__ void likelihood(const float* table, int n_ranges, int n_an
             index[2 * out + 1] = best[m].at_second;
             mass[out] = block_mass;
             by_range[out] = block_range;
+            by_square[out] = block_square;
         }
     }
 }
@@ -287,16 +296,15 @@ class GpuPasses:
     def likelihood(self, sensors: Sensors, inputs: LikelihoodInputs) -> tuple[Found, Marginal, Maxima]:
         """See `LikelihoodInputs`; the highest score is the best. Of the maxima, one an angle."""
         value, index = self._candidates(inputs.slack.shape)
-        mass, by_range = (self.xp.empty(value.shape[:-1], dtype=np.float32) for _ in range(2))
+        marginal = [self.xp.empty(value.shape[:-1], dtype=np.float32) for _ in range(3)]
         self._launch(
             "likelihood", inputs.slack.shape, *_in_runs(sensors), inputs.scale, inputs.root, inputs.reference,
-            inputs.offset, inputs.slope, inputs.coefficients, inputs.weight, inputs.range_m, value, index,
-            mass, by_range,
+            inputs.offset, inputs.slope, inputs.coefficients, inputs.weight, inputs.range_m, value, index, *marginal,
         )  # fmt: skip
         level = -self.xp.asnumpy(value[..., 0]).astype(float)
         found = self._found(value, index, inputs.slack)
         found.best, found.value = -found.best, -found.value
-        sums = Marginal(level, *(self.xp.asnumpy(part).astype(float) for part in (mass, by_range)))
+        sums = Marginal(level, *(self.xp.asnumpy(part).astype(float) for part in marginal))
         return found, sums, highest_along_angles(level, self.xp.asnumpy(index[..., 0]))
 
     def _candidates(self, shape: tuple[int, ...]) -> tuple[Any, Any]:

@@ -28,6 +28,7 @@ _LN_2, _LOG2_E = np.float32(np.log(2)), np.float32(1 / np.log(2))
 _HALF, _ZERO, _FOUR = np.float32(0.5), np.float32(0.0), np.float32(4.0)
 _FRACTION = np.float32(2.0**-23)
 _LOWEST_EXPONENT = np.float32(-126.0)
+_SMALLEST = np.float32(2.0**-126)
 _VECTOR = 32
 """Candidates drop out by so many. Mean share worked on at −75 dBm where whole slabs drop out, and where their ends do:
 0.56 and 0.49 for L = 1, 0.14 and 0.11 for L = 50."""
@@ -121,9 +122,9 @@ _narrowed = compiled(_narrowed_plain)
 def _add_posterior_plain(
     total: Any, highest: Any, prior: Any, range_m: Any, power: Any, bits: Any, marginal: Any
 ) -> None:
-    """marginal[j] = Σ e^{total − highest} prior · (1, range) over the candidates of the tile's j-th angle.
+    """marginal[j] = Σ e^{total − highest} prior · (1, range, (range − mean)²) over candidates of the tile's j-th angle.
 
-    power (W,) is overwritten, bits is its view as integers; marginal (angles, 2).
+    power (W,) is overwritten, bits is its view as integers; marginal (angles, 3).
     """
     width = total.shape[0]
     e0, e1, e2, e3, e4, e5, e6 = _EXP_2
@@ -144,6 +145,11 @@ def _add_posterior_plain(
             by_range += total[j * n_ranges + i] * range_m[i]
         marginal[j, 0] = mass
         marginal[j, 1] = by_range
+        mean, by_square = by_range / max(mass, _SMALLEST), _ZERO
+        for i in range(n_ranges):
+            apart = range_m[i] - mean
+            by_square += total[j * n_ranges + i] * (apart * apart)
+        marginal[j, 2] = by_square
 
 
 _add_posterior = compiled(_add_posterior_plain)
@@ -214,9 +220,9 @@ def _likelihood_plain(
 
     slabs (n, rows, W); shape: angles and ranges of the grid, angles in a slab; `Sensors`; `LikelihoodInputs`. found as
     in `least_squares`, but for best, which comes in with a value that some candidate reaches, or −∞, and leaves with
-    the highest, and value, which is negated; the first of a list that is full is the best. marginal (B, M, angles, 2),
-    relative to e^level, level (B, M, slabs): Σ likelihood · prior · (1, range) at each angle, level −∞ where nothing
-    matters. maxima: `Maxima`, (B, M, P).
+    the highest, and value, which is negated; the first of a list that is full is the best. marginal (B, M, angles, 3),
+    relative to e^level, level (B, M, slabs): Σ likelihood · prior · (1, range, squared distance from the mean range) at
+    each angle, level −∞ where nothing matters. maxima: `Maxima`, (B, M, P).
     """
     n_slabs, _, width = slabs.shape
     size, n_observations, _ = inputs.scale.shape

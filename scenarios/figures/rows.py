@@ -33,6 +33,12 @@ class Quantity(NamedTuple):
     lost_by: str | None = None
     """variable that is larger than `lost_above` where a user is lost; without it that is unknown"""
     lost_above: float = np.nan
+    expected: str | None = None
+    """variable of expected squared errors given what was observed, of which the mean is taken where they are stored"""
+    limit: str | None = None
+    """variable of the least of them, where it is stored"""
+    floor: str | None = None
+    """variable of a lower bound on that, where it is stored"""
 
 
 class Interval(NamedTuple):
@@ -71,6 +77,10 @@ class Row(NamedTuple):
     """mean squared error of a guess that has seen nothing"""
     excluded: int = 0
     """users without an estimate, whose errors are in none of the numbers"""
+    limit: float = np.nan
+    """mean of the least possible expected squared error"""
+    floor: float = np.nan
+    """mean of a lower bound on that"""
 
     @property
     def rmse(self) -> Interval:
@@ -144,6 +154,8 @@ def _row(quantity: Quantity, group: str, point: dict[str, Any], here: dict[str, 
         found_mse=interval("found_mse"),
         bound=here["bound"],
         blind=quantity.blind,
+        limit=here["limit"],
+        floor=here["floor"],
     )
 
 
@@ -155,22 +167,40 @@ def _statistics(
 
     single = pooled(results[quantity.error], *pool, *average)
     of_errors = summarize(single, quantiles=())
-    of_samples = of_errors
+    of_samples, samples = of_errors, errors_of(results, quantity)
     if average:
-        shared = results[quantity.error].mean(average, skipna=False, keep_attrs=True)
-        of_samples = summarize(pooled(shared, *pool), quantiles=())
+        samples = samples.mean(average, skipna=False, keep_attrs=True)
+    if average or quantity.expected in results:
+        of_samples = summarize(pooled(samples, *pool), quantiles=())
     unknown = of_errors["mean"] * np.nan
-    found = dict.fromkeys(["bound", *_ends("lost"), *_ends("found_mse")], unknown)
+    found = dict.fromkeys(["bound", "limit", "floor", *_ends("lost"), *_ends("found_mse")], unknown)
     found |= {"samples": of_samples["count"], "median": of_errors["median"]} | _interval("mse", of_samples, "mean")
     found["excluded"] = _excluded(results, results[quantity.error], (*pool, *average))
-    if quantity.bound is not None:
-        found["bound"] = summarize(pooled(results[quantity.bound], *pool, *average), quantiles=())["mean"]
+    for name, variable in _means_of(quantity):
+        if variable is not None and variable in results:
+            found[name] = summarize(pooled(results[variable], *pool, *average), quantiles=())["mean"]
     if quantity.lost_by is not None:
         judged = pooled(results[quantity.lost_by], *pool, *average)
         found |= _interval("lost", summarize(judged, quantiles=(), above=quantity.lost_above), "outlier_rate")
         kept = single.where(~(judged > quantity.lost_above))
         found |= _interval("found_mse", summarize(kept, quantiles=()), "mean")
     return found
+
+
+def _means_of(quantity: Quantity) -> tuple[tuple[str, str | None], ...]:
+    """The numbers of a row that are means of one variable each."""
+    return ("bound", quantity.bound), ("limit", quantity.limit), ("floor", quantity.floor)
+
+
+def errors_of(results: "xarray.Dataset", quantity: Quantity) -> "xarray.DataArray":
+    """What a mean squared error is the mean of: expected squared errors, and plain ones where those are not stored.
+
+    Both have the same mean, but the expected ones vary less (Rao, Blackwell).
+    """
+    plain = results[quantity.error]
+    if quantity.expected is None or quantity.expected not in results:
+        return plain
+    return results[quantity.expected].fillna(plain)
 
 
 def _excluded(results: "xarray.Dataset", errors: "xarray.DataArray", dims: tuple[str, ...]) -> "xarray.DataArray":

@@ -32,6 +32,7 @@ from engine.numerics.leakage import leakage
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
 from engine.scenario import Simulate, Variables
+from scenarios.leakage.exact_limit import prepare_exact_limit
 from scenarios.leakage.figures import errors_against_noise
 from scenarios.leakage.rows import summary
 from scenarios.leakage.scene import (
@@ -43,6 +44,7 @@ from scenarios.leakage.scene import (
     prepare_bound,
 )
 from scenarios.leakage.tables import report
+from scenarios.leakage.weiss_weinstein import described_weiss_weinstein, prepare_weiss_weinstein
 
 
 class Draws(NamedTuple):
@@ -92,6 +94,10 @@ class LeakageEstimation(LeakageScene):
     )
     grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges of estimators that search a grid")
     grid_angles: int = Field(180, ge=2, le=10_000, description="candidate angles of estimators that search a grid")
+    exact_limit: bool = Field(True, description="whether the posterior's variance, the exact limit, is computed")
+    weiss_weinstein_nodes: int = Field(
+        0, ge=0, le=4000, description="places of a lattice for the Weiss-Weinstein bound, 400 are enough; 0 for none"
+    )
 
     @model_validator(mode="after")
     def _distinct_estimators(self) -> Self:
@@ -160,6 +166,9 @@ class LeakageEstimation(LeakageScene):
     def prepare(self, xp: Any) -> Simulate:
         bound = prepare_bound(self, xp)
         workbench = Workbench(self.problem(), xp)
+        limit = prepare_exact_limit(xp, workbench, self.leakage) if self.exact_limit else None
+        nodes = self.weiss_weinstein_nodes
+        weiss_weinstein = prepare_weiss_weinstein(self, xp, nodes) if nodes else None
         estimators = [one.prepare(workbench) if self.serves(one) else no_estimates for one in self.estimators]
         snapshots = xp.asarray(np.asarray(self.n_snapshots, dtype=float))
 
@@ -174,6 +183,10 @@ class LeakageEstimation(LeakageScene):
             ]
             _, bound_range, bound_angle = bound(drawn.geometry)
             variables = _described_results(xp, drawn, estimates, checks, bound_range, bound_angle)
+            if limit:
+                variables |= limit(batch, estimates)
+            if weiss_weinstein:
+                variables |= described_weiss_weinstein(*weiss_weinstein(drawn.geometry))
             if intermediates:
                 variables |= _described_intermediates(drawn, g, rho, statistic, snapshots)
             return variables

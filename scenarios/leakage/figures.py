@@ -114,6 +114,10 @@ def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:
     noises = sorted(first)
     axes.axhline(rows[0].blind, color=FAINT, linewidth=1.2, linestyle=(0, (1, 2)), label="prior variance")
     axes.plot(noises, [first[x] for x in noises], color=INK, linewidth=1.4, linestyle="--", label="bound (BCRLB)")
+    for name, style, text in (("limit", "-", "exact limit"), ("floor", "-.", "bound (Weiss-Weinstein)")):
+        means = {row.point["noise_dbm"]: getattr(row, name) for row in rows}
+        if np.isfinite(list(means.values())).any():
+            axes.plot(noises, [means[x] for x in noises], color=INK, linewidth=1.4, linestyle=style, label=text)
     for i, name in enumerate(names):
         mine = of_estimator(rows, name)
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
@@ -128,7 +132,9 @@ def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:
 
 def _frame(axes: "Axes", rows: list[Row]) -> None:
     """One scale for a row of panels: what is positive, with some air."""
-    values = np.array([value for row in rows for value in (row.mse.low, row.mse.high, row.median, row.bound)])
+    values = np.array(
+        [value for row in rows for value in (row.mse.low, row.mse.high, row.median, row.bound, row.limit, row.floor)]
+    )
     values = values[(values > 0) & np.isfinite(values)]  # of errors that were all zero, the interval has no end
     if len(values):
         axes.set_ylim(values.min() / 2, max(values.max(), rows[0].blind) * 2)

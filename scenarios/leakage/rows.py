@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine.sweep import scenario_of
+from scenarios.figures import rows as of_quantities
 from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, pooled, rows_of
 from scenarios.leakage.scene import LeakageScene
 
@@ -21,23 +24,33 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     errors beyond 0.91 m and 0.19 rad.
     """
     range_m2, angle_rad2 = scenario_of(results, LeakageScene).variance_of_draws()
-    quantities = (
-        _quantity("range", "m", "bcrlb_range_m2", range_m2),
-        _quantity("angle", "rad", "bcrlb_angle_rad2", angle_rad2),
-    )
+    quantities = _quantity("range", "m", range_m2), _quantity("angle", "rad", angle_rad2)
     rows = rows_of(results, quantities, order=("n_sensors", "n_snapshots", "noise_dbm", "estimator"), pool=(_SETS,))
     asked = {row.estimator for row in rows if row.samples}
     return [row for row in rows if row.estimator in asked] if asked else rows
 
 
-def _quantity(name: str, unit: str, bound: str, blind: float) -> Quantity:
-    error = SQUARED_ERRORS[name]
-    return Quantity(name, unit, error, bound, blind, lost_by=error, lost_above=_OUTLIER_SHARE * blind)
+def _quantity(name: str, unit: str, blind: float = np.nan) -> Quantity:
+    error, what = SQUARED_ERRORS[name], f"{name}_{unit}2"
+    return Quantity(
+        name,
+        unit,
+        error,
+        f"bcrlb_{what}",
+        blind,
+        lost_by=error,
+        lost_above=_OUTLIER_SHARE * blind,
+        expected=f"expected_squared_error_{what}",
+        limit=f"posterior_variance_{what}",
+        floor=f"weiss_weinstein_{what}",
+    )
 
 
 def errors_of(results: "xarray.Dataset") -> "xarray.Dataset":
-    """The squared errors alone, sensor sets as further realizations."""
-    return pooled(results[list(SQUARED_ERRORS.values())], _SETS)
+    """The squared errors alone, expected ones where they are stored, sensor sets as further realizations."""
+    quantities = _quantity("range", "m"), _quantity("angle", "rad")
+    errors = {one.error: of_quantities.errors_of(results, one) for one in quantities}
+    return pooled(results[list(SQUARED_ERRORS.values())].assign(errors), _SETS)
 
 
 def realizations_a_point(results: "xarray.Dataset") -> str:

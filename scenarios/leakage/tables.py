@@ -13,7 +13,7 @@ from scenarios.leakage.claims import claims
 if TYPE_CHECKING:
     import xarray
 
-_HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median", "outliers", "bound", "prior", "excluded")
+_HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median", "outliers", "limit", "bound", "prior", "excluded")
 _TRAIN = "nearfield train leakage:amortised --set n_elements=… trains one; AmortisedDeepSets(checkpoint=…) uses it"
 
 
@@ -46,6 +46,7 @@ def _line(row: Row) -> tuple[str, ...]:
         f"{row.mse.value:.2g} ×÷ {factor:.2f}",
         f"{row.median:.2g}",
         f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
+        f"{row.limit:.2g}" if np.isfinite(row.limit) else "",
         f"{row.bound:.2g}",
         f"{row.blind:.2g}",
         f"{row.excluded}",

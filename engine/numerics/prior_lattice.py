@@ -1,0 +1,74 @@
+"""Lattices of places over a user's prior: equal shares of probability, told apart by cells, for bounds in them."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+
+class PlacePrior(NamedTuple):
+    """Range Beta(α, β) over its interval, angle uniform over its own."""
+
+    range_min_m: float
+    range_max_m: float
+    angle_min_rad: float
+    angle_max_rad: float
+    alpha: float = 1.0
+    beta: float = 1.0
+
+    def range_below(self, range_m: np.ndarray) -> np.ndarray:
+        """Probability of shorter ranges."""
+        from scipy.special import betainc
+
+        part = (range_m - self.range_min_m) / (self.range_max_m - self.range_min_m)
+        return np.asarray(betainc(self.alpha, self.beta, np.clip(part, 0.0, 1.0)))
+
+    def range_at(self, probability: np.ndarray) -> np.ndarray:
+        """Range (m) below which the range is with a probability."""
+        from scipy.special import betaincinv
+
+        width_m = self.range_max_m - self.range_min_m
+        return np.asarray(self.range_min_m + width_m * betaincinv(self.alpha, self.beta, probability))
+
+
+class Window(NamedTuple):
+    """What is known beforehand to whom a bound of a window belongs: the share of the prior that the user is in.
+
+    Windows of this size stand at the middles of `at_angles` × `at_ranges` equal shares of the prior. n_ranges: cells
+    along the range, of equal width in d^range_power.
+    """
+
+    angle_share: float = 1.0
+    range_share: float = 1.0
+    at_angles: int = 1
+    at_ranges: int = 1
+    n_ranges: int = 12
+    range_power: float = 1.0
+
+
+class Lattice(NamedTuple):
+    """G places and their probabilities, which add up to one, (G,) each."""
+
+    range_m: np.ndarray
+    angle_rad: np.ndarray
+    weight: np.ndarray
+
+
+def lattices(prior: PlacePrior, window: Window, nodes: int, offset: float = 0.5) -> Iterator[Lattice]:
+    """One of about `nodes` places in each of the window's positions.
+
+    offset: share of a cell's probability that lies below its place; averaged over offsets, a bound for whoever is told
+    the offset is one for all.
+    """
+    n_angles = max(2, nodes // window.n_ranges)
+    for range_middle in (np.arange(window.at_ranges) + 0.5) / window.at_ranges:
+        below = np.clip(range_middle + window.range_share * np.array([-0.5, 0.5]), 0.0, 1.0)
+        low, high = prior.range_at(below) ** window.range_power
+        edges = prior.range_below(np.linspace(low, high, window.n_ranges + 1) ** (1 / window.range_power))
+        share = np.diff(edges)
+        range_m = prior.range_at(edges[:-1] + offset * share)
+        for angle_middle in (np.arange(window.at_angles) + 0.5) / window.at_angles:
+            places = angle_middle + window.angle_share * ((np.arange(n_angles) + offset) / n_angles - 0.5)
+            angle_rad = prior.angle_min_rad + (prior.angle_max_rad - prior.angle_min_rad) * places
+            weight = np.repeat(share / share.sum(), n_angles) / n_angles
+            yield Lattice(np.repeat(range_m, n_angles), np.tile(angle_rad, window.n_ranges), weight)

@@ -1,0 +1,46 @@
+"""Whether stated posteriors are right: family A's exact one, and the amortised network's deviations.
+
+nearfield calibrate
+nearfield calibrate leakage:fig3 --draws 16000 -o calibration.png
+nearfield calibrate --set noise_dbm=-75 --set n_snapshots=50 --set n_sensors=20 --draws 1000
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.cli import named, options
+
+
+def command(
+    sweep: Annotated[str, typer.Argument(metavar="NAME", help="A sweep of family A's estimators.")] = "leakage:fig3",
+    set_: options.Settings = [],  # noqa: B006  typer copies it
+    draws: Annotated[int, typer.Option(metavar="N", min=40, help="Users and noise, shared among the points.")] = 2000,
+    seed: Annotated[int, typer.Option(metavar="S", min=0, help="Seed of every random stream.")] = 1,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file.")
+    ] = None,
+) -> None:
+    """Rank the truth in stated posteriors, draw by draw, and say whether the ranks are uniform.
+
+    Beside them stand two posteriors that are wrong on purpose, a tenth too wide and a tenth of a deviation aside: what
+    as many draws tell apart.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from jobs.show.drawing import require_matplotlib, write_figure
+    from jobs.show.tables import print_report
+    from scenarios.leakage import calibration
+
+    if output:
+        require_matplotlib()
+    changed = named.changed(named.find(sweep), settings=set_, axes=[])
+    found = []
+    with threadpool_limits(1):
+        for ranks in calibration.study(changed, draws, seed):
+            found += ranks
+    print_report([calibration.table(calibration.judged(found))])
+    if output:
+        write_figure(lambda: calibration.drawing(found), [output])
+        print(f"drawn: {output}")
