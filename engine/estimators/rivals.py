@@ -34,8 +34,10 @@ _ROUNDS = ((64, 3), (RIVALS, 8))
 _MORE_OF_ONE_SENSOR = 1000
 """How many of an observation's candidates are climbed, and by how many steps more; with few sensors, so many over
 their number, as there are more places that explain them and each costs less."""
-_ON, _WORTH_GOING_ON, _WORTH_ANOTHER = 60, 0.1, 3e-3
-"""Steps at most of the highest, and what is to be expected of the first, and of another."""
+_ON, _ON_ROUNDS = 12, 6
+"""Steps of a round of those that go on, and such rounds at most, each as long as the one before was worthwhile."""
+_WORTH_GOING_ON, _WORTH_ANOTHER = 0.1, 3e-3
+"""Of log-likelihood, what the first step is expected to add, and a round to have added; what another step is."""
 
 
 class _Places(NamedTuple):
@@ -146,11 +148,15 @@ def _climb_on(likelihood: Likelihood, found: Local) -> None:
     going = (found.value + more > lowest) & (more > _WORTH_GOING_ON)
     for n in sorted(set(likelihood.n_snapshots)):
         b, m, p = np.nonzero(going & likelihood.with_snapshots(np, n)[:, None])
-        if len(b):
-            at = found.range_m[b, m, p], found.angle_rad[b, m, p]
+        for _ in range(_ON_ROUNDS):
+            if not len(b):
+                break
+            at, before = (found.range_m[b, m, p], found.angle_rad[b, m, p]), found.value[b, m, p]
             ends = climb(np, likelihood.each(b, m, n), grid, *at, _ON, _WORTH_ANOTHER)
             for whole, part in zip(found, ends, strict=True):
                 whole[b, m, p] = part[:, 0, 0]
+            gained = found.value[b, m, p] - before > _WORTH_GOING_ON
+            b, m, p = b[gained], m[gained], p[gained]
 
 
 def _expected(grid: ResolvingGrid, at: Local) -> np.ndarray:
