@@ -252,8 +252,10 @@ def test_what_an_amortised_network_is_told() -> None:
     workbench = Workbench(scene.problem(), np)
     batch = workbench.batch(Observations(scene.observe(np, drawn)[2], drawn.sensor_range_m, drawn.sensor_angle_rad))
     told = frames(batch, FRESNEL_CLOSED)
+    first = batch.resolving().once(climbed, FRESNEL_CLOSED, STEPS)  # rivals came later than the trained networks
+    assert np.array_equal(told.angle_rad, first.angle_rad[..., 0])
     likeliest = MaximumLikelihood(leakage="fresnel_closed").prepare(workbench)(batch)
-    assert np.array_equal(told.angle_rad, np.reshape(likeliest.angle_rad, (60, 4)))
+    assert np.mean(np.abs(told.angle_rad - np.reshape(likeliest.angle_rad, (60, 4))) < 1e-3) > 0.95
     heights, away, range_m = (told.known[..., i * TOLD : (i + 1) * TOLD] for i in range(3))
     assert np.all(heights <= 0)
     assert np.all(heights[..., 0] == 0)
