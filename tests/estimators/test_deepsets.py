@@ -17,6 +17,7 @@ from engine.estimators.deepsets.network import NUMPY, Architecture, forward, ini
 from engine.estimators.deepsets.setting import setting_of
 from engine.estimators.described import description, reader
 from engine.estimators.estimator import Estimator
+from engine.estimators.peaks import STEPS, climbed
 from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.sensor_sets import SensorSetEstimation, fig3_learned
