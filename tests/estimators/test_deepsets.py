@@ -263,7 +263,7 @@ def test_what_an_amortised_network_is_told() -> None:
     assert np.all(away[..., 0] == 0)
     assert np.all(heights[..., PEAKS] == 0)
     assert np.all(np.diff(heights[..., PEAKS:-1]) <= 0)
-    assert np.allclose(7 + range_m[..., 0] * 10 / math.sqrt(12), np.reshape(likeliest.range_m, (60, 4)), atol=1e-5)
+    assert np.allclose(7 + range_m[..., 0] * 10 / math.sqrt(12), first.range_m[..., 0], atol=1e-5)
     angles = told.angle_rad[..., None] + 0.75 * away[..., PEAKS : PEAKS + ANGLES]
     real = heights[..., PEAKS : PEAKS + ANGLES] > -8
     apart = np.abs(angles[..., None] - angles[..., None, :])
