@@ -62,7 +62,10 @@ def distance(scene: Scene, b: int, estimate: np.ndarray) -> np.ndarray:
 
 
 def test_posterior_means_are_those_of_brute_force() -> None:
-    """As a share of the least mean squared error: what a mean that is not exact adds."""
+    """As a share of the least mean squared error: what a mean that is not exact adds.
+
+    Not everywhere: at seeds 3, 6 … 30 with 3 to 30 sensors it is 4 % in range (docs/evidence/posterior-means.json).
+    """
     apart, on_grid = [], []
     for seed in range(14):
         scene = random_scene(seed, 2, most_elements=64)

@@ -1,4 +1,7 @@
-"""Twenty thousand users of four hundred random scenes: docs/evidence/random-scenes.json."""
+"""Twenty thousand users of four hundred random scenes: docs/evidence/random-scenes.json.
+
+What is aimed at is 1 in 5000; 3 of 4450 were below it, by up to 0.006, hence the allowance.
+"""
 
 import numpy as np
 import pytest
