@@ -126,6 +126,17 @@ def test_fig3s_posterior_is_calibrated() -> None:
             assert all(abs(share - level) < 0.01 for share, level in zip(one.coverage, LEVELS, strict=True))
 
 
+def test_the_legend_names_every_curve() -> None:
+    """Of which the first panel has one alone."""
+    generator = np.random.default_rng(0)
+    ranks = [
+        calibration.Ranks(name, quantity, "here", generator.random(50))
+        for name, quantity in [(EXACT, "log-likelihood"), (EXACT, "range"), (WIDER, "range"), (SHIFTED, "range")]
+    ]
+    (legend,) = calibration.drawing(ranks).legends
+    assert [text.get_text() for text in legend.get_texts()] == [EXACT, WIDER, SHIFTED]
+
+
 def test_the_command_prints_and_draws(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -189,6 +189,7 @@ def drawing(found: Sequence[Ranks]) -> "Figure":
     """Empirical distributions of the ranks less the uniform one, and the band of all points together."""
     from matplotlib.figure import Figure
 
+    from scenarios.figures.panels import legend_below
     from scenarios.figures.style import COLOURS, FAINT, quiet
 
     rows = judged(found)
@@ -207,7 +208,8 @@ def drawing(found: Sequence[Ranks]) -> "Figure":
         panel.set(title=quantity, xlabel="rank of the truth")
         quiet(panel)
     axes[0].set_ylabel("empirical − uniform distribution")
-    handles, labels = axes[0].get_legend_handles_labels()
-    more = dict(zip(labels, handles, strict=True))
-    figure.legend(more.values(), more.keys(), loc="outside lower center", ncols=len(more), frameon=False)
+    handles: dict[str, Any] = {}
+    for panel in axes:  # the exact posterior alone has ranks of the likelihood
+        handles |= dict(zip(*panel.get_legend_handles_labels()[::-1], strict=True))
+    legend_below(figure, list(handles.values()), list(handles))
     return figure
