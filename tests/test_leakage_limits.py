@@ -12,6 +12,7 @@ from engine import Streams, Sweep
 from engine.estimators import LeastSquares, PosteriorMean
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.figures import errors_against_noise
+from scenarios.leakage.limits import limits_against_sensors
 from scenarios.leakage.rows import summary
 from scenarios.leakage.tables import report
 
@@ -68,6 +69,8 @@ def test_limits_are_drawn_and_tabled_and_can_be_left_out(tmp_path: Path) -> None
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"exact limit", "bound (Weiss-Weinstein)"} <= set(labels)
     assert "limit" in report(results, rows)[0].headings
+    limits_against_sensors(results, rows).savefig(tmp_path / "limits.png")
+    assert (tmp_path / "limits.png").stat().st_size > 10_000
     bare = simulated(scenario.replace(exact_limit=False, weiss_weinstein_nodes=0), 2)
     assert not [name for name in bare if "expected" in name or "posterior" in name or "weiss" in name]
 

@@ -32,14 +32,14 @@ class PlacePrior(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What is known beforehand to whom a bound of a window belongs: the share of the prior that the user is in.
+    """In which of some equal shares of the prior the user is, which is told beforehand to whom a bound belongs.
 
-    Windows of this size stand at the middles of `at_angles` × `at_ranges` equal shares of the prior. n_ranges: cells
-    along the range, of equal width in d^range_power.
+    The prior falls into `angle_parts` × `range_parts` of equal probability, of which `at_angles` × `at_ranges` stand
+    for all, evenly. n_ranges: cells along the range, of equal width in d^range_power.
     """
 
-    angle_share: float = 1.0
-    range_share: float = 1.0
+    angle_parts: int = 1
+    range_parts: int = 1
     at_angles: int = 1
     at_ranges: int = 1
     n_ranges: int = 12
@@ -61,14 +61,18 @@ def lattices(prior: PlacePrior, window: Window, nodes: int, offset: float = 0.5)
     the offset is one for all.
     """
     n_angles = max(2, nodes // window.n_ranges)
-    for range_middle in (np.arange(window.at_ranges) + 0.5) / window.at_ranges:
-        below = np.clip(range_middle + window.range_share * np.array([-0.5, 0.5]), 0.0, 1.0)
-        low, high = prior.range_at(below) ** window.range_power
+    for range_part in _looked_at(window.range_parts, window.at_ranges):
+        low, high = prior.range_at((range_part + np.array([0.0, 1.0])) / window.range_parts) ** window.range_power
         edges = prior.range_below(np.linspace(low, high, window.n_ranges + 1) ** (1 / window.range_power))
         share = np.diff(edges)
         range_m = prior.range_at(edges[:-1] + offset * share)
-        for angle_middle in (np.arange(window.at_angles) + 0.5) / window.at_angles:
-            places = angle_middle + window.angle_share * ((np.arange(n_angles) + offset) / n_angles - 0.5)
+        for angle_part in _looked_at(window.angle_parts, window.at_angles):
+            places = (angle_part + (np.arange(n_angles) + offset) / n_angles) / window.angle_parts
             angle_rad = prior.angle_min_rad + (prior.angle_max_rad - prior.angle_min_rad) * places
             weight = np.repeat(share / share.sum(), n_angles) / n_angles
             yield Lattice(np.repeat(range_m, n_angles), np.tile(angle_rad, window.n_ranges), weight)
+
+
+def _looked_at(parts: int, count: int) -> np.ndarray:
+    """Which of so many parts, evenly: (count,), whole numbers."""
+    return np.floor((np.arange(count) + 0.5) / count * parts)

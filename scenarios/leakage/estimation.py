@@ -95,11 +95,8 @@ class LeakageEstimation(LeakageScene):
     grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges of estimators that search a grid")
     grid_angles: int = Field(180, ge=2, le=10_000, description="candidate angles of estimators that search a grid")
     exact_limit: bool = Field(True, description="whether the posterior's variance, the exact limit, is computed")
-    limit_fineness: float = Field(
-        1.0, ge=0.25, le=16, description="of the grid that the exact limit is summed over: 2 has twice the angles"
-    )
     weiss_weinstein_nodes: int = Field(
-        0, ge=0, le=4000, description="places of a lattice for the Weiss-Weinstein bound, 400 are enough; 0 for none"
+        0, ge=0, le=4000, description="places of a lattice for the Weiss-Weinstein bound, some 600; 0 for none"
     )
 
     @model_validator(mode="after")
@@ -169,7 +166,7 @@ class LeakageEstimation(LeakageScene):
     def prepare(self, xp: Any) -> Simulate:
         bound = prepare_bound(self, xp)
         workbench = Workbench(self.problem(), xp)
-        limit = prepare_exact_limit(xp, workbench, self.leakage, self.limit_fineness) if self.exact_limit else None
+        limit = prepare_exact_limit(xp, workbench, self.leakage) if self.exact_limit else None
         nodes = self.weiss_weinstein_nodes
         weiss_weinstein = prepare_weiss_weinstein(self, xp, nodes) if nodes else None
         estimators = [one.prepare(workbench) if self.serves(one) else no_estimates for one in self.estimators]

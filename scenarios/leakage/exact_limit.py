@@ -16,16 +16,16 @@ from engine.scenario import Variables
 ExactLimit = Callable[[Batch, Sequence[Estimates]], Variables]
 
 
-def prepare_exact_limit(xp: Any, workbench: Workbench, truth: LeakageModel, fineness: float) -> ExactLimit:
+def prepare_exact_limit(xp: Any, workbench: Workbench, truth: LeakageModel) -> ExactLimit:
     """A batch and estimates of it → the exact limit and the estimates' expected squared errors, as variables.
 
     truth: the model of the leakage that generates the data. The workbench's problem says the prior, which must be the
     one that users are drawn from.
     """
-    workbench.resolving(fineness).search(truth)
+    workbench.resolving().search(truth)
 
     def limit(batch: Batch, estimates: Sequence[Estimates]) -> Variables:
-        held = moments(batch, truth, fineness)
+        held = moments(batch, truth)
         range_m2, angle_rad2 = zip(*(expected_squared_errors(held, one) for one in estimates), strict=True)
         least, of_each = ("realization", "noise_dbm", "n_snapshots"), "expected squared error given the powers"
         every = (least[0], "estimator", *least[1:])

@@ -20,18 +20,18 @@ from engine.scenario import Variables
 from scenarios.leakage.scene import Geometry, LeakageScene
 
 _CHAINS = (
-    (Window(), Window(1, 1 / 4, at_ranges=3, n_ranges=4)),
+    (Window(), Window(1, 4, at_ranges=4, n_ranges=4)),
     (
-        Window(1 / 4, at_angles=2),
-        Window(1 / 16, at_angles=3, n_ranges=20, range_power=0.25),
-        Window(1 / 32, at_angles=3, n_ranges=24, range_power=-0.5),
+        Window(4, at_angles=4, n_ranges=16),
+        Window(16, at_angles=16, n_ranges=20, range_power=0.25),
     ),
     tuple(
-        Window(4.0**-i, min(1.0, 64 * 4.0**-i), at_angles=2, at_ranges=4, n_ranges=20, range_power=-1.0)
-        for i in range(3, 16)
+        Window(4**i, 4 ** (i - 3), at_angles=4, at_ranges=min(4, 4 ** (i - 3)), n_ranges=24, range_power=-1.0)
+        for i in range(3, 15)
     ),
 )
-"""The first give the angle at −65 to −85 dBm, the second the range, the third both with less noise."""
+"""The first give the angle at −65 to −85 dBm, the second the range, the third both with less noise. Of the third, which
+are many, only some are looked at: a quadrature over the prior."""
 _ALIKE = 6.0
 """The next chain is tried where fewer of a lattice's places look alike, in the mean, and after the first one always."""
 

@@ -94,7 +94,7 @@ def test_lattices_hold_the_prior() -> None:
     assert weight @ (range_m - 6) ** 2 == pytest.approx(100 * 0.04, rel=0.05)
     assert weight @ angle_rad == pytest.approx(1.5)
     assert weight @ (angle_rad - 1.5) ** 2 == pytest.approx(4 / 12, rel=0.005)
-    narrow = list(lattices(prior, Window(0.1, 0.2, at_angles=3, at_ranges=2, n_ranges=5), 50))
+    narrow = list(lattices(prior, Window(10, 5, at_angles=3, at_ranges=2, n_ranges=5), 50))
     assert len(narrow) == 6
     for one in narrow:
         assert np.ptp(prior.range_below(one.range_m)) < 0.2
