@@ -43,8 +43,10 @@ class Finding(NamedTuple):
 class Comparison(Protocol):
     """Something that is inside its region or not."""
 
-    where: str
-    """of which point"""
+    @property
+    def where(self) -> str:
+        """Of which point."""
+        ...
 
     def judged(self, tail: float) -> Finding:
         """tail: probability of a wrong answer on either side."""
@@ -200,17 +202,21 @@ class TimeRatio:
             value = math.exp(logs[0].mean() - logs[1].mean()) if all(map(len, logs)) else math.nan
             return Finding(self.where, UNKNOWN, value, 0.0, math.inf, math.inf)
         apart = float(logs[0].mean() - logs[1].mean())
-        parts = [float(log.var(ddof=1)) / log.size for log in logs]
-        free = (
-            sum(parts) ** 2 / sum(part**2 / (log.size - 1) for part, log in zip(parts, logs, strict=True))
-            if any(parts)
-            else 1.0
-        )
-        reach = float(student_quantile(1 - 2 * tail, np.array(free + 1))) * math.sqrt(sum(parts))  # Welch
+        reach = _welch(logs[0], logs[1], tail)
         low, high = math.exp(apart - reach), math.exp(apart + reach)
         ends = [abs(apart - math.log(end)) for end in self.region if 0 < end < math.inf]
-        needed = min(map(len, logs)) * (reach / min(ends)) ** 2 if ends and min(ends) else math.inf
+        nearest = min(ends, default=0.0)
+        needed = min(map(len, logs)) * (reach / nearest) ** 2 if nearest else math.inf
         return Finding(self.where, _beside(self.region, low, high), math.exp(apart), low, high, needed)
+
+
+def _welch(a: np.ndarray, b: np.ndarray, tail: float) -> float:
+    """Half the width of the interval for a difference of means, of samples with variances of their own."""
+    parts = [float(values.var(ddof=1)) / values.size for values in (a, b)]
+    if not any(parts):
+        return 0.0
+    free = sum(parts) ** 2 / (parts[0] ** 2 / (a.size - 1) + parts[1] ** 2 / (b.size - 1))
+    return float(student_quantile(1 - 2 * tail, np.array(free + 1))) * math.sqrt(sum(parts))
 
 
 @dataclass(frozen=True)

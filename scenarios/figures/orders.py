@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,11 +55,12 @@ def orders(samples: Samples, names: Sequence[str], differs: tuple[str, ...] = ()
 def _ordered(samples: Samples, names: Sequence[str], claim: str, axis: str, differs: tuple[str, ...]) -> Claim:
     values = samples.values(axis) or [math.nan]
     ends = (values[0], values[-1]) if axis != "noise_dbm" else (values[-1], values[0])
+    other_end: dict[str, Any] = {axis: ends[1]}
     found = [
         samples.ratio(point, other, Region(low=1.0), f"{label(point.estimator)}, {point.text}")
         for point in samples.errors
         if point.estimator in names and getattr(point, axis) == ends[0] != ends[1]
-        if (other := point._replace(**{axis: ends[1]})) in samples.errors
+        if (other := point._replace(**other_end)) in samples.errors
     ]
     text = f"mean squared errors at {axis} = {ends[0]:g} over those at {ends[1]:g}:"
     return Claim(claim, "yes", tuple(found), counted(text), differs=differs, lacking=f"two values of {axis}")

@@ -147,9 +147,8 @@ def _growth(seconds: "xarray.DataArray", model: str, dim: str, differs: tuple[st
     """Which way a model's time goes from the easiest value along an axis to the hardest, at the last of every other."""
     curve = seconds.isel({other: -1 for other in seconds.dims if other not in (dim, "task")})
     easy, hard = _ends(seconds, dim)
-    ratio = TimeRatio(
-        f"{hard:g} over {easy:g}", *(curve.sel({dim: end}).values for end in (hard, easy)), Region(low=1.0)
-    )
+    over, under = (curve.sel({dim: end}).values for end in (hard, easy))
+    ratio = TimeRatio(f"{hard:g} over {easy:g}", over, under, Region(low=1.0))
 
     def say(findings: Sequence[Finding]) -> str:
         return f"time at {hard:g} over that at {easy:g}: {_with_ends(findings[0])}"
