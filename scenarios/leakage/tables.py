@@ -9,6 +9,7 @@ from scenarios.figures.claims import claims_table
 from scenarios.figures.rows import Row
 from scenarios.figures.style import label
 from scenarios.leakage.claims import claims
+from scenarios.leakage.rows import OUTLIER_SHARE
 
 if TYPE_CHECKING:
     import xarray
@@ -21,7 +22,8 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     """What to print of a run."""
     tables = [
         TextTable(
-            f"Squared error of the {quantity} ({unit}²); mean with the factor of its 95 % interval",
+            f"Squared error of the {quantity} ({unit}²); mean with the factor of its 95 % interval; outliers beyond "
+            f"{_outlier(summary, quantity):.2g} {unit}",
             _HEADINGS,
             [_line(row) for row in summary if row.quantity == quantity],
         )
@@ -33,7 +35,12 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     ]
     if absent:
         tables.append(TextTable("Not trained for this array and users' area", ("estimator", ""), absent))
-    return [*tables, claims_table(claims(results, summary))]
+    return [claims_table(claims(results)), *tables]
+
+
+def _outlier(summary: list[Row], quantity: str) -> float:
+    """The error above which a user is lost."""
+    return next((np.sqrt(OUTLIER_SHARE * row.blind) for row in summary if row.quantity == quantity), np.nan)
 
 
 def _line(row: Row) -> tuple[str, ...]:

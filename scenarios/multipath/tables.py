@@ -37,7 +37,7 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     beside = [_compared(name, found) for name, found in against.items()] or [
         TextTable("Learned estimators", ("none was trained for this place and these points",), [(_TRAIN,)])
     ]
-    return [*tables, *beside, claims_table(claims(results, summary, against)), _users(results)]
+    return [claims_table(claims(results, learned)), *tables, *beside, _users(results)]
 
 
 def _line(row: Row) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.sweep import TextTable
 from scenarios.figures.rows import Interval, Row
-from scenarios.ris.rows import QUANTITIES
+from scenarios.ris.rows import LOST_RAD, QUANTITIES
 
 FIELD_NAMES = {"near": "near-field users", "far": "far-field users"}
 
@@ -17,7 +17,8 @@ def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> 
     axes = varied if x in varied else [*varied, x]
     return [
         TextTable(
-            f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % intervals",
+            f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % "
+            f"intervals; lost: a direction wrong by more than {LOST_RAD:g} rad",
             (*axes, "method", "RMSE of users found", "RMSE of all", "median", "lost", "joint CRB", "excluded"),
             [_line(row, axes) for row in rows if (row.group, row.quantity) == (field, quantity)],
         )
