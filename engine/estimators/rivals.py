@@ -50,8 +50,23 @@ class _Places(NamedTuple):
     angle_rad: np.ndarray
 
 
+class Searched(NamedTuple):
+    """What a search for the highest peak comes to."""
+
+    peaks: Local
+    """see `rivals`"""
+    unseen: Any
+    """whether places were left out, for want of room in a list, that may stand beside a higher peak, (B, M)"""
+
+
 def rivals(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Local:
     """Peaks (B, M, at most 1 + PEAKS + RIVALS), as `climbed` returns them, among which the highest is."""
+    peaks: Local = batch.once(searched, model, steps).peaks
+    return peaks
+
+
+def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
+    """The peaks, and where some may be missing."""
     xp = batch.workbench.xp
     device = batch.once(climbed, model, steps)
     peaks = Local(*(_on_host(xp, part).copy() for part in device))
@@ -60,14 +75,16 @@ def rivals(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Local:
     more = Local(*(np.repeat(part[..., :1], RIVALS, axis=-1) for part in peaks))
     more.value[:] = -np.inf
     found = Local(*(np.concatenate(pair, axis=-1) for pair in zip(peaks, more, strict=True)))
-    places = _doubtful(batch, model, peaks)
+    places, full = _doubtful(batch, model, peaks)
+    left_out = np.full(full.shape, -np.inf)
     for n in sorted(set(likelihood.n_snapshots)):
         here = likelihood.with_snapshots(np, n)[places.m]
-        _climb_the_highest(likelihood, n, _Places(*(part[here] for part in places)), found)
+        _climb_the_highest(likelihood, n, _Places(*(part[here] for part in places)), found, left_out)
     found = _in_order(found)
     _climb_on(likelihood, found)
     found = _in_order(found)
-    return found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found))
+    unseen = full | (left_out > found.value[..., 0])
+    return Searched(found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found)), xp.asarray(unseen))
 
 
 def _in_order(found: Local) -> Local:
@@ -83,24 +100,28 @@ def _on_host(xp: Any, part: Any) -> np.ndarray:
     return np.asarray(part) if is_numpy_namespace(xp) else xp.asnumpy(part)
 
 
-def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> _Places:
-    """Candidates that may stand beside a peak higher than those that were climbed."""
+def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> tuple[_Places, np.ndarray]:
+    """Candidates that may stand beside a peak higher than those that were climbed; where there are more of these than
+    are listed, (B, M): for the first pass, where each of its list is lower than the highest peak by no more than half a
+    cell costs (at most 2 % of users at a point of Fig. 3)."""
     xp, problem, ridges = batch.workbench.xp, batch.workbench.problem, batch.ridges(model)
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
     surface = batch.likelihood(model)
     maxima, value = _on_host(xp, surface.maxima), _on_host(xp, surface.maxima_value)
     doubt = _DOUBT + _DOUBT_OF_ONE_SENSOR / batch.observations.statistic.shape[-1]
-    reach = doubt * _half_a_cell(grid, Local(*(part[..., 0] for part in peaks)))
+    half = _half_a_cell(grid, Local(*(part[..., 0] for part in peaks)))
+    reach = doubt * half
     b, m, i = np.nonzero(value > (peaks.value[..., 0] - reach - _AS_HIGH)[..., None])
+    full = np.all(value > (peaks.value[..., 0] - half)[..., None], axis=-1) & (reach <= _WITHIN_REACH)
     parts = [np.column_stack([b, m, maxima[b, m, i]])]
     for one in range(reach.shape[1]):
         (rows,) = np.nonzero(reach[:, one] > _WITHIN_REACH)
         if len(rows):
-            many = ridges(rows, one, peaks.value[rows, one, 0] - reach[rows, one])
+            many, full[rows, one] = ridges(rows, one, peaks.value[rows, one, 0] - reach[rows, one])
             at, which = np.nonzero(many >= 0)
             parts.append(np.column_stack([rows[at], np.full(len(at), one), many[at, which]]))
     b, m, candidate = np.unique(np.concatenate(parts), axis=0).T
-    return _Places(b, m, candidate, *problem.places(np, candidate))
+    return _Places(b, m, candidate, *problem.places(np, candidate)), full
 
 
 def _half_a_cell(grid: ResolvingGrid, at: Local) -> np.ndarray:
@@ -110,8 +131,9 @@ def _half_a_cell(grid: ResolvingGrid, at: Local) -> np.ndarray:
     return 0.5 * ends * ends
 
 
-def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: Local) -> None:
-    """Of observations with this L: climbs from the places, what is found into places 1 + PEAKS … of `found`."""
+def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: Local, left_out: np.ndarray) -> None:
+    """Of observations with this L: climbs from the places, what is found into places 1 + PEAKS … of `found`, and into
+    left_out (B, M) the most that is expected, or was reached, beside places that the rounds have no room for."""
     if not len(places.b):
         return
     grid: ResolvingGrid = likelihood.problem.grid  # type: ignore[assignment]
@@ -125,7 +147,9 @@ def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: L
     more = _MORE_OF_ONE_SENSOR // likelihood.statistic.shape[-1]
     for most, steps in _ROUNDS:
         most = max(most, more) if steps == _ROUNDS[0][1] else max(most, more // 2)
-        keep &= _rank(b, m, np.where(keep, height, -np.inf)) < most
+        room = _rank(b, m, np.where(keep, height, -np.inf)) < most
+        np.maximum.at(left_out, (b[keep & ~room], m[keep & ~room]), height[keep & ~room])
+        keep &= room
         b, m, at, height = b[keep], m[keep], Local(*(part[keep] for part in at)), height[keep]
         if not len(b):
             return
