@@ -35,6 +35,12 @@ def claims_table(claims: Iterable[Claim]) -> TextTable:
     return TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), [tuple(one) for one in claims])
 
 
+def _users(found: Comparisons) -> str:
+    """Of how many a point is: a number, or the least and the most."""
+    counts = [one.users for one in found.values()] or [0]
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
 def by_point(rows: Iterable[Row]) -> RowsByPoint:
     """Family A's rows by (quantity, K, L, σ², estimator)."""
     axes = ("n_sensors", "n_snapshots", "noise_dbm")
@@ -83,6 +89,7 @@ def consistently(name: str, against: Mapping[str, Comparisons]) -> Claim:
     lower = sum(one.ratio < 1 for one in found.values())
     ours = (
         f"lower at {lower} of {len(found)} points, beyond the paired interval at {better}; higher beyond it at {worse}"
+        f"; on the same {_users(found)} users"
     )
     for quantity in SQUARED_ERRORS:
         ratios = [one.ratio for at, one in against.get("posterior_mean", {}).items() if at[0] == quantity]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import xarray
 
 _OUTLIER_SHARE = 0.1
-_SETS = "sensor_set"
+ORDER = ("n_sensors", "n_snapshots", "noise_dbm")
+SETS = "sensor_set"
 """Fixed sensor sets are further realizations: the paper averages over them."""
 
 
@@ -25,7 +26,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     """
     range_m2, angle_rad2 = scenario_of(results, LeakageScene).variance_of_draws()
     quantities = _quantity("range", "m", range_m2), _quantity("angle", "rad", angle_rad2)
-    rows = rows_of(results, quantities, order=("n_sensors", "n_snapshots", "noise_dbm", "estimator"), pool=(_SETS,))
+    rows = rows_of(results, quantities, order=(*ORDER, "estimator"), pool=(SETS,))
     asked = {row.estimator for row in rows if row.samples}
     return [row for row in rows if row.estimator in asked] if asked else rows
 
@@ -50,10 +51,10 @@ def errors_of(results: "xarray.Dataset") -> "xarray.Dataset":
     """The squared errors alone, expected ones where they are stored, sensor sets as further realizations."""
     quantities = _quantity("range", "m"), _quantity("angle", "rad")
     errors = {one.error: of_quantities.errors_of(results, one) for one in quantities}
-    return pooled(results[list(SQUARED_ERRORS.values())].assign(errors), _SETS)
+    return pooled(results[list(SQUARED_ERRORS.values())].assign(errors), SETS)
 
 
 def realizations_a_point(results: "xarray.Dataset") -> str:
     """How many are stored of each point: a number, or the range where points stopped at different ones."""
-    counts = pooled(results.complete, _SETS).sum("realization").values
+    counts = pooled(results.complete, SETS).sum("realization").values
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
