@@ -30,13 +30,16 @@ fewer sensors it is a sum over."""
 _AS_HIGH = 0.5
 _NEARLY = 0.1
 _AT_A_PEAK, _AS_HIGH_AS_A_PEAK = 1.0, 0.1
+_CROWDED, _LATER = 200.0, 1e9
+"""Half a cell that costs more, 20 deviations and more across, may hold several peaks: neighbours are climbed as well,
+if there is room for them. At the points of Fig. 3 it costs 30 at most, in the median."""
 _ROUNDS = ((64, 3), (RIVALS, 8))
 _MORE_OF_ONE_SENSOR = 1000
 """How many of an observation's candidates are climbed, and by how many steps more; with few sensors, so many over
 their number, as there are more places that explain them and each costs less."""
 _ON, _ON_ROUNDS = 12, 6
 """Steps of a round of those that go on, and such rounds at most, each as long as the one before was worthwhile."""
-_WORTH_GOING_ON, _WORTH_ANOTHER = 0.1, 3e-3
+_WORTH_GOING_ON, _WORTH_ANOTHER = 1e-3, 1e-4
 """Of log-likelihood, what the first step is expected to add, and a round to have added; what another step is."""
 
 
@@ -141,13 +144,15 @@ def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: L
     at = likelihood.each(b, m, n).at(np, places.range_m[:, None, None], places.angle_rad[:, None, None])
     at = Local(*(part[:, 0, 0] for part in at))
     height = at.value + _expected(grid, at)
-    margin = _AS_HIGH + _DOUBT * _half_a_cell(grid, at)
-    keep = (height > found.value[b, m, 0] - margin) & ~_known(found, b, m, at, height, grid)
-    keep &= _highest_nearby(places, height, grid.n_ranges)
+    half = _half_a_cell(grid, at)
+    keep = (height > found.value[b, m, 0] - _AS_HIGH - _DOUBT * half) & ~_known(found, b, m, at, height, grid)
+    alone = _highest_nearby(places, height, grid.n_ranges)
+    keep &= alone | (half > _CROWDED)
+    order = np.where(alone, height, height - _LATER)
     more = _MORE_OF_ONE_SENSOR // likelihood.statistic.shape[-1]
     for most, steps in _ROUNDS:
         most = max(most, more) if steps == _ROUNDS[0][1] else max(most, more // 2)
-        room = _rank(b, m, np.where(keep, height, -np.inf)) < most
+        room = _rank(b, m, np.where(keep, order, -np.inf)) < most
         np.maximum.at(left_out, (b[keep & ~room], m[keep & ~room]), height[keep & ~room])
         keep &= room
         b, m, at, height = b[keep], m[keep], Local(*(part[keep] for part in at)), height[keep]
@@ -155,7 +160,7 @@ def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: L
             return
         ends = climb(np, likelihood.each(b, m, n), grid, at.range_m, at.angle_rad, steps)
         at = Local(*(part[:, 0, 0] for part in ends))
-        height, keep = at.value, np.ones(len(b), dtype=bool)
+        height, order, keep = at.value, at.value, np.ones(len(b), dtype=bool)
         rank = _rank(b, m, height)
         here = rank < RIVALS
         first = found.value.shape[-1] - RIVALS
