@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.sweep import scenario_of
+from scenarios.figures.doubts import doubt_words, doubts_of, excluded_words
 from scenarios.figures.panels import (
     draw_errors,
     legend_below,
@@ -16,7 +17,7 @@ from scenarios.figures.panels import (
 )
 from scenarios.figures.rows import SQUARED_ERRORS, Row
 from scenarios.figures.style import COLOURS, FAINT, INK, MARKERS, label
-from scenarios.leakage.rows import realizations_a_point
+from scenarios.leakage.rows import ORDER, SETS, realizations_a_point
 from scenarios.leakage.scene import LeakageScene
 
 if TYPE_CHECKING:
@@ -104,9 +105,16 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
         f"estimators assume: {assumed}",
         f"least squares on {scenario['grid_ranges']} × {scenario['grid_angles']} candidates",
         f"{realizations_a_point(results)} realizations a point",
+        *words_on_estimates(results, summary),
     )
     titled(figure, "Locating a near-field user from far-field powers", facts)
     return figure
+
+
+def words_on_estimates(results: "xarray.Dataset", summary: list[Row]) -> list[str]:
+    """How many estimates are in none of the means, and how many may be wrong by their own check."""
+    excluded = excluded_words((row.estimator, row.excluded) for row in summary if row.quantity == "range")
+    return [excluded, *doubt_words(doubts_of(results, ORDER, (SETS,)))]
 
 
 def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:
