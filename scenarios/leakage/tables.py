@@ -10,6 +10,7 @@ from scenarios.figures.claims import claims_table
 from scenarios.figures.doubts import doubt_tables, doubts_of
 from scenarios.figures.rows import Row
 from scenarios.figures.style import label
+from scenarios.figures.tails import explained, mark
 from scenarios.leakage.claims import claims
 from scenarios.leakage.rows import ORDER, OUTLIER_SHARE, SETS
 
@@ -47,7 +48,7 @@ def tables(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     ]
     if absent:
         found.append(TextTable("Not trained for this array and users' area", ("estimator", ""), absent))
-    return found
+    return explained(found)
 
 
 def _outlier(summary: list[Row], quantity: str) -> float:
@@ -62,7 +63,7 @@ def _line(row: Row, means: Sequence[str]) -> tuple[str, ...]:
         f"{row.point['n_snapshots']}",
         f"{row.point['noise_dbm']:g}",
         label(row.estimator),
-        f"{row.mse.value:.2g} ×÷ {factor:.2f}",
+        f"{row.mse.value:.2g} ×÷ {factor:.2f}{mark(row.carried)}",
         f"{row.median:.2g}",
         f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
         *(f"{getattr(row, name):.2g}" if np.isfinite(getattr(row, name)) else "" for name in means),
