@@ -179,7 +179,7 @@ def test_figures_summary_and_claims(tmp_path: Path) -> None:
     for change in (results.where(results.realization < 0), results * 0):  # nothing stored; no error at all
         poor = change.assign(complete=results.complete).assign_attrs(results.attrs)
         errors_against_noise(poor, summary(poor))
-        assert len(report(poor, summary(poor))) == 3
+        assert len(report(poor, summary(poor))) == 4  # of flags as well
     nothing = results.where(results.realization < 0).assign_attrs(results.attrs)
     assert not any(claim.outcome == "reproduced" for claim in judged(claims(nothing)))
 

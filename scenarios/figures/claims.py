@@ -110,6 +110,8 @@ def counted(what: str, scale: Callable[[float], float] = lambda value: value) ->
         sides = [one.side for one in findings]
         outside = len(sides) - sides.count(INSIDE) - sides.count(UNKNOWN)
         found = f"{what} {span}; inside at {sides.count(INSIDE)}, outside at {outside} of {len(sides)}"
+        counts = [one.samples for one in findings]
+        found += f", of the same {min(counts)}" + (f" to {max(counts)}" if max(counts) > min(counts) else "")
         if outside:
             worst = max((one for one in findings if one.side in (ABOVE, BELOW)), key=lambda one: abs(_log(one.value)))
             found += f" (most at {worst.where}: {scale(worst.value):.2g})"

@@ -38,6 +38,7 @@ class Finding(NamedTuple):
     high: float
     needed: float
     """samples that would decide, as a guess: infinite where the number stands on an end of the region"""
+    samples: int
 
 
 class Comparison(Protocol):
@@ -73,11 +74,11 @@ class MeanRatio:
         means = (float(over.mean()), float(under.mean())) if over.size else (math.nan, math.nan)
         value = means[0] / means[1] if means[1] else math.nan
         if over.size < 2 or not means[1]:
-            return Finding(self.where, UNKNOWN, value, 0.0, math.inf, math.inf)
+            return Finding(self.where, UNKNOWN, value, 0.0, math.inf, math.inf, over.size)
         pair = _Pair(over, under, tail, self.largest)
         side = _side(self.region, pair.is_above, pair.is_below)
         needed = pair.needed(self.region) if side == UNKNOWN else float(over.size)
-        return Finding(self.where, side, value, *pair.interval(value), needed)
+        return Finding(self.where, side, value, *pair.interval(value), needed, over.size)
 
 
 class _Pair:
@@ -168,9 +169,8 @@ class Share:
             low, high = map(float, binomial_interval(np.array(self.events), np.array(self.trials), 1 - 2 * tail))
         value = self.events / self.trials if self.trials else math.nan
         side = _beside(self.region, low, high)
-        return Finding(
-            self.where, side, value, low, high, self._needed(value, tail) if side == UNKNOWN else self.trials
-        )
+        needed = self._needed(value, tail) if side == UNKNOWN else float(self.trials)
+        return Finding(self.where, side, value, low, high, needed, self.trials)
 
     def _needed(self, value: float, tail: float) -> float:
         """For a rate of zero, the trials after which none seen confirms; else those that tell it from the next end."""
@@ -200,14 +200,16 @@ class TimeRatio:
         logs = [np.log(values[np.isfinite(values) & (values > 0)]) for values in (self.over, self.under)]
         if min(map(len, logs)) < 2:
             value = math.exp(logs[0].mean() - logs[1].mean()) if all(map(len, logs)) else math.nan
-            return Finding(self.where, UNKNOWN, value, 0.0, math.inf, math.inf)
+            return Finding(self.where, UNKNOWN, value, 0.0, math.inf, math.inf, min(map(len, logs)))
         apart = float(logs[0].mean() - logs[1].mean())
         reach = _welch(logs[0], logs[1], tail)
         low, high = math.exp(apart - reach), math.exp(apart + reach)
         ends = [abs(apart - math.log(end)) for end in self.region if 0 < end < math.inf]
         nearest = min(ends, default=0.0)
         needed = min(map(len, logs)) * (reach / nearest) ** 2 if nearest else math.inf
-        return Finding(self.where, _beside(self.region, low, high), math.exp(apart), low, high, needed)
+        return Finding(
+            self.where, _beside(self.region, low, high), math.exp(apart), low, high, needed, min(map(len, logs))
+        )
 
 
 def _welch(a: np.ndarray, b: np.ndarray, tail: float) -> float:
@@ -238,14 +240,14 @@ class Slope:
         places = np.unique(x)
         y = np.array([samples[x == place].mean() for place in places])
         if places.size < 3:
-            return Finding(self.where, UNKNOWN, math.nan, -math.inf, math.inf, math.inf)
+            return Finding(self.where, UNKNOWN, math.nan, -math.inf, math.inf, math.inf, samples.size)
         aside = places - places.mean()
         slope = float(np.sum(aside * y) / np.sum(aside**2))
         left = y - y.mean() - slope * aside
         error = math.sqrt(float(np.sum(left**2) / (places.size - 2) / np.sum(aside**2)))
         reach = float(student_quantile(1 - 2 * tail, np.array(places.size - 1))) * error
         low, high = slope - reach, slope + reach
-        return Finding(self.where, _beside(self.region, low, high), slope, low, high, math.inf)
+        return Finding(self.where, _beside(self.region, low, high), slope, low, high, math.inf, samples.size)
 
 
 def _beside(region: Region, low: float, high: float) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 OUTLIER_SHARE = 0.1
 """Of a blind guess's variance: a squared error above it is an outlier, the user lost"""
-_SETS = "sensor_set"
+ORDER = ("n_sensors", "n_snapshots", "noise_dbm")
+SETS = "sensor_set"
 """Fixed sensor sets are further realizations: the paper averages over them."""
 
 
@@ -26,7 +27,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     """
     range_m2, angle_rad2 = scenario_of(results, LeakageScene).variance_of_draws()
     quantities = _quantity("range", "m", range_m2), _quantity("angle", "rad", angle_rad2)
-    rows = rows_of(results, quantities, order=("n_sensors", "n_snapshots", "noise_dbm", "estimator"), pool=(_SETS,))
+    rows = rows_of(results, quantities, order=(*ORDER, "estimator"), pool=(SETS,))
     asked = {row.estimator for row in rows if row.samples}
     return [row for row in rows if row.estimator in asked] if asked else rows
 
@@ -70,10 +71,10 @@ def knows_the_unseen(results: "xarray.Dataset") -> bool:
 
 
 def _over_sets(values: "xarray.Dataset") -> "xarray.Dataset":
-    return values.mean(_SETS, skipna=False) if _SETS in values.dims else values
+    return values.mean(SETS, skipna=False) if SETS in values.dims else values
 
 
 def realizations_a_point(results: "xarray.Dataset") -> str:
     """How many are stored of each point: a number, or the range where points stopped at different ones."""
-    counts = pooled(results.complete, _SETS).sum("realization").values
+    counts = pooled(results.complete, SETS).sum("realization").values
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
