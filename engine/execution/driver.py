@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from engine.backend import Backend, backend
 from engine.errors import InputError, TaskError
+from engine.execution import handover
 from engine.execution.plan import Plan
-from engine.execution.submission import require_lasting
+from engine.execution.submission import is_submitted, require_lasting
 from engine.execution.task import Evaluator, Failure, Results, TaskRunner
 from engine.moments import Moments
 from engine.scenario import Variables
@@ -53,6 +55,18 @@ class Progress:
     def statistics(self) -> dict[str, dict[tuple[int, ...], Moments]]:
         """variable → point's index along each axis → moments over all that is stored by now."""
         return self._plan.statistics()
+
+
+def begins_here(
+    *, workers: int | None = None, address: str | None = None, backend_name: str = "cpu", **_: object
+) -> bool:
+    """Whether a run with these options begins in this process: it names no workers, and is in no session of Ray.
+
+    Not on a GPU, whose memory this process would share with a worker's.
+    """
+    ray = sys.modules.get("ray")
+    in_session = is_submitted() or (ray is not None and ray.is_initialized())
+    return workers is None and address is None and backend_name == "cpu" and not in_session
 
 
 def serial(store: Store, plan: Plan, backend_name: str) -> Results:
@@ -110,6 +124,8 @@ def iterate(
         def results() -> Results:
             if run_serially:
                 return serial(store, plan, backend_name)
+            if begins_here(workers=workers, address=address, backend_name=backend_name):
+                return handover.run(store, plan, backend_name)
             from engine.execution import cluster
 
             return cluster.run(

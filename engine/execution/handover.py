@@ -1,0 +1,247 @@
+"""A run that begins in this process, and goes over to workers where that pays.
+
+The first result need not wait for Ray, which takes seconds to start. The rule: workers are started, beside what goes on
+here, once the work that is left is predicted to take one process longer than they take to start, and to prepare a point
+as it was prepared here. Before a task is finished, the one that runs says how long the others take at least. When the
+first result of a worker arrives, this process ends the task that it is at and takes no other: every core has a worker
+by then. Where workers cannot be started, or are lost, the run goes on here.
+
+Who computes a task changes no bit of it, and this process alone decides, by the plan, which task is next and when there
+is enough.
+"""
+
+import logging
+import math
+import os
+import pickle
+import queue
+import threading
+import time
+from collections.abc import Generator
+from typing import NamedTuple
+
+from threadpoolctl import threadpool_limits
+
+from engine.errors import WorkerError
+from engine.execution.launch import Launched, Reply, WorkOrder, label_of
+from engine.execution.plan import Plan
+from engine.execution.task import Failure, Results, TaskRunner
+from engine.store.receipts import Receipt
+from engine.store.store import Store
+from engine.sweep import Sweep, Task
+
+START_SECONDS = 6.0
+"""What workers take from the decision to their first result: 5.5 to 7 s on two quiet cores, 4 of them Ray's."""
+_WATCH_SECONDS, _PATIENCE_SECONDS = 0.2, 0.5
+
+_log = logging.getLogger(__name__)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(store: Store, plan: Plan, backend_name: str) -> Results:
+    """The plan's tasks here, and by workers where that pays."""
+    with threadpool_limits(1):
+        runner, helpers = TaskRunner(store.sweep, store.storage, backend_name), _Helpers(store, plan, backend_name)
+        try:
+            yield from _results(runner, plan, helpers)
+        finally:
+            helpers.stop()
+
+
+def _results(runner: TaskRunner, plan: Plan, helpers: "_Helpers") -> Results:
+    while not plan.is_finished:
+        task = None if helpers.have_taken_over and helpers.in_hand else helpers.take()
+        if task is not None:
+            result = yield from _computed(runner, task, helpers)
+            helpers.add(result)
+            yield result
+        elif helpers.in_hand:
+            yield from helpers.arrived(_PATIENCE_SECONDS)
+        else:
+            break
+    while plan.seconds_left <= 0 and helpers.in_hand:  # what workers are at when the seconds are over, they end
+        yield from helpers.arrived(_PATIENCE_SECONDS)
+
+
+def _computed(
+    runner: TaskRunner, task: Task, helpers: "_Helpers"
+) -> Generator[Receipt | Failure, None, Receipt | Failure]:
+    """One task here, and between its blocks what workers have finished."""
+    steps = runner.steps(task)
+    helpers.begins(task)
+    try:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: Receipt | Failure = end.value
+                return result
+            helpers.has_prepared()
+            yield from helpers.arrived()
+    finally:
+        helpers.ends()
+
+
+class _End(NamedTuple):
+    """Workers are no more: why, None where they had nothing left to do."""
+
+    error: Exception | None
+
+
+class _Running(NamedTuple):
+    """The task that this process is at: since when, and since when it is prepared."""
+
+    task: Task
+    since: float
+    prepared: float | None
+
+
+class _Helpers:
+    """Workers that may come. One thread watches whether they pay, starts them, and answers them while this process
+    computes; results are taken in by the thread that asks for them here, which alone changes what is known."""
+
+    def __init__(self, store: Store, plan: Plan, backend_name: str) -> None:
+        self._store, self._plan, self._backend_name = store, plan, backend_name
+        self._lock, self._stopped = threading.Lock(), threading.Event()
+        self._came: queue.Queue[Receipt | Failure | _End] = queue.Queue()
+        self._running: _Running | None = None
+        self._preparing = 0.0
+        self._launched: Launched | None = None
+        self.in_hand: set[Task] = set()
+        self.have_taken_over = False
+        self._thread = threading.Thread(target=self._watch, name="nearfield workers", daemon=True)
+        if cores() > 1 and not store.path.startswith("memory://"):
+            self._thread.start()
+
+    def begins(self, task: Task) -> None:
+        self._running = _Running(task, time.monotonic(), None)
+
+    def has_prepared(self) -> None:
+        running = self._running
+        if running is not None and running.prepared is None:
+            now = time.monotonic()
+            self._preparing = max(self._preparing, now - running.since)
+            self._running = running._replace(prepared=now)
+
+    def ends(self) -> None:
+        self._running = None
+
+    def take(self) -> Task | None:
+        with self._lock:
+            return None if self._plan.is_finished else self._plan.take()
+
+    def add(self, result: Receipt | Failure) -> None:
+        with self._lock:
+            self.in_hand.discard(result.task)
+            self._plan.add(result)
+
+    def arrived(self, patience: float = 0.0) -> Results:
+        """What workers have finished; waits for something where it is told to."""
+        while True:
+            try:
+                came = self._came.get(timeout=patience) if patience else self._came.get_nowait()
+            except queue.Empty:
+                return
+            patience = 0.0
+            if isinstance(came, _End):
+                self._give_up(came.error)
+                continue
+            self.add(came)
+            yield came
+            if not self._plan.n_open:
+                return
+
+    def _give_up(self, error: Exception | None) -> None:
+        """Go on here. A task that kills its workers is the exception: it would kill this process too."""
+        if isinstance(error, WorkerError) and self.have_taken_over:
+            raise error
+        with self._lock:
+            for task in self.in_hand:
+                self._plan.give_back(task)
+            self.in_hand.clear()
+            self.have_taken_over = False
+        if error is not None:
+            _log.warning("no workers (%s): going on in this process", " ".join(str(error).split())[:300])
+
+    def stop(self) -> None:
+        """Ends the workers, at whatever they are, and the thread."""
+        self._stopped.set()
+        with self._lock:
+            launched, self._launched = self._launched, None
+        if launched:
+            launched.end()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            started = time.monotonic()
+            if (left := self._worth()) > 0:
+                _log.warning("%.0f s of work left: starting workers", left)
+                self._came.put(_End(self._serve()))
+                return
+            pause = max(_WATCH_SECONDS, 20 * (time.monotonic() - started))  # of many points: 5 % of a core at most
+
+    def _worth(self) -> float:
+        """Seconds of work that are left, 0 where they are too few for workers."""
+        running, plan = self._running, self._plan
+        if running and running.prepared is not None:
+            size = running.task.stop - running.task.start
+            left = plan.work_left(running.task.point, (time.monotonic() - running.prepared) / size)
+        else:
+            left = plan.work_left()
+        pays = min(left, plan.seconds_left) > START_SECONDS + self._preparing and plan.n_tasks_left > 1
+        return left if pays else 0.0
+
+    def _serve(self) -> Exception | None:
+        """Start workers and give them what they ask for; why they ended."""
+        try:
+            sweep = self._store.sweep
+            order = WorkOrder(label_of(sweep), pickled(sweep), self._store.storage.absolute, self._backend_name)
+            launched = Launched(order, self._plan.n_tasks_left)
+        except Exception as error:
+            return error
+        with self._lock:
+            if self._stopped.is_set():
+                launched.end()
+                return None
+            self._launched = launched
+        try:
+            while True:
+                kind, content = launched.receive()
+                if kind == "take":
+                    launched.reply(self._next())
+                elif kind == "result":
+                    self._came.put(content)
+                    self.have_taken_over = True
+                else:
+                    error_: Exception | None = content
+                    return error_
+        except (EOFError, OSError):
+            return RuntimeError("the process that they belong to has died")
+
+    def _next(self) -> Reply:
+        with self._lock:
+            finished = self._plan.is_finished
+            task = None if finished else self._plan.take()
+            if task is not None:
+                self.in_hand.add(task)
+            return Reply(task, self._plan.seconds_left, finished)
+
+
+def pickled(sweep: Sweep) -> bytes:
+    """As workers read it; Ray's pickler, which takes half a second to import, for what a script or notebook defines."""
+    try:
+        data = pickle.dumps(sweep)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        data = b"__main__"
+    if b"__main__" in data:
+        from engine.execution import cluster
+
+        data = cluster.pickled(sweep)
+    return data
