@@ -64,9 +64,12 @@ def begins_here(
 
     Not on a GPU, whose memory this process would share with a worker's.
     """
+    return workers is None and address is None and backend_name == "cpu" and not _in_session()
+
+
+def _in_session() -> bool:
     ray = sys.modules.get("ray")
-    in_session = is_submitted() or (ray is not None and ray.is_initialized())
-    return workers is None and address is None and backend_name == "cpu" and not in_session
+    return is_submitted() or (ray is not None and bool(ray.is_initialized()))
 
 
 def serial(store: Store, plan: Plan, backend_name: str) -> Results:
