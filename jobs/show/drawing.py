@@ -23,7 +23,7 @@ def write_figure(figure: Callable[[], Any], outputs: list[Path]) -> None:
 
 
 def _freeze(figure: Any) -> None:
-    """Keep where everything is. Each file would lay it out anew: 0.25 s, to move lines by half a point at most."""
+    """Keep where everything is. Each file would lay it out anew: 0.25 s, to move lines by a point at most."""
     import matplotlib
 
     with matplotlib.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
