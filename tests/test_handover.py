@@ -22,7 +22,7 @@ from engine import TaskError, WorkerError
 from engine.execution import driver, handover, launch
 from engine.execution.launch import Reply, WorkOrder
 from engine.execution.plan import Plan
-from engine.execution.task import Failure, TaskRunner
+from engine.execution.task import TaskRunner
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.sweep import Grid, Task

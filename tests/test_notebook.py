@@ -57,9 +57,7 @@ def test_a_bar_grows_to_its_end(cells: list[Shown], tmp_path: Path) -> None:
     assert bar.html[8].startswith('<progress value="56" max="120"></progress> toy:small: 56 of 120')
 
 
-def test_it_is_not_redrawn_for_every_task(
-    cells: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_not_redrawn_for_every_task(cells: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebook, "_UPDATE_SECONDS", 1e9)
     run(tmp_path / "s.zarr")
     assert [text.partition(" real")[0] for text in cells[0].text[1:]] == [
@@ -76,9 +74,7 @@ def test_a_name_is_text_and_failures_are_counted(cells: list[Shown], tmp_path: P
     assert all("<b>" not in shown and "&lt;b&gt;" in shown for shown in cells[0].html)
 
 
-def test_no_bar_where_nobody_sees_one(
-    cells: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_bar_where_nobody_sees_one(cells: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(tmp_path / "a.zarr", progress=False)
     monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: types.SimpleNamespace())  # a terminal's
     run(tmp_path / "b.zarr")

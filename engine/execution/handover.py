@@ -11,7 +11,6 @@ is enough.
 """
 
 import logging
-import math
 import os
 import pickle
 import queue
