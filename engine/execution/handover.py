@@ -170,11 +170,13 @@ class _Helpers:
         """Ends the workers, at whatever they are, and the thread."""
         self._stopped.set()
         with self._lock:
-            launched, self._launched = self._launched, None
+            launched = self._launched
         if launched:
-            launched.end()
+            launched.end()  # which ends the thread, where it waits for a word
         if self._thread.is_alive():
             self._thread.join()
+        if self._launched and self._launched is not launched:  # it was being started just now
+            self._launched.end()
 
     def _watch(self) -> None:
         pause = 0.0
@@ -200,29 +202,34 @@ class _Helpers:
     def _serve(self) -> Exception | None:
         """Start workers and give them what they ask for; why they ended."""
         try:
-            sweep = self._store.sweep
-            order = WorkOrder(label_of(sweep), pickled(sweep), self._store.storage.absolute, self._backend_name)
-            launched = Launched(order, self._plan.n_tasks_left)
-        except Exception as error:
+            launched = Launched()
+        except OSError as error:
             return error
         with self._lock:
-            if self._stopped.is_set():
-                launched.end()
-                return None
             self._launched = launched
+        if self._stopped.is_set():
+            return None
         try:
-            while True:
-                kind, content = launched.receive()
-                if kind == "take":
-                    launched.reply(self._next())
-                elif kind == "result":
-                    self._came.put(content)
-                    self.have_taken_over = True
-                else:
-                    error_: Exception | None = content
-                    return error_
+            return self._answer(launched)
         except (EOFError, OSError):
             return RuntimeError("the process that they belong to has died")
+        except Exception as error:  # the sweep cannot be pickled, say
+            return error
+
+    def _answer(self, launched: Launched) -> Exception | None:
+        sweep = self._store.sweep
+        order = WorkOrder(label_of(sweep), pickled(sweep), self._store.storage.absolute, self._backend_name)
+        launched.order(order, self._plan.n_tasks_left)
+        while True:
+            kind, content = launched.receive()
+            if kind == "take":
+                launched.reply(self._next())
+            elif kind == "result":
+                self._came.put(content)
+                self.have_taken_over = True
+            else:
+                error: Exception | None = content
+                return error
 
     def _next(self) -> Reply:
         with self._lock:

@@ -45,7 +45,7 @@ class Reply(NamedTuple):
 class Launched:
     """A child with workers of its own. It may say ("take", None), ("result", …) and, at its end, ("end", error)."""
 
-    def __init__(self, order: WorkOrder, n_tasks: int) -> None:
+    def __init__(self) -> None:
         self._pipe, theirs = Pipe()
         watched, self._life = os.pipe()
         code = (
@@ -61,14 +61,18 @@ class Launched:
             )
         except OSError:
             os.close(self._life)
+            self._pipe.close()
             raise
         finally:
             theirs.close()
             os.close(watched)
+
+    def order(self, order: WorkOrder, n_tasks: int) -> None:
+        """What it is to do, to be said first. Raises OSError once it is gone."""
         self._pipe.send((order, n_tasks))
 
     def receive(self) -> tuple[str, Any]:
-        """What the child says next. Raises EOFError or OSError once it is gone."""
+        """What it says next. Raises EOFError or OSError once it is gone."""
         said: tuple[str, Any] = self._pipe.recv()
         return said
 
