@@ -161,6 +161,21 @@ def test_no_workers_for_little_work_or_one_core(
     assert child.started == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("max 100000", 8), ("100000 100000", 1), ("150000 100000", 1), ("400000 100000", 4), ("9900000 100000", 8),
+     ("1000 100000", 1), ("nonsense", 8), (None, 8)],
+)  # fmt: skip
+def test_a_containers_share_of_the_processors_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, number: int
+) -> None:
+    monkeypatch.setattr(handover, "_CONTAINER", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    if text is not None:
+        (tmp_path / "cpu.max").write_text(text)
+    assert handover.cores() == number
+
+
 def test_nothing_pays_before_the_limit_of_seconds(child: type[Launched], monkeypatch: pytest.MonkeyPatch) -> None:
     """Work for minutes, of which seconds are wanted."""
     monkeypatch.setattr(handover, "START_SECONDS", 6.0)
@@ -179,15 +194,16 @@ def test_a_long_first_task_says_how_long_the_others_are(monkeypatch: pytest.Monk
     monkeypatch.setattr(time, "monotonic", lambda: now)
     helpers = object.__new__(handover._Helpers)
     helpers._plan, helpers._running, helpers._preparing = Plan(Grid((), 100, 10), []), None, 0.0
+    helpers._overrun = False
     assert helpers._worth() == 0
     helpers.begins(Task((), 0, 10))
     now += 0.5
     assert helpers._worth() == 0
-    helpers.has_prepared()
+    helpers.pauses()
     now += 0.6
     assert helpers._worth() == 0
     now += 0.1
-    helpers.has_prepared()  # said after every block
+    helpers.pauses()  # said after every block
     assert helpers._worth() == pytest.approx(7.0)
 
 
@@ -325,6 +341,19 @@ def test_a_limit_of_seconds_lets_what_runs_end(child: type[Launched], tmp_path: 
     assert 1.0 <= time.monotonic() - started < 30
     assert 5 * 8 <= int(results.complete.sum()) < 20 * 8
     assert len(Store(tmp_path / "s.zarr").receipts()) * 8 == int(results.complete.sum())
+
+
+def test_a_task_longer_than_the_limit_says_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Forty blocks of 0.1 s, and half a second to do them in: some 35 are left, and all are stored."""
+    monkeypatch.setattr(handover, "cores", lambda: 1)
+    sweep = SLOW.replace(axes={}, realizations=320, chunk=160)
+    results = run(tmp_path / "s.zarr", sweep, max_seconds=0.5)
+    assert int(results.complete.sum()) == 160
+    (line,) = caplog.messages
+    assert line.startswith("the seconds are over: the task that runs ends first, in about ")
+    assert int(line.split()[-2]) > 2
 
 
 def test_closing_early_ends_the_workers_and_keeps_what_is_done(child: type[Launched], tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def iterate(
     path: a folder, or a URL that fsspec knows, such as s3://bucket/prefix. One driver at a time holds the store's lock.
 
     Stopping early, by closing the generator or by Ctrl-C, keeps every stored task; so does a crash.
-    workers: Ray actors, one core each; all cores if None. run_serially: in this process, without Ray.
+    workers: Ray actors, one core each, from the start. None: the run begins in this process, and workers on all cores
+    take over where that pays (see `engine.execution.handover`); in a session of Ray, all of its cores from the start.
+    run_serially: in this process to the end, without Ray.
     address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it, but in a
     job submitted to a cluster means that one.
     shared_storage: the folder `path` is seen by every node of the cluster, as a URL of object storage always is.

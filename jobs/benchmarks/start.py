@@ -36,7 +36,9 @@ require_matplotlib()
 write_figure(shown.figure, [Path(sys.argv[1]).with_suffix(suffix) for suffix in (".png", ".svg")])
 print(time.process_time() - started)
 """
-_OURS, _SERIAL, _RAY = {}, {"run_serially": True}, {"workers": cores()}
+_OURS: dict[str, object] = {}
+_SERIAL: dict[str, object] = {"run_serially": True}
+_RAY: dict[str, object] = {"workers": cores()}
 
 
 def measurements() -> Iterator[Measurement]:
