@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from threadpoolctl import threadpool_limits
 
-from engine.backend import Backend, backend
+from engine.backend import backend
 from engine.errors import InputError, TaskError
 from engine.execution import handover
 from engine.execution.plan import Plan
@@ -72,10 +72,10 @@ def _in_session() -> bool:
     return is_submitted() or (ray is not None and bool(ray.is_initialized()))
 
 
-def serial(store: Store, plan: Plan, backend_name: str) -> Results:
+def serial(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
     """The plan's tasks in this process, one after the other."""
     with threadpool_limits(1):
-        run = TaskRunner(store.sweep, store.storage, backend_name)
+        run = TaskRunner(store.sweep, store.storage, backend_name, evaluator)
         while not plan.is_finished and (task := plan.take()):
             result = run(task)
             plan.add(result)
@@ -122,15 +122,16 @@ def iterate(
     wanted = tuple(Target.parse(target) for target in ([targets] if isinstance(targets, str) else targets))
     if max_seconds is not None and not 0 < max_seconds < math.inf:
         raise InputError(f"max_seconds: given {max_seconds!r}, needed a positive number")
-    store = _opened(path, sweep, backend(backend_name), wanted)
+    evaluator = Evaluator(sweep, backend(backend_name))
+    store = _opened(path, evaluator, wanted)
     try:
         plan = Plan(store.grid, store.receipts(), aims.aims_in(store, wanted), max_seconds)
 
         def results() -> Results:
             if run_serially:
-                return serial(store, plan, backend_name)
+                return serial(store, plan, backend_name, evaluator)
             if begins_here(workers=workers, address=address, backend_name=backend_name):
-                return handover.run(store, plan, backend_name)
+                return handover.run(store, plan, backend_name, evaluator)
             from engine.execution import cluster
 
             return cluster.run(
@@ -181,17 +182,16 @@ def _note_stops(store: Store, plan: Plan) -> None:
         stops.write(store.storage, record)
 
 
-def _opened(path: str | os.PathLike[str], sweep: Sweep, on: Backend, targets: tuple[Target, ...]) -> Store:
+def _opened(path: str | os.PathLike[str], evaluator: Evaluator, targets: tuple[Target, ...]) -> Store:
     """The store, made where there is none, once the targets are known to name something in it."""
-    evaluator = Evaluator(sweep, on)
 
     def block(point: tuple[int, ...]) -> Variables:
         variables = evaluator.block(point)
-        aims.require(targets, sweep, variables)
+        aims.require(targets, evaluator.sweep, variables)
         return variables
 
     with threadpool_limits(1):
-        return create_or_open(path, sweep, block, on)
+        return create_or_open(path, evaluator.sweep, block, evaluator.backend)
 
 
 class _Clock:

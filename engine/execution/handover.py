@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from engine.errors import WorkerError
 from engine.execution.launch import Launched, Reply, WorkOrder, label_of
 from engine.execution.plan import Plan
-from engine.execution.task import Failure, Results, TaskRunner
+from engine.execution.task import Evaluator, Failure, Results, TaskRunner
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.sweep import Sweep, Task
@@ -48,10 +48,11 @@ def cores() -> int:
     return number if quota == "max" else max(1, min(number, int(quota) // int(period)))
 
 
-def run(store: Store, plan: Plan, backend_name: str) -> Results:
-    """The plan's tasks here, and by workers where that pays."""
+def run(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
+    """The plan's tasks here, and by workers where that pays. evaluator: what has points prepared already."""
     with threadpool_limits(1):
-        runner, helpers = TaskRunner(store.sweep, store.storage, backend_name), _Helpers(store, plan, backend_name)
+        runner = TaskRunner(store.sweep, store.storage, backend_name, evaluator)
+        helpers = _Helpers(store, plan, backend_name)
         try:
             yield from _results(runner, plan, helpers)
         finally:

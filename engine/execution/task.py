@@ -91,12 +91,20 @@ Steps = Generator[None, None, Receipt | Failure]
 
 
 class TaskRunner:
-    """What a worker does: compute a task, store it, hand back the receipt. Held by every worker process."""
+    """What a worker does: compute a task, store it, hand back the receipt. Held by every worker process.
 
-    def __init__(self, sweep: Sweep, path: str | os.PathLike[str] | Storage, backend_name: str) -> None:
+    evaluator: of the same sweep, which may have points prepared already.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        path: str | os.PathLike[str] | Storage,
+        backend_name: str,
+        evaluator: Evaluator | None = None,
+    ) -> None:
         threadpool_limits(1)
-        on = backend(backend_name)
-        self.evaluator, self.store = Evaluator(sweep, on), Store(path)
+        self.evaluator, self.store = evaluator or Evaluator(sweep, backend(backend_name)), Store(path)
         self.store.adopt(sweep)
 
     def __call__(self, task: Task, attempt: int = 1) -> Receipt | Failure:
