@@ -110,6 +110,7 @@ def run(path: Path, sweep: Any = SLOW, **options: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "_in_session", lambda: False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 30.0, 30.0))
 
 
 def test_both_compute_and_the_bits_are_those_of_one(
@@ -186,6 +187,24 @@ def test_nothing_pays_before_the_limit_of_seconds(child: type[Launched], monkeyp
         assert (helpers._worth() > 0) is worth
         helpers._preparing = 100.0  # every worker would prepare as long
         assert (helpers._worth() > 0) is (seconds is None)
+
+
+def test_a_busy_machine_starts_workers_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """8 s of work pay on a quiet machine, and on one with a process and a quarter for each core; not with more."""
+    monkeypatch.setattr(handover, "START_SECONDS", 6.0)
+    monkeypatch.setattr(handover, "cores", lambda: 4)
+    helpers = object.__new__(handover._Helpers)
+    helpers._plan = Plan(Grid((), 50, 10), [receipt((), 0, 10, seconds=2.0)])
+    helpers._running, helpers._preparing = None, 0.0
+    for load, pays in ((0.1, True), (4.0, True), (5.0, True), (5.5, False), (40.0, False)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert (helpers._worth() > 0) is pays, load
+
+    def unknown() -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "getloadavg", unknown)
+    assert handover.slowness() == 1.0
 
 
 def test_a_long_first_task_says_how_long_the_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,7 +417,7 @@ def test_a_session_is_ended_whole(tmp_path: Path) -> None:
     assert list(launch._session(child.pid)) == []
 
 
-STUDY = "import toy\nsweep = toy.small.replace(scenario=toy.Troubled(trouble='slow'), realizations=400, name='')\n"
+STUDY = "import os, toy\nos.getloadavg = lambda: (0.5, 0.5, 0.5)\nsweep = toy.small.replace(scenario=toy.Troubled(trouble='slow'), realizations=400, name='')\n"
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -2,9 +2,10 @@
 
 The first result need not wait for Ray, which takes seconds to start. The rule: workers are started, beside what goes on
 here, once the work that is left is predicted to take one process longer than they take to start, and to prepare a point
-as it was prepared here. Before a task is finished, the one that runs says how long the others take at least. When the
-first result of a worker arrives, this process ends the task that it is at and takes no other: every core has a worker
-by then. Where workers cannot be started, or are lost, the run goes on here.
+as it was prepared here; on a busy machine they take as many times longer as there are processes for a core. Before a
+task is finished, the one that runs says how long the others take at least. When the first result of a worker arrives,
+this process ends the task that it is at and takes no other: every core has a worker by then. Where workers cannot be
+started, or are lost, the run goes on here.
 
 Who computes a task changes no bit of it, and this process alone decides, by the plan, which task is next and when there
 is enough.
@@ -46,6 +47,14 @@ def cores() -> int:
     except (OSError, ValueError):
         return number
     return number if quota == "max" else max(1, min(number, int(quota) // int(period)))
+
+
+def slowness() -> float:
+    """How much longer workers take to start where others are at work too: processes that want a core, for each."""
+    try:
+        return max(1.0, os.getloadavg()[0] / cores())
+    except OSError:
+        return 1.0
 
 
 def run(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
@@ -215,7 +224,8 @@ class _Helpers:
             left = plan.work_left(running.task.point, (time.monotonic() - running.prepared) / size)
         else:
             left = plan.work_left()
-        pays = min(left, plan.seconds_left) > START_SECONDS + self._preparing and plan.n_tasks_left > 1
+        needed = START_SECONDS * slowness() + self._preparing
+        pays = min(left, plan.seconds_left) > needed and plan.n_tasks_left > 1
         return left if pays else 0.0
 
     def _serve(self) -> Exception | None:
