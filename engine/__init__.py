@@ -61,7 +61,7 @@ def run(
     path: str | os.PathLike[str],
     *,
     workers: int | None = None,
-    run_serially: bool = False,
+    serial: bool = False,
     address: str | None = None,
     shared_storage: bool = False,
     backend_name: str = "cpu",
@@ -74,7 +74,7 @@ def run(
 
     path: a folder, or a URL that fsspec knows, such as s3://bucket/prefix.
     workers: processes, one core each, from the start. None: the run begins in this process, and all cores take over
-    where what is left takes longer than to start them. run_serially: in this process to the end.
+    where what is left takes longer than to start them. serial: in this process to the end.
     address: an existing Ray cluster ('auto', 'ray://host:port'). shared_storage: every node of it sees the folder.
     backend_name: 'cpu' or 'gpu'.
     max_failures: tasks that may raise before the run stops.
@@ -92,7 +92,7 @@ def run(
         sweep,
         path,
         workers=workers,
-        run_serially=run_serially,
+        serial=serial,
         address=address,
         shared_storage=shared_storage,
         backend_name=backend_name,

@@ -89,7 +89,7 @@ def test_nonsense_is_one_clear_line_and_exit_code_2(
     words: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "toy.zarr" in words:
-        engine.run(toy.small, "toy.zarr", run_serially=True)
+        engine.run(toy.small, "toy.zarr", serial=True)
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -195,7 +195,7 @@ def test_targets_are_shown_until_they_are_met(
 def test_verify_names_the_damage_and_repair_mends_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.run(toy.small, "s.zarr", run_serially=True)
+    engine.run(toy.small, "s.zarr", serial=True)
     chunk = Path("s.zarr/power/c/2/0/0")
     chunk.write_bytes(chunk.read_bytes()[:-9])
     assert nearfield("verify", "s.zarr", "--repair", monkeypatch=monkeypatch) == 1

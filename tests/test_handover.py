@@ -99,7 +99,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Launched]]:
 
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return engine.run(SLOW, tmp_path_factory.mktemp("oracle") / "s.zarr", run_serially=True).load()
+    return engine.run(SLOW, tmp_path_factory.mktemp("oracle") / "s.zarr", serial=True).load()
 
 
 def run(path: Path, sweep: Any = SLOW, **options: Any) -> Any:
@@ -143,7 +143,7 @@ def test_it_takes_no_task_once_a_worker_has_finished_one(child: type[Launched], 
 def test_targets_stop_at_the_same_place(child: type[Launched], tmp_path: Path) -> None:
     sweep = SLOW.replace(realizations=400, block=20, chunk=20)
     targets = ["power:rel=0.2:least=60"]
-    alone = run(tmp_path / "a.zarr", sweep, run_serially=True, targets=targets)
+    alone = run(tmp_path / "a.zarr", sweep, serial=True, targets=targets)
     assert run(tmp_path / "b.zarr", sweep, targets=targets).equals(alone)
     assert child.started == 1
     assert (alone.stop_realizations < 400).all()
@@ -417,7 +417,10 @@ def test_a_session_is_ended_whole(tmp_path: Path) -> None:
     assert list(launch._session(child.pid)) == []
 
 
-STUDY = "import os, toy\nos.getloadavg = lambda: (0.5, 0.5, 0.5)\nsweep = toy.small.replace(scenario=toy.Troubled(trouble='slow'), realizations=400, name='')\n"
+STUDY = """import os, toy
+os.getloadavg = lambda: (0.5, 0.5, 0.5)
+sweep = toy.small.replace(scenario=toy.Troubled(trouble="slow"), realizations=400, name="")
+"""
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -482,5 +485,5 @@ def test_real_workers_take_over(tmp_path: Path) -> None:
     assert process.returncode == 0, error
     assert error.count("s of work left: starting workers\n") == 1
     results = engine.open_results(tmp_path / "s.zarr")
-    quick = engine.run(toy.small.replace(realizations=400), tmp_path / "q.zarr", run_serially=True)
+    quick = engine.run(toy.small.replace(realizations=400), tmp_path / "q.zarr", serial=True)
     assert np.array_equal(results.power, quick.power)

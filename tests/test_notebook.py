@@ -43,7 +43,7 @@ def cells(monkeypatch: pytest.MonkeyPatch) -> list[Shown]:
 
 
 def run(path: Path, **options: Any) -> Any:
-    return engine.run(toy.small, path, run_serially=True, **options)
+    return engine.run(toy.small, path, serial=True, **options)
 
 
 def test_a_bar_grows_to_its_end(cells: list[Shown], tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_it_is_not_redrawn_for_every_task(cells: list[Shown], tmp_path: Path, mo
 def test_a_name_is_text_and_failures_are_counted(cells: list[Shown], tmp_path: Path) -> None:
     sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise"), name="<b>")
     with pytest.raises(TaskError):
-        engine.run(sweep, tmp_path / "s.zarr", run_serially=True, max_failures=1)
+        engine.run(sweep, tmp_path / "s.zarr", serial=True, max_failures=1)
     assert cells[0].text[-1].endswith(", 2 tasks failed")
     assert all("<b>" not in shown and "&lt;b&gt;" in shown for shown in cells[0].html)
 

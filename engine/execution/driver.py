@@ -72,7 +72,7 @@ def _in_session() -> bool:
     return is_submitted() or (ray is not None and bool(ray.is_initialized()))
 
 
-def serial(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
+def in_this_process(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
     """The plan's tasks in this process, one after the other."""
     with threadpool_limits(1):
         run = TaskRunner(store.sweep, store.storage, backend_name, evaluator)
@@ -87,7 +87,7 @@ def iterate(
     path: str | os.PathLike[str],
     *,
     workers: int | None = None,
-    run_serially: bool = False,
+    serial: bool = False,
     address: str | None = None,
     shared_storage: bool = False,
     backend_name: str = "cpu",
@@ -102,7 +102,7 @@ def iterate(
     Stopping early, by closing the generator or by Ctrl-C, keeps every stored task; so does a crash.
     workers: Ray actors, one core each, from the start. None: the run begins in this process, and workers on all cores
     take over where that pays (see `engine.execution.handover`); in a session of Ray, all of its cores from the start.
-    run_serially: in this process to the end, without Ray.
+    serial: in this process to the end, without Ray.
     address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it, but in a
     job submitted to a cluster means that one.
     shared_storage: the folder `path` is seen by every node of the cluster, as a URL of object storage always is.
@@ -116,7 +116,7 @@ def iterate(
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers: given {workers}, needed at least 1")
-    if run_serially and (workers is not None or address is not None):
+    if serial and (workers is not None or address is not None):
         raise InputError("a serial run has no workers and no address: leave out either 'serial' or these")
     require_lasting(path)
     wanted = tuple(Target.parse(target) for target in ([targets] if isinstance(targets, str) else targets))
@@ -128,8 +128,8 @@ def iterate(
         plan = Plan(store.grid, store.receipts(), aims.aims_in(store, wanted), max_seconds)
 
         def results() -> Results:
-            if run_serially:
-                return serial(store, plan, backend_name, evaluator)
+            if serial:
+                return in_this_process(store, plan, backend_name, evaluator)
             if begins_here(workers=workers, address=address, backend_name=backend_name):
                 return handover.run(store, plan, backend_name, evaluator)
             from engine.execution import cluster

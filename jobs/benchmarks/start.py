@@ -37,7 +37,7 @@ write_figure(shown.figure, [Path(sys.argv[1]).with_suffix(suffix) for suffix in 
 print(time.process_time() - started)
 """
 _OURS: dict[str, object] = {}
-_SERIAL: dict[str, object] = {"run_serially": True}
+_SERIAL: dict[str, object] = {"serial": True}
 _RAY: dict[str, object] = {"workers": cores()}
 
 

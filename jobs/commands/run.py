@@ -65,7 +65,7 @@ def command(
         sweep,
         store,
         workers=workers,
-        run_serially=serial,
+        serial=serial,
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,
