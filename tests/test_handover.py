@@ -336,12 +336,21 @@ def test_workers_that_are_lost_after_they_took_over(child: type[Launched], oracl
     assert run(tmp_path / "s.zarr").equals(oracle)
 
 
-def test_a_task_that_kills_its_workers_ends_the_run(child: type[Launched], tmp_path: Path) -> None:
-    """It would kill this process as well."""
-    child.behaves = staticmethod(lambda order: obedient(order, tasks=2, then=WorkerError("a worker died 3 times on x")))
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_task_that_kills_its_workers_ends_the_run(child: type[Launched], tmp_path: Path, first: int) -> None:
+    """It would kill this process as well: the first of theirs, or the third."""
+
+    def dies(order: WorkOrder) -> Says:
+        says, reply = obedient(order, tasks=first), None
+        while (word := says.send(reply))[0] != "end":
+            reply = yield word
+        yield "take", None
+        yield "end", WorkerError("a worker died 3 times on x")
+
+    child.behaves = staticmethod(dies)
     with pytest.raises(WorkerError, match="a worker died 3 times on x"):
         run(tmp_path / "s.zarr")
-    assert 2 * 8 <= int(engine.open_results(tmp_path / "s.zarr").complete.sum()) < 120
+    assert first * 8 <= int(engine.open_results(tmp_path / "s.zarr").complete.sum()) < 120
 
 
 def test_failures_are_counted_wherever_they_happen(child: type[Launched], tmp_path: Path) -> None:

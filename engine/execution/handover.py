@@ -184,7 +184,7 @@ class _Helpers:
 
     def _give_up(self, error: Exception | None) -> None:
         """Go on here. A task that kills its workers is the exception: it would kill this process too."""
-        if isinstance(error, WorkerError) and self.have_taken_over:
+        if isinstance(error, WorkerError) and (self.have_taken_over or self.in_hand):
             raise error
         with self._lock:
             for task in self.in_hand:
