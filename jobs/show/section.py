@@ -17,7 +17,7 @@ from engine.store import stops
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from jobs.cli import named
-from jobs.show.generic_figure import means_against_first_axis
+from jobs.show.generic_figure import figure_of
 from jobs.show.grids import Grid, grid
 from jobs.show.presentation import Presentation
 from jobs.show.settings import Setting, axes_of, settings_of
@@ -138,8 +138,8 @@ class _Reading:
             drawn = self._attempt("The figure of the sweep", lambda: _svg(self.presentation.figure()))
             if drawn:
                 return [Picture(drawn, sentence(self.results.attrs["about"] or self.results.attrs["name"]))]
-        drawn = self._attempt("A figure of the means", lambda: _svg(means_against_first_axis(self.results)))
-        return [Picture(drawn, "Mean of each variable with its 95 % interval, against the first axis")] if drawn else []
+        drawn = self._attempt("A figure of the means", lambda: _svg(figure_of(self.results)))
+        return [Picture(drawn, "Means with their 95 % intervals")] if drawn else []
 
     def report(self) -> list[Grid]:
         tables = self._attempt("The table of the sweep", self.presentation.tables)
