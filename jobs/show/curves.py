@@ -75,9 +75,10 @@ def draw_beside(
     for curve, style in zip(curves, styles(curves), strict=True):
         here = curve.values.isel({dim: i for dim, i in at.items() if dim in curve.values.dims})
         coloured = [pen for pen in pens if pen.at.keys() & set(here.dims)]
-        for pen in coloured or [None]:
-            one = here.isel(pen.at) if pen else here
-            _draw_curve(panel, results, one, x, style | ({"color": pen.colour} if pen else {}))
+        for pen in coloured:
+            _draw_curve(panel, results, here.isel(pen.at), x, style | {"color": pen.colour})
+        if not coloured:
+            _draw_curve(panel, results, here, x, style)
 
 
 def _draw_curve(

@@ -126,12 +126,13 @@ def beside(results: xarray.Dataset, metric: Metric) -> list[Curve]:
     statistic, name = metric
     if statistic not in ("mean", "rmse"):
         return []
-    root = np.sqrt if statistic == "rmse" else lambda values: values
-    curves = [
-        Curve(str(results[other].attrs["long_name"]), root(summarize(results[other], quantiles=())["mean"]), True)
-        for other in _bounds(results, name)
-    ]
-    return curves + [Curve("blind guess", root(guess), False) for guess in _blind(results, name)]
+    means = [(str(results[other].attrs["long_name"]), _mean(results[other]), True) for other in _bounds(results, name)]
+    means += [("blind guess", guess, False) for guess in _blind(results, name)]
+    return [Curve(text, values**0.5 if statistic == "rmse" else values, known) for text, values, known in means]
+
+
+def _mean(variable: xarray.DataArray) -> xarray.DataArray:
+    return summarize(variable, quantiles=())["mean"]
 
 
 def _is_squared_error(name: str) -> bool:

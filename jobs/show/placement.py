@@ -1,7 +1,7 @@
 """Which dimension of a store goes where in a figure: along x, told apart by colour and marker, or by panel."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import xarray
 
@@ -70,8 +70,8 @@ def _rank_on_x(results: xarray.Dataset, dim: str, size: int) -> tuple[bool, bool
     return is_text(results, dim), is_index(results, dim), -size, not has_unit
 
 
-def _first(dims: list[str], key: object) -> str:
-    return min(dims, key=key) if dims else ""  # type: ignore[type-var,call-overload]
+def _first(dims: list[str], key: Callable[[str], Any]) -> str:
+    return min(dims, key=key) if dims else ""
 
 
 def _product(numbers: Iterable[int]) -> int:
