@@ -10,9 +10,16 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli import completion
+
 
 def command(
-    stores: Annotated[list[str], typer.Argument(metavar="STORE STORE…", help="Result stores.", show_default=False)],
+    stores: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STORE STORE…", help="Result stores.", show_default=False, autocompletion=completion.stores
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="A .nc, .zarr, .csv or .parquet file.")
     ],
