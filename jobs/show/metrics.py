@@ -13,6 +13,7 @@ from engine import InputError, Scenario
 from engine.scenario import suggestion
 from engine.summary import summarize
 from engine.sweep import scenario_of
+from jobs.show.statistics import is_level
 from jobs.show.typography import pretty_unit
 
 STATISTICS = {
@@ -57,10 +58,11 @@ def metric(text: str, results: xarray.Dataset) -> Metric:
 
 
 def usual_metrics(results: xarray.Dataset) -> list[Metric]:
-    """Means of what the sweep highlights; else of its squared errors; else of all that is no whole number."""
+    """Means, of decibels medians, of what the sweep highlights; else of squared errors; else of all real numbers."""
     names = [name for name in json.loads(results.attrs["highlights"]) if name in variables(results)]
     real = [name for name in variables(results) if results[name].dtype.kind == "f"]
-    return [Metric("mean", name) for name in names or list(filter(_is_squared_error, real)) or real]
+    chosen = names or list(filter(_is_squared_error, real)) or real
+    return [Metric("median" if is_level(results[name]) else "mean", name) for name in chosen]
 
 
 def variables(results: xarray.Dataset) -> list[str]:
