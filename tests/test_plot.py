@@ -259,19 +259,32 @@ def test_what_is_left_out_is_told() -> None:
     assert "4 to 6 realizations a point" in told
     assert "up to 2 realizations a point have no number and are left out" in told
     assert "not drawn: squared_error_3_m2, squared_error_4_m2 (--metric)" in told
-    assert "hollow" not in told
 
 
 def test_a_mark_without_an_interval_is_hollow() -> None:
     results = made({"noise_dbm": NOISE})
     results.squared_error_range_m2[1, 1:] = np.nan
-    figure = figure_of(results)
+    figure = figure_of(results, metrics=("median:squared_error_range_m2",))
     assert "hollow: no interval" in figure.get_suptitle()
     (panel,) = axes_of(figure)
     (hollow,) = [line for line in panel.lines if line.get_markerfacecolor() == "white"]
     assert hollow.get_xdata().tolist() == [-75.0]
     full = [line for line in panel.lines if line.get_marker() == "o" and line is not hollow]
     assert full[-1].get_xdata().tolist() == [-85.0, -65.0]
+
+
+def test_a_mean_that_few_realizations_carry_is_hollow() -> None:
+    results = made({"noise_dbm": NOISE})
+    values = np.ones((3, 400))
+    values[2, :2] = 1000.0  # of 400, two make five sixths of the mean
+    results = results.drop_dims("realization").assign(squared_error_range_m2=(("noise_dbm", "realization"), values))
+    results.squared_error_range_m2.attrs["units"] = "m2"
+    figure = figure_of(results)
+    assert "hollow: one realization in a hundred makes over 15 % of the mean" in figure.get_suptitle()
+    (hollow,) = [line for line in axes_of(figure)[0].lines if line.get_markerfacecolor() == "white"]
+    assert hollow.get_xdata().tolist() == [-65.0]
+    assert "hollow" not in figure_of(results, metrics=("median:squared_error_range_m2",)).get_suptitle()
+    assert "hollow" not in figure_of(results - 5).get_suptitle()  # not of errors: what is negative has no such tail
 
 
 def test_axes_follow_the_values() -> None:

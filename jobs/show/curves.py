@@ -50,14 +50,15 @@ def _colours(count: int, named: bool) -> list[Any]:
 
 
 def draw_measured(panel: "Axes", results: xarray.Dataset, values: xarray.Dataset, x: str, pens: Sequence[Pen]) -> None:
-    """Marks with intervals, joined along numbers; a mark without an interval is hollow."""
+    """Marks with intervals, joined along numbers; a mark without one, or that few realizations carry, is hollow."""
     joined = bool(x) and not is_text(results, x) and not is_index(results, x)
     for number, pen in enumerate(pens):
         one = values.isel(pen.at)
         value, low, high = (np.atleast_1d(one[name].values).astype(float) for name in ("value", "low", "high"))
         at = _positions(results, x, len(value), number - (len(pens) - 1) / 2, len(pens))
-        sure = np.isfinite(low) & np.isfinite(high)
-        reach = np.where(sure, [value - low, high - value], np.nan).clip(min=0)
+        known = np.isfinite(low) & np.isfinite(high)
+        reach = np.where(known, [value - low, high - value], np.nan).clip(min=0)
+        sure = known & ~np.atleast_1d(one["carried"].values)
         panel.errorbar(
             at, value, yerr=reach, color=pen.colour, linewidth=1.4, linestyle="-" if joined else "none",
             elinewidth=1.0, capsize=2.0,

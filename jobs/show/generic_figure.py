@@ -15,6 +15,7 @@ from jobs.show.placement import Asked, Placement, place
 from jobs.show.words import axis_title, is_text, number, said, tame
 from scenarios.figures.panels import legend_below, legend_columns, titled
 from scenarios.figures.style import quiet
+from scenarios.figures.tails import MOST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -221,6 +222,8 @@ def _facts(results: xarray.Dataset, lines: list[Line], untold: list[str]) -> lis
     facts = [f"{least if least == most else f'{least} to {most}'} realizations a point", bars]
     if any(np.isnan(_reach(line.values)).any() for line in lines):
         facts.append("hollow: no interval, too few realizations")
+    if any(line.placement.x and line.values["carried"].any() for line in lines):
+        facts.append(f"hollow: one realization in a hundred makes over {100 * MOST:.0f} % of the mean")
     if missing := max(line.values.attrs["missing"] for line in lines):
         facts.append(f"up to {missing} realizations a point have no number and are left out")
     single = [str(dim) for dim in results.dims if dim != "realization" and results.sizes[dim] == 1]

@@ -15,6 +15,7 @@ from engine.summary import summarize
 from engine.sweep import scenario_of
 from jobs.show.statistics import is_level
 from jobs.show.typography import pretty_unit
+from scenarios.figures.tails import rests_on_few
 
 STATISTICS = {
     "mean": "mean",
@@ -75,8 +76,8 @@ def variables(results: xarray.Dataset) -> list[str]:
 
 
 def measured(results: xarray.Dataset, metric: Metric) -> xarray.Dataset:
-    """`value`, `low`, `high` and `count` over the variable's other dimensions; attributes `text` and `missing`, how
-    many stored realizations at most have no number."""
+    """`value`, `low`, `high`, `count` and `carried` over the variable's other dimensions; attributes `text` and
+    `missing`, how many stored realizations at most have no number. carried: whether few realizations make the mean."""
     statistic, name = metric
     complete = results.complete if "complete" in results else None
     whole = summarize(results[name], quantiles=(), complete=complete)
@@ -85,8 +86,17 @@ def measured(results: xarray.Dataset, metric: Metric) -> xarray.Dataset:
     text = f"{STATISTICS[statistic]} of the {results[name].attrs.get('long_name') or name.replace('_', ' ')}"
     found = whole[["count", *ends]].rename(ends)
     stored = complete.sum("realization") if complete is not None else results.sizes["realization"]
+    found["carried"] = _carried(results, metric)
     missing = int((stored - whole["count"]).max()) if whole["count"].size else 0
     return found.assign_attrs(text=text + (f" ({unit})" if unit and unit != "1" else ""), missing=missing)
+
+
+def _carried(results: xarray.Dataset, metric: Metric) -> xarray.DataArray:
+    values = results[metric.variable]
+    values = values.where(results.complete) if "complete" in results else values
+    if metric.statistic in ("mean", "rmse") and values.size and not bool((values < 0).any()):
+        return rests_on_few(values, unseen=False)
+    return xarray.zeros_like(values.isel(realization=slice(1)).any("realization"))
 
 
 def in_common(curves: Sequence[Sequence[Curve]]) -> list[list[Curve]]:
