@@ -21,6 +21,15 @@ from jobs import main as command_line
 from jobs.show.export import export
 from jobs.show.generic_figure import figure_of
 
+
+class Seedless(toy.Toy):
+    """Draws from a lattice, whatever the seed."""
+
+    def draw(self, streams: engine.Streams, size: int) -> toy.Draws:
+        lattice = np.sin(np.arange(size * self.size, dtype=float)).reshape(size, self.size) + streams.block
+        return toy.Draws(lattice, lattice * 0)
+
+
 BASE = toy.small.replace(scenario=toy.Toy(size=3), realizations=8, axes={"offset": (0.0, 1.0)})
 
 
@@ -182,6 +191,15 @@ def test_what_two_stores_hold_is_refused(store: Callable[..., Path], tmp_path: P
     with pytest.raises(InputError, match="both hold 4 realizations"):
         engine.merge([store("d", BASE.replace(seed=3)), first, overlapping])
     assert int(engine.merge([first, empty]).complete.sum()) == 16  # nothing of it was done
+
+
+def test_seeds_that_draw_the_same_are_refused(store: Callable[..., Path]) -> None:
+    sweep = BASE.replace(scenario=Seedless(size=3))
+    paths = [store("a", sweep), store("b", sweep.replace(seed=1, realizations=12))]
+    with pytest.raises(InputError, match="hold the same numbers for seeds 0 and 1: this scenario draws nothing"):
+        engine.merge(paths)
+    further = store("c", sweep.replace(seed=1, axes={"offset": (7.0,)}))
+    assert engine.merge([paths[0], further]).complete.sum() == 24  # at other points nothing is the same
 
 
 def test_a_changed_coordinate_is_refused(store: Callable[..., Path]) -> None:

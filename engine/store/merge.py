@@ -132,19 +132,21 @@ def _require_same(first: _Part, other: _Part, axes: Sequence[str]) -> None:
             f"axes"
         )
     for name, values in first.results.variables.items():
-        if not {"realization", *axes} & set(values.dims) and not values.equals(other.results[name].variable):
+        if {"realization", *axes} & set(values.dims):
+            continue
+        if name not in other.results.variables or not values.equals(other.results[name].variable):
             raise InputError(f"{first.path} and {other.path} differ in the values of {name}: one of them was changed")
 
 
 def _require_apart(one: _Part, other: _Part, axes: Sequence[str]) -> None:
-    """Refuse stores that hold realizations of the same seed at the same point."""
-    if one.seed != other.seed:
-        return
+    """Refuse stores that hold realizations of the same seed at the same point, or of seeds that draw the same."""
     shared = {axis: [value for value in one.along(axis) if value in other.along(axis)] for axis in axes}
-    held, also = (_stored(part, shared) for part in (one, other))
-    number = min(held.shape[-1], also.shape[-1])
+    held, also = (_values(part, COMPLETE, shared).astype(bool) for part in (one, other))
+    number = min(held.shape[len(axes)], also.shape[len(axes)])
     both = held[..., :number] & also[..., :number]
-    if both.any():
+    if one.seed != other.seed:
+        _require_other_draws(one, other, shared, both)
+    elif both.any():
         *point, index = np.argwhere(both)[0]
         where = [f"{axis}={shared[axis][i]}" for axis, i in zip(axes, point, strict=True)]
         raise InputError(
@@ -154,9 +156,29 @@ def _require_apart(one: _Part, other: _Part, axes: Sequence[str]) -> None:
         )
 
 
-def _stored(part: _Part, values: Mapping[str, list[Any]]) -> np.ndarray:
-    """What a store holds at these values of the axes, (…, realization)."""
-    return _over(part, COMPLETE, values)[part.positions(values)].astype(bool)
+def _require_other_draws(one: _Part, other: _Part, shared: Mapping[str, list[Any]], both: np.ndarray) -> None:
+    """A scenario may draw nothing from its seed: all its numbers are then those that the other store has."""
+    names = [
+        str(name)
+        for name, values in one.results.data_vars.items()
+        if "realization" in values.dims and values.dtype.kind == "f"
+    ]
+    number = both.shape[-1]
+
+    def drawn(part: _Part, name: str) -> np.ndarray:
+        values = _values(part, name, shared)
+        return values[(slice(None),) * len(shared) + (slice(number),)][both]
+
+    if both.sum() > 1 and names and all(np.array_equal(drawn(one, n), drawn(other, n), equal_nan=True) for n in names):
+        raise InputError(
+            f"{one.path} and {other.path} hold the same numbers for seeds {one.seed} and {other.seed}: this scenario "
+            f"draws nothing from its seed, and merged its realizations would count twice"
+        )
+
+
+def _values(part: _Part, name: str, at: Mapping[str, list[Any]]) -> np.ndarray:
+    """A variable of a store at these values of the axes, (…, realization, own dimensions)."""
+    return _over(part, name, at)[part.positions(at)]
 
 
 def _over(part: _Part, name: str, axes: Iterable[str]) -> np.ndarray:
