@@ -125,7 +125,7 @@ def _require_same(first: _Part, other: _Part, axes: Sequence[str]) -> None:
     pairs |= {name: (first.fields.get(name), other.fields.get(name)) for name in names if name not in axes}
     told = [f"{name} ({mine} and {theirs})" for name, (mine, theirs) in pairs.items() if mine != theirs]
     if not told and (mine := set(first.results.data_vars)) != (theirs := set(other.results.data_vars)):
-        told = [f"variables ({', '.join(sorted(mine ^ theirs))} in one alone)"]
+        told = [f"variables ({', '.join(sorted(map(str, mine ^ theirs)))} in one alone)"]
     if told:
         raise InputError(
             f"{first.path} and {other.path} hold different sweeps: {', '.join(told)}; needed the same but for seed and "
@@ -198,7 +198,7 @@ def _merged(parts: Sequence[_Part], name: str, axes: Mapping[str, list[Any]], sl
     whole = np.full(shape, np.nan if dtype.kind in "fc" else 0, dtype)
     for part in parts:
         places = ([values.index(value) for value in part.along(axis)] for axis, values in axes.items())
-        there = (*np.ix_(*places), slots.of(part))
+        there: tuple[Any, ...] = (*np.ix_(*places), slots.of(part))
         stored = _over(part, COMPLETE, axes).astype(bool)
         stored = stored.reshape(stored.shape + (1,) * len(own))
         whole[there] = np.where(stored, _over(part, name, axes), whole[there])
@@ -207,7 +207,11 @@ def _merged(parts: Sequence[_Part], name: str, axes: Mapping[str, list[Any]], sl
 
 def _coordinates(parts: Sequence[_Part], axes: Mapping[str, list[Any]], slots: _Slots) -> dict[str, Any]:
     first = parts[0].results
-    own = {name: values.variable for name, values in first.coords.items() if name not in axes and name != "realization"}
+    own = {
+        str(name): values.variable
+        for name, values in first.coords.items()
+        if name not in axes and name != "realization"
+    }
     described = {
         axis: next((part.results[axis].attrs for part in parts if axis in part.results.coords), {}) for axis in axes
     }

@@ -173,7 +173,7 @@ def powers_over_the_area(results: "xarray.Dataset") -> list[TextTable]:
     places = math.prod(scenario_of(results, MultipathMap).shape())
     power = results.power_dbm.values[:places][results.complete.values[:places].astype(bool)]
     reached = power[np.isfinite(power)]
-    rows = [("places", f"{len(power)} of {places}")]
+    rows: list[tuple[str, ...]] = [("places", f"{len(power)} of {places}")]
     if len(power):
         rows.append(("in a building, or reached by no path", f"{1 - len(reached) / len(power):.1%}"))
     if len(reached):
