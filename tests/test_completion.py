@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import toy
@@ -16,6 +17,7 @@ from jobs import commands
 from jobs import main as command_line
 from jobs.cli import completion
 from jobs.cli.found_commands import FoundCommands
+from scenarios import leakage
 
 ROOT = Path(engine.__file__).parent.parent
 
@@ -72,7 +74,8 @@ def test_fields_with_the_values_that_they_have(offered: Ask) -> None:
     assert offered("run", "leakage:fig1", "--store", "x", "--set", "n_el") == ["n_elements=100"]
     assert offered("show", "leakage:fig1", "--axis", "noise") == ["noise_dbm=-65.0,-70.0,-75.0,-80.0,-85.0"]
     assert offered("show", "leakage:fig1", "--set", "prior_information=") == [
-        f"prior_information={value}" for value in ("as_printed", "exact")
+        f"prior_information={value}"
+        for value in get_args(leakage.fig1.scenario.__class__.model_fields["prior_information"].annotation)
     ]
     assert offered("reproduce", "leakage:nothing", "--set", "n_") == []
     assert offered("run", "--set", "n_") == []
