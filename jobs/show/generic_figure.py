@@ -26,7 +26,7 @@ _MOST_METRICS = 4
 _MOST_COLUMNS = 5
 _FEW_TICKS, _ROOM_OF_A_TICK = 8, 0.1
 """values that are all ticks, if neighbours are so far apart, as a share of the axis"""
-_LONGEST_TITLE, _LETTERS_AN_INCH = 160, 11
+_LONGEST_TITLE, _LETTERS_AN_INCH, _LETTERS_OF_A_PANEL = 160, 11, 32
 
 
 class Line(NamedTuple):
@@ -108,7 +108,8 @@ def _draw(part: Any, results: xarray.Dataset, line: Line, shape: tuple[int, int]
         else:
             draw_distribution(panel, _stored(results, line, here), line.values.isel(here))
         quiet(panel)
-        panel.set_title(", ".join(said(results, dim, here[dim]) for dim in line.placement.panels), fontsize=10)
+        title = ", ".join(said(results, dim, here[dim]) for dim in line.placement.panels)
+        panel.set_title(textwrap.fill(title, _LETTERS_OF_A_PANEL), fontsize=10)
     for panel in axes.flat[len(panels) :]:
         panel.set_visible(False)
     if not x:
