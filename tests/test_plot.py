@@ -399,7 +399,7 @@ def test_the_command_draws_what_is_asked_for(
     for options, message in (
         (("--x", "ofset"), "--x: peak has no dimension 'ofset'; did you mean 'offset'?"),
         (("--metric", "pwer"), "--metric: no variable 'pwer'; did you mean 'power'?"),
-        (("--point", "offset=9"), "--point: given offset=9, needed one of 0.0, 1.0, 2.0"),
+        (("--point", "offset=9"), "--point: given offset=9, needed one of 0, 1, 2"),
         (("--point", "ofset=1"), "--point: there is no dimension 'ofset'; did you mean 'offset'?"),
         (("--point", "offset"), "--point: given 'offset', needed field=value"),
     ):

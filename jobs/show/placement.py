@@ -1,12 +1,14 @@
 """Which dimension of a store goes where in a figure: along x, told apart by colour and marker, or by panel."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import xarray
 
 from engine import InputError
 from engine.scenario import suggestion
+from jobs.show.typography import listed
 from jobs.show.words import is_index, is_text
 
 _MOST_HUES, _MOST_PANELS, _MOST_PANELS_ASKED = 12, 12, 60
@@ -54,11 +56,11 @@ def place(values: xarray.DataArray, results: xarray.Dataset, asked: Asked) -> Pl
     coloured = [dim for dim in free() if sizes[dim] <= _MOST_HUES]
     hue = take(asked.hue or _first(coloured, lambda dim: (not is_text(results, dim), -sizes[dim])))
     fixed = []
-    while _product(sizes[dim] for dim in left) > _MOST_PANELS and (extra := free()):
+    while math.prod(sizes[dim] for dim in left) > _MOST_PANELS and (extra := free()):
         fixed.append(take(max(extra, key=lambda dim: (is_index(results, dim), sizes[dim]))))
     if not x:  # what has nothing to be drawn against is a distribution, one a panel
         left, hue = [*filter(None, [hue]), *left], ""
-    if (panels := _product(sizes[dim] for dim in left)) > _MOST_PANELS_ASKED:
+    if (panels := math.prod(sizes[dim] for dim in left)) > _MOST_PANELS_ASKED:
         raise InputError(
             f"--panel: given {panels} panels, needed at most {_MOST_PANELS_ASKED}: --point chooses a value"
         )
@@ -72,13 +74,6 @@ def _rank_on_x(results: xarray.Dataset, dim: str, size: int) -> tuple[bool, bool
 
 def _first(dims: list[str], key: Callable[[str], Any]) -> str:
     return min(dims, key=key) if dims else ""
-
-
-def _product(numbers: Iterable[int]) -> int:
-    product = 1
-    for number in numbers:
-        product *= number
-    return product
 
 
 def _require(values: xarray.DataArray, left: list[str], asked: Asked) -> None:
@@ -111,7 +106,7 @@ def at_point(results: xarray.Dataset, point: Mapping[str, str]) -> xarray.Datase
         values = results[dim].values.tolist() if dim in results.coords else list(range(results.sizes[dim]))
         found = [i for i, value in enumerate(values) if _is(value, text)]
         if not found:
-            raise InputError(f"--point: given {dim}={text}, needed one of {', '.join(map(str, values))}")
+            raise InputError(f"--point: given {dim}={text}, needed one of {listed(values)}")
         results = results.isel({dim: found[:1]})
     return results
 
