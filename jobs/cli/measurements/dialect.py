@@ -1,0 +1,59 @@
+"""How a line becomes cells: by comma, semicolon, tab or bar, with quotes, or by blanks."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from engine import InputError
+
+_BLANKS = " "
+_COMMENTS = re.compile(r'\s*"?[#%]')
+_CELL_BETWEEN_BLANKS = re.compile(r'"([^"]*)"|(\S+(?: [\[(][^\])]*[\])])?)')
+
+
+class Dialect(NamedTuple):
+    """What parts cells."""
+
+    delimiter: str
+
+    def rows(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+        """(number of its last line from 1, cells) of each row; a blank line and a comment have none.
+
+        Raises csv.Error for quotes that do not close.
+        """
+        if self.delimiter == _BLANKS:
+            for number, line in enumerate(lines, start=1):
+                if not is_comment(line):
+                    yield number, [quoted or plain for quoted, plain in _CELL_BETWEEN_BLANKS.findall(line)]
+            return
+        reader = csv.reader(
+            ("" if is_comment(line) else line for line in lines),
+            delimiter=self.delimiter,
+            skipinitialspace=self.delimiter != "\t",
+            strict=True,
+        )
+        for cells in reader:
+            yield reader.line_num, cells
+
+    def cells(self, lines: list[str]) -> list[str]:
+        """Of the first row, without empty ones at its end; none where its quotes do not close."""
+        try:
+            cells = [cell.strip() for cell in next(self.rows(lines), (1, []))[1]]
+        except csv.Error:
+            return []
+        while cells and not cells[-1]:
+            cells.pop()
+        return cells
+
+
+DIALECTS = tuple(Dialect(delimiter) for delimiter in ("\t", ";", "|", ",", _BLANKS))
+"""In this order where a heading is understood by several."""
+
+
+def is_comment(line: str) -> bool:
+    return _COMMENTS.match(line) is not None
+
+
+def damaged(path: str, number: int, error: csv.Error) -> InputError:
+    return InputError(f"{path}: line {number}: given a quote that does not close as it should ({error}); needed pairs")
