@@ -185,6 +185,7 @@ def _ignored(table: Table, found: Mapping[str, Found]) -> list[str]:
     used = {one.column for one in found.values()}
     others = [repr(heading) for i, heading in enumerate(table.headings) if heading and i not in used]
     nameless = [f"{i + 1} (no heading)" for i, heading in enumerate(table.headings) if not heading and i not in used]
+    nameless = [name for name in nameless if any(table.pick([int(name.split()[0]) - 1])[0])]
     names = others + nameless
     return [f"ignored: column{'s' if len(names) > 1 else ''} {', '.join(names)}"] if names else []
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from engine import InputError
+from jobs.cli.measurements.missing import OF_INSTRUMENTS
 
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _PERHAPS_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
@@ -48,19 +49,21 @@ def decimal_signs(
 
 def _signs(column: Numbers) -> _Signs:
     if not any("," in cell for cell in column.cells):
-        point = next(
-            (row for row, cell in enumerate(column.cells) if "." in cell and NUMBER.fullmatch(cell.strip())), None
-        )
+        point = next((row for row, cell in enumerate(column.cells) if "." in cell and _is_number(cell.strip())), None)
         return _Signs(None, point, column.is_small or any(map(_is_decimal, column.cells)))
-    numbers = [(row, text) for row, cell in enumerate(column.cells) if NUMBER.fullmatch(text := cell.strip())]
+    numbers = [(row, text) for row, cell in enumerate(column.cells) if _is_number(text := cell.strip())]
     comma = next((row for row, text in numbers if "," in text), None)
     point = next((row for row, text in numbers if "." in text), None)
     return _Signs(comma, point, column.is_small or any(_is_decimal(text) for _, text in numbers))
 
 
+def _is_number(text: str) -> bool:
+    return NUMBER.fullmatch(text) is not None and not OF_INSTRUMENTS.fullmatch(text)
+
+
 def _is_decimal(cell: str) -> bool:
     text = cell.strip()
-    return ("," in text or "." in text) and not _PERHAPS_THOUSANDS.fullmatch(text) and bool(NUMBER.fullmatch(text))
+    return ("," in text or "." in text) and not _PERHAPS_THOUSANDS.fullmatch(text) and _is_number(text)
 
 
 def _sign(

@@ -36,7 +36,7 @@ def delimited(path: Path, columns: Mapping[str, str]) -> Table:
         raise InputError(f"{path} is empty, needed a line of headings, as {_HEADER}, and a line for each sensor")
     header = _header(str(path), lines, columns)
     rows, numbers, remarks = _rows(str(path), lines, header)
-    units, remarks = ("",) * len(header.headings), [*_before(lines, header), *remarks]
+    units, remarks = ("",) * len(header.headings), [*_before(lines, header), *remarks, *_cut(lines, rows)]
     if rows and (units_row := _units(rows[0])):
         units, rows, numbers = units_row, rows[1:], numbers[1:]
     if not rows:
@@ -56,24 +56,40 @@ def _header(path: str, lines: list[str], columns: Mapping[str, str]) -> _Header:
     """The first line whose headings name a position and a power in some dialect; else the one that names most."""
     start, only = _stated_delimiter(lines)
     candidates = [i for i in range(start, min(len(lines), start + _LOOKED_AT)) if lines[i].strip()]
-    best, most = None, (0, 0)
+    best, most = None, (False, False, -1, -1)
     for i in candidates:
         if is_comment(lines[i]):
             continue
         for dialect in only or DIALECTS:
             cells = dialect.cells(lines[i : i + _LOOKED_AT])
             known = _known(cells, columns)
-            score = (len(known), len(cells) if not most[0] else 0)
+            is_whole = _is_whole(known)
+            guess = (0, 0) if is_whole else (len(known), len(cells) if i == candidates[0] else 0)
+            score = (is_whole, is_whole and _fits(dialect, lines[i : i + _LOOKED_AT]), *guess)
             if score > most:
                 best, most = (dialect, cells, i), score
-        if best and _is_whole(_known(best[1], columns)):
+        if most[0]:
             break
-    whole = best is not None and _is_whole(_known(best[1], columns))
-    if not whole and (commented := _commented(lines, candidates, only or DIALECTS, columns)):
+    if not most[0] and (commented := _commented(lines, candidates, only or DIALECTS, columns)):
         return commented
     if best is None:
         raise InputError(f"{path}: given comments alone, needed a line of headings, as {_HEADER}")
     return _with_rows(path, lines, best, columns)
+
+
+def _fits(dialect: Dialect, lines: list[str]) -> bool:
+    """Whether the rows below headings have as many cells, but for empty ones at the end."""
+    try:
+        widths = [len(_shortened(cells)) for _, cells in dialect.rows(lines) if any(map(str.strip, cells))]
+    except csv.Error:
+        return False
+    return len(widths) > 1 and max(widths[1:]) <= len(dialect.cells(lines)) and max(widths[1:]) * 2 > widths[0]
+
+
+def _shortened(cells: Sequence[str]) -> list[str]:
+    """Without empty cells at the end."""
+    last = max((i for i, cell in enumerate(cells) if cell.strip()), default=-1)
+    return list(cells[: last + 1])
 
 
 def _with_rows(
@@ -170,31 +186,45 @@ def _numbered(lines: list[str], header: _Header) -> Iterator[tuple[int, list[str
 
 
 def _fitted(path: str, number: int, cells: list[str], header: _Header) -> list[str]:
-    width = len(header.headings)
+    """As many cells as headings, where only empty ones at the end are too many, or lack below no heading."""
+    width, named = len(header.headings), len(_shortened(header.headings))
+    if named <= len(cells) < width:
+        return cells + [""] * (width - len(cells))
     if len(cells) > width and not any(map(str.strip, cells[width:])):
         return cells[:width]
     hint = ""
     if header.dialect.delimiter == "," and len(cells) > width:
         hint = "; are commas decimal signs? then part columns by semicolons, or quote the numbers"
     raise InputError(
-        f"{path}: line {number}: given {len(cells)} cells, needed {width}: {', '.join(header.headings)}{hint}"
+        f"{path}: line {number}: given {len(cells)} cells, needed {named}: {', '.join(header.headings[:named])}{hint}"
     )
 
 
 def _out_commented(lines: list[str], header: _Header) -> list[str]:
     """Rows behind a #: a sensor that somebody took out, or one whose name begins so. It is said."""
-    numbers = [
-        i + 1
-        for i in range(header.first, len(lines))
-        if is_comment(lines[i]) and len(header.dialect.cells([f"_{lines[i].strip()[1:]}"])) == len(header.headings)
-    ]
-    return [f"left out: {_lines(numbers)}, behind a {lines[numbers[0] - 1].strip()[0]}"] if numbers else []
+    numbers = [i + 1 for i in range(header.first, len(lines)) if is_comment(lines[i]) and _was_row(lines[i], header)]
+    return [f"left out: {_lines(numbers)}, behind a # or %"] if numbers else []
+
+
+def _was_row(line: str, header: _Header) -> bool:
+    cells = header.dialect.cells([line.strip().lstrip('"').lstrip("#%")])
+    return len(cells) == len(header.headings) and sum(NUMBER.fullmatch(cell) is not None for cell in cells) > 1
 
 
 def _before(lines: list[str], header: _Header) -> list[str]:
     numbers = [i + 1 for i in range(header.line) if lines[i].strip() and not is_comment(lines[i])]
     numbers = numbers[1:] if numbers and _stated_delimiter(lines)[1] else numbers
     return [f"left out: {_lines(numbers)}, before the headings"] if numbers else []
+
+
+def _cut(lines: list[str], rows: list[list[str]]) -> list[str]:
+    """A last line without an end, and fewer digits in its last cell than any other row has there."""
+    if not lines[-1].strip() or len(rows) < 2:
+        return []
+    last = len(_shortened(rows[-1])) - 1
+    if len(rows[-1][last].strip()) >= min(len(row[last].strip()) for row in rows[:-1]):
+        return []
+    return [f"line {len(lines)} has no end, and fewer digits there than all others: is the file cut?"]
 
 
 def _units(cells: Sequence[str]) -> tuple[str, ...] | None:

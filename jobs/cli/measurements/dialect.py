@@ -8,7 +8,9 @@ from typing import NamedTuple
 from engine import InputError
 
 _BLANKS = " "
-_COMMENTS = re.compile(r'\s*"?[#%]')
+_COMMENTS = re.compile(
+    r'\s*"?[#%](?!(n/a|na|nv|value!|div/0!|num!|ref!|name\?|null!)"?\s*([,;\t|\s]|$))', re.IGNORECASE
+)  # but for what a spreadsheet writes for no number
 _CELL_BETWEEN_BLANKS = re.compile(r'"([^"]*)"|(\S+(?: [\[(][^\])]*[\])])?)')
 
 
@@ -37,14 +39,11 @@ class Dialect(NamedTuple):
             yield reader.line_num, cells
 
     def cells(self, lines: list[str]) -> list[str]:
-        """Of the first row, without empty ones at its end; none where its quotes do not close."""
+        """Of the first row; none where its quotes do not close."""
         try:
-            cells = [cell.strip() for cell in next(self.rows(lines), (1, []))[1]]
+            return [cell.strip() for cell in next(self.rows(lines), (1, []))[1]]
         except csv.Error:
             return []
-        while cells and not cells[-1]:
-            cells.pop()
-        return cells
 
 
 DIALECTS = tuple(Dialect(delimiter) for delimiter in ("\t", ";", "|", ",", _BLANKS))

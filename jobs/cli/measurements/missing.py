@@ -1,6 +1,7 @@
 """What stands in a cell where nothing was measured."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ _WORDS = frozenset(
 ) | {"", "no data", "no signal", "not heard", "not measured", "out of range"}  # fmt: skip
 _OF_INSTRUMENTS = (9.9e37, 9.91e37)
 """Infinity, either sign, and NaN, as instruments that speak SCPI (1999, 7.2.1.4 and 7.2.1.5) write them"""
+OF_INSTRUMENTS = re.compile(r"[+-]?9[.,]9(1|0)?0*e\+?37", re.IGNORECASE)
+"""The same in texts, with a point where all other numbers have a comma too"""
 
 
 class Stated(NamedTuple):
@@ -30,7 +33,7 @@ class Stated(NamedTuple):
 
     def is_missing(self, text: str) -> bool:
         text = text.casefold()
-        return text in self.texts or text in _WORDS
+        return text in self.texts or text in _WORDS or OF_INSTRUMENTS.fullmatch(text) is not None
 
     def are_missing(self, values: np.ndarray) -> np.ndarray:
         """True where a number stands for none."""

@@ -60,16 +60,17 @@ def _suspected(power: Quantity, absent: Stated) -> list[str]:
     """Several powers that are equal and far below all others, which may stand for no power at all."""
     assert power.unit is not None
     heard = power.parsed.values[np.isfinite(power.parsed.values)]
-    lowest = np.min(heard, initial=np.inf)
-    above = np.min(heard[heard > lowest], initial=np.inf)
-    count = int(np.count_nonzero(heard == lowest))
+    if absent.texts or len(np.unique(heard)) < 2:
+        return []
+    lowest, above = np.unique(heard)[:2]
     is_decibel = power.unit.is_decibel
     apart = above - lowest >= 10 * np.log10(_FLOOR_APART) if is_decibel else above >= _FLOOR_APART * lowest
-    if absent.texts or count < 2 or not np.isfinite(above) or not apart or (lowest < 0 and not is_decibel):
+    count = int(np.count_nonzero(heard == lowest))
+    if count < 2 or not apart or (lowest < 0 and not is_decibel):
         return []
     return [
-        f"{count} powers are {lowest:g} {power.unit.name} and all others far above: they are taken as heard; where that "
-        f"stands for none, --not-heard {lowest:g}"
+        f"{count} powers are {lowest:g} {power.unit.name} and all others far above: they are taken as heard; where "
+        f"that stands for none, --not-heard {lowest:g}"
     ]
 
 
