@@ -168,7 +168,7 @@ def _rows(path: str, lines: list[str], header: _Header) -> tuple[list[list[str]]
                 if not any(map(str.strip, cells)):
                     continue
                 cells = _fitted(path, number, cells, header)
-            elif not any(cells) or not any(map(str.strip, cells)):
+            elif not cells[0].strip() and not any(map(str.strip, cells)):
                 continue
             if cells[0] == headings[0] and headings[0] and [cell.strip() for cell in cells] == headings:
                 again.append(number)
@@ -202,7 +202,11 @@ def _fitted(path: str, number: int, cells: list[str], header: _Header) -> list[s
 
 def _out_commented(lines: list[str], header: _Header) -> list[str]:
     """Rows behind a #: a sensor that somebody took out, or one whose name begins so. It is said."""
-    numbers = [i + 1 for i in range(header.first, len(lines)) if is_comment(lines[i]) and _was_row(lines[i], header)]
+    numbers = [
+        i + 1
+        for i, line in enumerate(lines)
+        if ("#" in line or "%" in line) and i >= header.first and is_comment(line) and _was_row(line, header)
+    ]
     return [f"left out: {_lines(numbers)}, behind a # or %"] if numbers else []
 
 
