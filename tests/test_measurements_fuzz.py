@@ -99,9 +99,17 @@ def heading(choose: random.Random, words: list[str], unit: str) -> str:
     word = choose.choice(words)
     if unit:
         word = choose.choice(
-            [f"{word}_{unit}", f"{word} [{unit}]", f"{word} ({unit})", f"{word}({unit})", f"{word} {unit}", f"{word} / {unit}",
-             f"{word} in {unit}", f"{word}[{unit}]"]
-        )  # fmt: skip
+            [
+                f"{word}_{unit}",
+                f"{word} [{unit}]",
+                f"{word} ({unit})",
+                f"{word}({unit})",
+                f"{word} {unit}",
+                f"{word} / {unit}",
+                f"{word} in {unit}",
+                f"{word}[{unit}]",
+            ]
+        )
     return choose.choice([str, str.upper, str.lower, str.title])(word)
 
 
@@ -160,7 +168,7 @@ def text_of(choose: random.Random, columns: list[Column], delimiter: str, sign: 
 
     def cell(value: float | str | None) -> str:
         text = repr(value).replace(".", sign) if isinstance(value, float) else str(value)
-        return f'"{text}"' if quoted or delimiter in text or (blanks and " " in text) or not text and blanks else text
+        return f'"{text}"' if quoted or delimiter in text or (blanks and " " in text) or (not text and blanks) else text
 
     trailing = delimiter if not blanks and choose.random() < 0.2 and columns[-1].heading else ""
     comment = choose.choice(["#", "%"])
@@ -278,8 +286,7 @@ def test_a_cut_file_is_refused_or_said(seed: int, tmp_path: Path, monkeypatch: p
         Path("m.csv").write_bytes(whole[:cut])
         try:
             found = read("m.csv")
-        except InputError as error:
-            assert "\n" not in str(error)
+        except InputError:
             continue
         complete = whole[:cut].count(b"\n") - 1
         right = 1e-3 * 10 ** ((-80.246813 - np.arange(8)) / 10)
@@ -293,8 +300,33 @@ def test_a_cut_file_is_refused_or_said(seed: int, tmp_path: Path, monkeypatch: p
 def test_junk_is_one_line(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     choose = random.Random(seed)
-    alphabet = ["range_m", "angle_deg", "power_dbm", "x_m", "sensor", ",", ";", "\t", "|", " ", "\n", "\n", "1", "-80", "2.5",
-                '"', "#", "°", "n/a", "sep=;", "-", "1e9", "é", "\x00"]  # fmt: skip
+    alphabet = [
+        "range_m",
+        "angle_deg",
+        "power_dbm",
+        "x_m",
+        "sensor",
+        ",",
+        ";",
+        "\t",
+        "|",
+        " ",
+        "\n",
+        "\n",
+        "1",
+        "-80",
+        "2.5",
+        '"',
+        "#",
+        "°",
+        "n/a",
+        "sep=;",
+        "-",
+        "1e9",
+        "é",
+        "\x00",
+    ]
+    lines: list[str] = []
     for _ in range(100):
         content = (
             choose.randbytes(choose.randrange(200))
@@ -303,9 +335,10 @@ def test_junk_is_one_line(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
         )
         path = Path("m" + choose.choice([".csv", ".csv", ".csv", ".nc", ".parquet", ".tsv"]))
         path.write_bytes(content)
+        columns = choose.choice([{}, {}, {"power_dbm": "1"}, {"range_m": "1", "angle_deg": "2", "power_dbm": "3"}])
         try:
-            read(
-                path, choose.choice([{}, {}, {"power_dbm": "1"}, {"range_m": "1", "angle_deg": "2", "power_dbm": "3"}])
-            )
+            read(path, columns)
         except InputError as error:
-            assert "\n" not in str(error)
+            lines.append(str(error))
+    assert not any("\n" in line for line in lines)
+    assert len(lines) > 50

@@ -61,11 +61,11 @@ def command(
     named.import_modules(import_)
     scene = _scene(leakage, set_)
     seen = reading.read_as_said(measurements_, column, not_heard, array, decimal)
-    for line in seen.remarks:
-        _say(line)
     count = _snapshots(seen, snapshots)
     measured = Measured(seen.range_m, seen.angle_rad, seen.power_w, count, noise_dbm)
     located = locate(measured, scene, _checkpoints(checkpoint))
+    for line in seen.remarks:
+        _say(line)
     for remark in located.remarks:
         _say(_worded(remark))
     _print(f"{len(seen.power_w)} sensors, {count} snapshots, σ² = {noise_dbm:g} dBm", located.estimates)

@@ -72,6 +72,8 @@ def _header(path: str, lines: list[str], columns: Mapping[str, str]) -> _Header:
             break
     if not most[0] and (commented := _commented(lines, candidates, only or DIALECTS, columns)):
         return commented
+    if best is None and (quoted := [i for i in candidates if not is_comment(lines[i])]):
+        raise damaged(path, quoted[0] + 1, csv.Error("by none of the delimiters"))
     if best is None:
         raise InputError(f"{path}: given comments alone, needed a line of headings, as {_HEADER}")
     return _with_rows(path, lines, best, columns)

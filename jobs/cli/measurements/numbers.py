@@ -50,11 +50,12 @@ def _mixed(
     cells: Sequence[str], sign: str, missing: Stated, refusal: Refusal
 ) -> tuple[np.ndarray, dict[str, list[int]]]:
     values, absent = np.full(len(cells), math.nan), dict[str, list[int]]()
+    other = "," if sign == "." else "."
     for row, cell in enumerate(cells):
         text = cell.strip()
         if missing.is_missing(text):
             absent.setdefault(text, []).append(row)
-        elif NUMBER.fullmatch(text) and (other := "," if sign == "." else ".") not in text:
+        elif NUMBER.fullmatch(text) and other not in text:
             values[row] = float(text.replace(sign, "."))
         elif text[:1] == "–" and NUMBER.fullmatch(text[1:]) and other not in text:
             values[row] = -float(text[1:].replace(sign, "."))

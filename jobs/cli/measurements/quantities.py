@@ -33,13 +33,15 @@ class Quantity(NamedTuple):
         return table.refusal(self.column, row, shown(self.cells, row), needed)
 
 
-def quantities(table: Table, found: Mapping[str, Found], absent: Stated, decimal: str | None) -> dict[str, Quantity]:
+def quantities(
+    table: Table, found: Mapping[str, Found], cells_of: Mapping[str, Cells], absent: Stated, decimal: str | None
+) -> dict[str, Quantity]:
     """By quantity, all but the sensors' names. Raises InputError for what is no number, and no number of the unit.
 
     absent: what stands for a power that was not heard. decimal: the decimal sign, where the user states it.
     """
     names = [name for name in found if name != "sensor"]
-    given = table.pick([found[name].column for name in names])
+    given = [cells_of[name] for name in names]
     bare, units = [], list[Unit | None]()
     for name, cells in zip(names, given, strict=True):
         stripped, of_cells = (cells, None) if isinstance(cells, np.ndarray) else without_units(cells, absent)

@@ -16,7 +16,7 @@ from jobs.cli.measurements.powers import in_watts, said_of_powers
 from jobs.cli.measurements.quantities import Quantity, quantities, shown
 from jobs.cli.measurements.record import Measurements, Place
 from jobs.cli.measurements.sensors import Rows, placeless, sensors
-from jobs.cli.measurements.table import Found, Table
+from jobs.cli.measurements.table import Cells, Found, Table
 
 _TEXT = (".csv", ".tsv", ".txt", ".dat")
 _NETCDF, _PARQUET = (".nc", ".nc3", ".nc4", ".netcdf", ".cdf"), (".parquet", ".pq")
@@ -44,12 +44,19 @@ def read(
         raise InputError(f"decimal sign: given {decimal!r}, needed . or ,")
     table = _table(path, columns or {})
     chosen = choose_columns(table, columns or {}, place is not None)
-    found = quantities(table, chosen.found, absent, decimal)
+    cells = dict(zip(chosen.found, table.pick([one.column for one in chosen.found.values()]), strict=True))
+    found = quantities(table, chosen.found, cells, absent, decimal)
     power = found["power"]
     power_w = in_watts(power, may_be_negative=may_be_negative, refusal=partial(power.refusal, table))
     heard = np.isfinite(power_w)
     range_m, angle_rad = _places(table, found, heard, place)
-    rows = Rows(_names(table, chosen.found, heard), range_m, angle_rad, power_w, _snapshots(table, found, heard))
+    rows = Rows(
+        _names(table, chosen.found.get("sensor"), cells, heard),
+        range_m,
+        angle_rad,
+        power_w,
+        _snapshots(table, found, heard),
+    )
     if (row := placeless(rows)) is not None:
         lacking = next(one for one in _of_places(found).values() if not np.isfinite(one.parsed.values[row]))
         raise lacking.refusal(table, row, "needed where the sensor stands, or no power")
@@ -101,18 +108,17 @@ def _places(
     return np.where(stands, range_m, np.nan), np.where(stands, angle_rad, np.nan)
 
 
-def _names(table: Table, found: Mapping[str, Found], heard: np.ndarray) -> list[str] | None:
+def _names(table: Table, found: Found | None, cells_of: Mapping[str, Cells], heard: np.ndarray) -> list[str] | None:
     """Of each row; None where there are none."""
-    if "sensor" not in found:
+    if found is None:
         return None
-    column = found["sensor"].column
-    (cells,) = table.pick([column])
+    cells = cells_of["sensor"]
     names = [f"{cell:g}" if isinstance(cells, np.ndarray) else cell.strip() for cell in cells]
     if not any(names):
         return None
     for row, name in enumerate(names):
         if not name and heard[row]:
-            raise table.refusal(column, row, "nothing", "needed the sensor's name, as other rows have one")
+            raise table.refusal(found.column, row, "nothing", "needed the sensor's name, as other rows have one")
     return names
 
 

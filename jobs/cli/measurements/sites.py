@@ -42,7 +42,7 @@ def sites(owner: np.ndarray, range_m: np.ndarray, angle_rad: np.ndarray, *, name
     count = 0
     for width in (NAMED, NAMELESS, 0.0) if named else (NAMELESS, 0.0):
         if named and width == NAMED:
-            alone = _compact(groups, left, range_m, angle_rad, width)  # a whole name at one place: no need to link
+            alone = _compact(groups, left, range_m, angle_rad, width / 2)  # a name at one place: no need to link
             of_row[left[alone]], count = _numbered(groups[alone], count)
             left, groups = left[~alone], groups[~alone]
         groups = _linked(groups, np.log(range_m[left]), angle_rad[left], width)
