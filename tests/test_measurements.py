@@ -636,7 +636,7 @@ def test_rows_without_names_whose_places_jitter_widely_are_said() -> None:
     rows = [(100 + rng.normal(), 20.0 * k + rng.normal() / 3) for k in range(1, 9) for _ in range(10)]
     found = of("range_m,angle_deg,power_dbm\n" + "".join(f"{r:.4f},{a:.4f},-80\n" for r, a in rows))
     assert len(found.names) > 60
-    assert re.search(r"sensors without names stand in 8 groups: if each is one sensor", found.remarks[-1])
+    assert re.search(r"sensors without names stand in 8 groups: if each is one, whose", found.remarks[-1])
     assert of(PLAIN).remarks == ()
 
 

@@ -7,13 +7,13 @@ import numpy as np
 
 from engine import InputError
 from jobs.cli.measurements.record import Measurements
-from jobs.cli.measurements.sites import Sites, sites
+from jobs.cli.measurements.sites import Sites, clusters, sites
 
 _FEWEST = 3
 _SAID = 5
 """sensors named in one line"""
 _CROWD = 3
-"""sensors near each other, in the mean over all, that may be rows of one"""
+"""sensors near each other, in the mean, that may be rows of one"""
 _ROUNDING = 1e-8
 """of the range: positions that differ by less are written with other digits"""
 
@@ -166,7 +166,7 @@ def _crowded(found: Sites) -> list[str]:
     if count < _CROWD * together:
         return []
     return [
-        f"{count} sensors without names stand in {together} groups: if each is one sensor, whose positions jitter, name "
+        f"{count} sensors without names stand in {together} groups: if each is one, whose positions jitter, name "
         f"them in a column sensor"
     ]
 
