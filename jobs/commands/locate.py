@@ -4,6 +4,9 @@ nearfield locate --measurements campaign.csv --noise-dbm -80
 nearfield locate --measurements campaign.nc --noise-dbm -80 --snapshots 50 --checkpoint checkpoints/site.safetensors
 nearfield locate --measurements campaign.csv --noise-dbm -80 --set n_elements=128 --set carrier_hz=28e9
 nearfield locate --measurements campaign.csv --noise-dbm -80 --leakage spherical  # sensors infinitely far away
+nearfield locate --template campaign.csv  # an example, to be filled in
+nearfield locate --measurements rx.txt --noise-dbm -80 --column power_dbm="Rx level [dBm]" --not-heard -120
+nearfield locate --measurements gps.csv --noise-dbm -80 --array 52.5186,13.3763,90
 """
 
 import math
@@ -14,7 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine import InputError, Sweep
-from jobs.cli import measurements, named, options
+from jobs.cli import named, options
+from jobs.cli.measurements import Measurements
+from jobs.cli.measurements import options as reading
 
 if TYPE_CHECKING:
     from scenarios.leakage.locate import Estimate
@@ -24,7 +29,7 @@ _MEASURED = ("n_sensors", "noise_dbm", "n_snapshots", "leakage", "estimators")
 
 def command(
     measurements_: Annotated[
-        Path, typer.Option("--measurements", metavar="FILE", help="A .csv or .nc file: positions and powers.")
+        Path, typer.Option("--measurements", metavar="FILE", help="Positions and powers: .csv .tsv .txt .nc .parquet.")
     ],
     noise_dbm: Annotated[float, typer.Option(metavar="DBM", help="Noise power σ² at a sensor.")],
     snapshots: Annotated[int, typer.Option(metavar="L", min=1, help="Snapshots that each row is the mean of.")] = 1,
@@ -34,23 +39,33 @@ def command(
     leakage: Annotated[str, typer.Option(metavar="MODEL", help="Leakage model that estimators assume.")] = "two_sided",
     set_: options.Settings = [],  # noqa: B006
     import_: options.Imports = [],  # noqa: B006
+    column: reading.Columns = [],  # noqa: B006
+    not_heard: reading.NotHeard = [],  # noqa: B006
+    array: reading.Array = None,
+    decimal: reading.Decimal = None,
+    template: reading.Template = False,
+    template_file: reading.TemplateFile = None,
 ) -> None:
     """Estimate range and angle by every estimator that applies, each with the standard deviation that it states.
 
     The array, the transmit power and the user's area are those of Fig. 3; --set changes them. Angles count from the
     array's axis, 90° is ahead.
+
+    The file: a line of headings with units, as range_m, angle_deg, power_dbm, then a line for each sensor, or for each
+    snapshot of one. Positions are range + angle, x + y, or latitude + longitude; a column sensor names them. --template
+    writes an example; docs/measurements.md is the format's page.
     """
     from engine.estimators.doubt import Doubt, in_words
     from scenarios.leakage.locate import Measured, locate
 
     named.import_modules(import_)
     scene = _scene(leakage, set_)
-    seen = measurements.read(measurements_)
-    count = seen.rows * snapshots
+    seen = reading.read_as_said(measurements_, column, not_heard, array, decimal)
+    count = _snapshots(seen, snapshots)
     measured = Measured(seen.range_m, seen.angle_rad, seen.power_w, count, noise_dbm)
     located = locate(measured, scene, _checkpoints(checkpoint))
-    if seen.left_out:
-        _say(f"without a power, left out: sensor {', '.join(seen.left_out)}")
+    for line in seen.remarks:
+        _say(line)
     for remark in located.remarks:
         _say(_worded(remark))
     _print(f"{len(seen.power_w)} sensors, {count} snapshots, σ² = {noise_dbm:g} dBm", located.estimates)
@@ -61,6 +76,18 @@ def command(
         _say(f"{refused.estimator} does not apply: {refused.reason}")
     if checkpoint and not any(estimate.is_learned for estimate in located.estimates):
         raise InputError("no --checkpoint applies to these measurements; the estimates above need none")
+
+
+def _snapshots(seen: Measurements, of_a_row: int) -> int:
+    """Of every sensor."""
+    if seen.states_snapshots and of_a_row != 1:
+        raise InputError(
+            f"--snapshots {of_a_row}: the file says of how many snapshots each row is the mean: leave it out"
+        )
+    fewest, most = int(seen.n_snapshots.min()), int(seen.n_snapshots.max())
+    if fewest != most:
+        raise InputError(f"given sensors with {fewest} to {most} snapshots with a power, needed as many of each")
+    return fewest * of_a_row
 
 
 def _scene(leakage: str, settings: list[str]) -> Any:
