@@ -14,7 +14,6 @@ import numpy as np
 from engine.numerics.compiled import compiled
 from engine.numerics.local_cpu import bessel_tables
 
-
 _STEEPER = 1.3
 """tangents are, as cells of gain and noise are up to 2 dB wide"""
 
@@ -91,7 +90,8 @@ def _cells_plain(
 
     node (n,): which row of table (3, nodes, K), envelope (nodes, K) and reach (nodes, 2) a cell has: over the cell √g
     stays within envelope × the sum of reach. out (n, 10). At most: each sensor at its own best λ of what the place's
-    side of the cell has, and along gain and noise, which all sensors share, by the tangent there: these sums are concave.
+    side of the cell has, and along gain and noise, which all sensors share, by the tangent there: these sums are
+    concave.
     """
     for i in range(out.shape[0]):
         p = node[i]
@@ -166,7 +166,7 @@ def cells(
     node: np.ndarray, nuisance: np.ndarray, half: np.ndarray, table: np.ndarray, reach: np.ndarray,
     envelope: np.ndarray, statistic: np.ndarray, unit: np.ndarray, kinds: SnapshotTables,
 ) -> np.ndarray:  # fmt: skip
-    """(n, 10), see `_cells_plain`; nuisance, half (n, 2): gain and noise at the centre, and half of the cell's width."""
+    """(n, 10), see `_cells_plain`; nuisance, half (n, 2): gain and noise at the centre, and half the cell's width."""
     out = np.empty((len(node), 10))
     parts = [np.ascontiguousarray(part[:, i]) for part in (nuisance, half) for i in (0, 1)]
     _cells(node, *parts, table, reach, envelope, statistic, unit, kinds.counts, kinds.kind, kinds.tables, out)

@@ -1,5 +1,6 @@
 """Whether the model can have made the powers at all."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from scenarios.leakage.answer.prior import Prior
 DRAWS = 999
 DOES_NOT_FIT = 0.005
 _STEPS = 6
+_TAKEN_FOR_NONE = 1e-3
+_NOISES = 401
 _FAR_OFF = 3.0
 _MOST_NAMED = 5
 
@@ -27,25 +30,32 @@ class Misfit(NamedTuple):
 
 class Fit(NamedTuple):
     """statistic: Σ z_k², z_k each sensor's power as a normal deviate under the likeliest place; p_value: probability of
-    that much or more, were the model true."""
+    that much or more, were the model true; log_odds_of_none: of noise alone over a user somewhere in the area."""
 
     statistic: float
     p_value: float
     draws: int
     worst: tuple[Misfit, ...]
+    log_odds_of_none: float = -math.inf
+
+    @property
+    def no_user(self) -> bool:
+        """Whether the powers are those of noise: of users in the area, one in a thousand at most is taken for none, as
+        a ratio of likelihoods exceeds c with a probability of at most 1/c under the one that is below (Markov)."""
+        return self.log_odds_of_none > math.log(1 / _TAKEN_FOR_NONE)
 
     @property
     def holds(self) -> bool:
-        return self.p_value > DOES_NOT_FIT
+        return self.p_value > DOES_NOT_FIT and not self.no_user
 
 
 def fit(powers: Powers, prior: Prior, peak: Ends, labels: tuple[str, ...], draws: int = DRAWS, seed: int = 0) -> Fit:
     """Compared with powers drawn at the likeliest place, each located anew from there (parametric bootstrap).
 
     χ² limits do not hold where L is small or the user's place is hardly known, and the draws need none. Locating anew
-    looks near the place alone, so that for few sensors p-values are somewhat too large: what is said not to fit does not.
-    The statistic looks to both sides, as a likelihood ratio against a free noncentrality would not: powers too low for
-    any user are unexplained as well.
+    looks near the place alone, so that p-values of few sensors are somewhat too large: what is said not to fit does
+    not. The statistic looks to both sides, as a likelihood ratio against a free noncentrality would not: powers too low
+    for any user are unexplained as well.
     """
     expected = powers.noncentrality(peak.table[:, 0], peak.at[0, 2], peak.at[0, 3])
     quieter = np.exp(-peak.at[0, 3])
@@ -91,3 +101,17 @@ def _worst(
     ratio = np.maximum(powers.statistic * quieter, 1e-300) / mean
     rows = order[: max(1, min(far, _MOST_NAMED))]
     return tuple(Misfit(labels[k], float(deviates[k]), float(10 * np.log10(ratio[k]))) for k in rows)
+
+
+def log_likelihood_of_none(powers: Powers, prior: Prior) -> float:
+    """Of noise alone, over its prior, on the scale of `quadrature`'s evidence."""
+    from engine.numerics.cells_cpu import scores
+
+    noise = np.linspace(prior.low[3], prior.high[3], 1 if prior.noise.known else _NOISES)
+    table = np.zeros((3, len(noise), len(powers.unit)))
+    seen = np.ascontiguousarray(np.broadcast_to(powers.statistic, table.shape[1:]))
+    value = scores(table, np.zeros_like(noise), noise, seen, powers.unit, powers.kinds)[0]
+    if prior.noise.known:
+        return float(value[0])
+    value = value + prior.noise.log_density(noise) + math.log(noise[1] - noise[0])
+    return float(np.logaddexp.reduce(value))

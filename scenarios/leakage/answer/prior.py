@@ -31,7 +31,9 @@ class InDecibels:
         return cls(mean_db - _REACH * deviation_db, mean_db + _REACH * deviation_db, deviation_db)
 
     @classmethod
-    def parsed(cls, text: str, what: str) -> "InDecibels":
+    def parsed(
+        cls, text: str, what: str, needed: str = "LOW:HIGH, as -10:10, or MEAN±SD, as 0±3, in dB"
+    ) -> "InDecibels":
         """`LOW:HIGH`, `MEAN±SD`, `MEAN+-SD`, or a number. Raises InputError."""
         plain = text.replace("+-", "±").replace("−", "-").replace(",", ".").strip()
         try:
@@ -47,7 +49,7 @@ class InDecibels:
         except (ValueError, TypeError):
             good = False
         if not good or not all(map(math.isfinite, (found.low_db, found.high_db))):
-            raise InputError(f"{what}: given {text!r}, needed LOW:HIGH, as -10:10, or MEAN±SD, as 0±3, in dB")
+            raise InputError(f"{what}: given {text!r}, needed {needed}")
         if found.high_db - found.low_db > _WIDEST_DB:
             raise InputError(f"{what}: given {text!r}, needed an interval of at most {_WIDEST_DB:g} dB")
         return found
@@ -57,9 +59,17 @@ class InDecibels:
         return self.low_db == self.high_db
 
     @property
+    def middle_db(self) -> float:
+        return (self.low_db + self.high_db) / 2
+
+    @property
     def middle(self) -> float:
         """Logarithm of the factor in the middle."""
-        return LOG_PER_DB * (self.low_db + self.high_db) / 2
+        return LOG_PER_DB * self.middle_db
+
+    def about_its_middle(self) -> "InDecibels":
+        """The same over its middle."""
+        return InDecibels(self.low_db - self.middle_db, self.high_db - self.middle_db, self.deviation_db)
 
     @property
     def half(self) -> float:
@@ -84,6 +94,8 @@ class InDecibels:
 
 
 _WIDEST_DB = 100.0
+KNOWN = InDecibels()
+"""A factor of 1."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +111,11 @@ class Prior:
     angle_max_rad: float
     range_alpha: float = 1.0
     range_beta: float = 1.0
-    gain: InDecibels = InDecibels()
-    noise: InDecibels = InDecibels()
+    gain: InDecibels = KNOWN
+    noise: InDecibels = KNOWN
 
     @classmethod
-    def of(cls, scene: LeakageEstimation, gain: InDecibels = InDecibels(), noise: InDecibels = InDecibels()) -> "Prior":
+    def of(cls, scene: LeakageEstimation, gain: InDecibels = KNOWN, noise: InDecibels = KNOWN) -> "Prior":
         problem = scene.problem()
         grid = problem.grid
         ends = grid.range_min_m, grid.range_max_m, grid.angle_min_rad, grid.angle_max_rad
