@@ -55,7 +55,13 @@ TemplateFile = Annotated[
 
 
 def read_as_said(
-    path: Path, column: Sequence[str], not_heard: Sequence[str], array: str | None, decimal: str | None
+    path: Path,
+    column: Sequence[str],
+    not_heard: Sequence[str],
+    array: str | None,
+    decimal: str | None,
+    *,
+    may_be_negative: bool = False,
 ) -> Measurements:
     """`read`, with options as they stand on the command line. Raises InputError."""
     columns: dict[str, str] = {}
@@ -66,4 +72,5 @@ def read_as_said(
         if key in columns:
             raise InputError(f"--column {text}: {key} is given twice")
         columns[key] = heading
-    return read(path, columns, missing=not_heard, place=None if array is None else place_of(array), decimal=decimal)
+    place = None if array is None else place_of(array)
+    return read(path, columns, missing=not_heard, place=place, decimal=decimal, may_be_negative=may_be_negative)
