@@ -24,6 +24,10 @@ class Ends(NamedTuple):
     information: np.ndarray
     table: np.ndarray
 
+    def of(self, row: int) -> "Ends":
+        """One of them, as arrays of length 1."""
+        return Ends(self.at[[row]], self.height[[row]], self.information[[row]], self.table[:, [row]])
+
 
 def climb(powers: Powers, prior: Prior, starts: np.ndarray, steps: int, statistic: np.ndarray | None = None) -> Ends:
     """From starts (n, 4), each with powers of its own, statistic (n, K), if they are given (Levenberg, 1944)."""

@@ -1,6 +1,6 @@
 """An answer as an xarray Dataset."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def dataset(found: Answer) -> "xarray.Dataset":
     import xarray
 
     posterior, fit = found.recommended.posterior, found.recommended.fit
-    variables = {**_places(posterior, found.holds), **_cells(posterior.plane)}
+    variables: dict[str, Any] = {**_places(posterior, found.holds), **_cells(posterior.plane)}
     variables["log_evidence"] = ((), posterior.log_evidence, {"long_name": "logarithm of the evidence"})
     variables["p_value"] = ((), fit.p_value, {"long_name": "probability of a fit at least as bad, were the model true"})
     variables["gain_db"] = ((), posterior.gain_db[0], {"units": "dB", "long_name": "gain on all sent powers"})
@@ -53,8 +53,8 @@ def dataset(found: Answer) -> "xarray.Dataset":
     return xarray.Dataset(variables, coordinates, attributes)
 
 
-def _places(posterior: Summary, holds: bool) -> dict[str, tuple]:
-    found = {}
+def _places(posterior: Summary, holds: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name, unit in _UNITS.items():
         low, high = getattr(posterior.extent, name)
         deviation = getattr(posterior, f"deviation_{name}")
@@ -65,9 +65,9 @@ def _places(posterior: Summary, holds: bool) -> dict[str, tuple]:
     return found
 
 
-def _cells(plane: Plane) -> dict[str, tuple]:
+def _cells(plane: Plane) -> dict[str, Any]:
     units = {"mass": "1", "density": "m-1 rad-1"}
-    found = {}
+    found: dict[str, Any] = {}
     for name, values in plane._asdict().items():
         unit = units.get(name) or ("m" if name.endswith("_m") else "rad" if name.endswith("_rad") else "")
         stored = values.astype(np.int8) if values.dtype == bool else values

@@ -85,12 +85,13 @@ def quadrature(powers: Powers, prior: Prior, fineness: float = 1.0) -> Quadratur
     fronts = []
     for first in range(0, len(whole.place), _BLOCK):
         front = work.entered(whole.of(np.arange(first, min(first + _BLOCK, len(whole.place)))))
-        work.climb_from(front)
+        work.climb_from(front.rectangles, front.cells)
         fronts.append(work.without_nothing(front))
     done = [part for front in fronts for part in work.refined(front, _WIDTH / fineness)]
     rectangles, looked = _joined(done)
     chosen = work.dense(rectangles, looked)
     fine = work.refined(work.again(rectangles, looked, chosen), _FINE_WIDTH / fineness)
+    work.climb_from(rectangles, looked)
     rest = rectangles.of(np.flatnonzero(~chosen)), _renumbered(looked, ~chosen)
     rectangles, looked = _joined([rest, *fine])
     return Quadrature(work.summed(rectangles, looked), work.peak, work.finished, work.evaluated)
@@ -165,16 +166,15 @@ class _Work:
             total += np.abs(slope) * half[:, i]
         return total
 
-    def climb_from(self, front: _Front) -> None:
+    def climb_from(self, rectangles: Rectangles, cells: _Looked) -> None:
         """Peaks near the best cells: how high the posterior is at least."""
-        cells = front.cells
         best = [np.argsort(-cells.sums[:, i], kind="stable")[:_STARTS] for i in (0, 1)]
         rows = np.unique(np.concatenate(best))
-        starts = np.column_stack([front.rectangles.place[cells.node[rows]], cells.nuisance[rows]])
+        starts = np.column_stack([rectangles.place[cells.node[rows]], cells.nuisance[rows]])
         ends = climb(self.powers, self.prior, starts, _STEPS)
         top = int(np.argmax(ends.height))
         if not hasattr(self, "peak") or ends.height[top] > self.peak.height[0]:
-            self.peak = Ends(*(part[[top]] for part in ends[:3]), ends.table[:, [top]])
+            self.peak = ends.of(top)
         self.reference = max(self.reference, float(np.max(self._laplace(ends))) - 2.0)
 
     def _laplace(self, ends: Ends) -> np.ndarray:

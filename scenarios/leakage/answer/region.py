@@ -105,14 +105,15 @@ def summary(cells: Cells, level: float = 0.95) -> Summary:
         by_m2, by_rad2,
         sine**2 * by_m2 + (range_m * cosine) ** 2 * by_rad2, cosine**2 * by_m2 + (range_m * sine) ** 2 * by_rad2,
     )  # fmt: skip
-    means = [float(mass @ place) for place in places]
-    deviations = [
-        math.sqrt(mass @ ((place - mean) ** 2 + more)) for place, mean, more in zip(places, means, inner, strict=True)
-    ]
     inside = np.flatnonzero(plane.inside)
+    means = [float(mass @ place) for place in places]
+    squares = [mass @ ((place - mean) ** 2 + more) for place, mean, more in zip(places, means, inner, strict=True)]
+    deviations = [math.sqrt(square) for square in squares]
+    gain_db, noise_db = (_in_db(cells, mass, i) for i in (0, 1))
     return Summary(
-        *means, *deviations, level, _extent(plane, inside), _modes(plane, inside, range_m, angle_rad), plane,
-        log_evidence, *(_in_db(cells, mass, i) for i in (0, 1)),
+        means[0], means[1], means[2], means[3], deviations[0], deviations[1], deviations[2], deviations[3],
+        level, _extent(plane, inside), _modes(plane, inside, range_m, angle_rad), plane, log_evidence,
+        gain_db, noise_db,
     )  # fmt: skip
 
 
@@ -155,8 +156,8 @@ def _modes(plane: Plane, rows: np.ndarray, range_m: np.ndarray, angle_rad: np.nd
         here = rows[part == number]
         mass = plane.mass[here]
         share = float(mass.sum())
-        means = [float(mass @ place[here]) / share for place in (range_m, angle_rad)]
-        found.append(Mode(share, *means, _extent(plane, here)))
+        mean_m, mean_rad = (float(mass @ place[here]) / share for place in (range_m, angle_rad))
+        found.append(Mode(share, mean_m, mean_rad, _extent(plane, here)))
     return tuple(sorted(found, key=lambda mode: -mode.share))
 
 
