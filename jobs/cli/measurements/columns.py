@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from engine import InputError
 from engine.scenario import suggestion
-from jobs.cli.measurements.meaning import DEGREES_UNLESS_SAID, QUANTITIES, UNITLESS, Meaning, meaning, unit_in
+from jobs.cli.measurements.meaning import DEGREES_UNLESS_SAID, UNITLESS, Meaning, meaning, unit_in
 from jobs.cli.measurements.table import Found, Table
 from jobs.cli.measurements.units import Unit, unit_of, units_of_kind
 
@@ -196,6 +196,3 @@ def _listed(table: Table) -> str:
 
 def _squeezed(text: str) -> str:
     return "".join(text.casefold().split())
-
-
-assert set(_EXAMPLES) == set(QUANTITIES)
