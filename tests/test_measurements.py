@@ -343,7 +343,7 @@ def test_columns_are_what_the_user_says() -> None:
             [],
             "given 2 columns for power: .* rows of their own",
         ),
-        ("range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n", [], r"given them twice: range \+ angle and x \+ y"),
+        ("range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n", [], r"given two of them: range \+ angle and x \+ y"),
         ("latitude,longitude,power_dbm\n52,13,-80\n", [], "needed the array's own place: --array"),
         (
             PLAIN,

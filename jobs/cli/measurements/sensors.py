@@ -166,8 +166,8 @@ def _crowded(found: Sites) -> list[str]:
     if count < _CROWD * together:
         return []
     return [
-        f"{count} sensors without names stand in {together} groups: if each is one, whose positions jitter, name "
-        f"them in a column sensor"
+        f"{count} sensors without names stand in {together} group{'s' if together > 1 else ''}: if each is one, whose "
+        f"positions jitter, name them in a column sensor"
     ]
 
 
