@@ -14,6 +14,8 @@ _SAID = 5
 """sensors named in one line"""
 _CROWD = 3
 """sensors near each other, in the mean, that may be rows of one"""
+_MOST_LOOKED_AT = 10_000
+"""sensors among which crowds are looked for: pairs of more fill the memory"""
 _ROUNDING = 1e-8
 """of the range: positions that differ by less are written with other digits"""
 
@@ -162,7 +164,8 @@ def _jitter(found: Sites) -> list[str]:
 
 def _crowded(found: Sites) -> list[str]:
     """Sensors without names that stand in few places: perhaps rows of one whose position jitters."""
-    count, together = len(found.range_m), clusters(found)
+    count = len(found.range_m)
+    together = clusters(found) if count <= _MOST_LOOKED_AT else count
     if count < _CROWD * together:
         return []
     return [
