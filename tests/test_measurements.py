@@ -14,6 +14,7 @@ from test_cli import nearfield
 from engine import InputError
 from jobs.cli.measurements import TEMPLATE, Measurements, Place, place_of, read
 from jobs.cli.measurements.meaning import meaning
+from jobs.cli.measurements.scatter import said_of_scatter
 
 ROWS = "100,90,-80\n101,80,-81\n102,70,-82\n"
 TRIPLES = [(100, 90, -80), (101, 80, -81), (102, 70, -82)]
@@ -343,7 +344,11 @@ def test_columns_are_what_the_user_says() -> None:
             [],
             "given 2 columns for power: .* rows of their own",
         ),
-        ("range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n", [], r"given two of them: range \+ angle and x \+ y"),
+        (
+            "range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n",
+            [],
+            r"given two of them: range \+ angle and x \+ y",
+        ),
         ("latitude,longitude,power_dbm\n52,13,-80\n", [], "needed the array's own place: --array"),
         (
             PLAIN,
@@ -562,6 +567,7 @@ def test_powers_that_cannot_be_are_refused(unit: str, value: str, message: str) 
 def test_powers_without_noise_may_be_negative() -> None:
     found = of("range_m,angle_deg,power_pw\n100,90,-1\n101,80,2\n102,70,3\n", may_be_negative=True)
     assert found.power_w == pytest.approx([-1e-12, 2e-12, 3e-12])
+    assert found.scatter.freedom == 0
 
 
 def test_a_mean_of_decibels_is_said() -> None:
@@ -683,6 +689,26 @@ def test_a_column_counts_snapshots() -> None:
         with pytest.raises(InputError, match=rf"line 2, snapshots: given '{wrong}', needed the number of snapshots"):
             of(text.replace("1,10", f"1,{wrong}"))
     assert not of(PLAIN).states_snapshots
+
+
+@pytest.mark.parametrize("signal", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize("averaged", [1, 5, 50])
+def test_rows_that_differ_more_than_their_snapshots_let_them_are_said(signal: float, averaged: int) -> None:
+    """Never for means of as many snapshots as said, or more; always for rows of one that are said to be means of 50."""
+    rng = np.random.default_rng(3)
+    wave = signal**0.5 + (rng.normal(size=(20, 10, averaged)) + 1j * rng.normal(size=(20, 10, averaged))) / 2**0.5
+    rows = np.mean(np.abs(wave) ** 2, axis=-1)
+    text = "sensor,range_m,angle_deg,power_pw,count\n" + "".join(
+        f"s{k},100,{60 + k},{power},{averaged}\n" for k, those in enumerate(rows) for power in those
+    )
+    assert said_of_scatter(of(text).scatter, 1) == []
+    of_rows = of(text.replace("count", "ignored")).scatter
+    assert of_rows.freedom == 180
+    variance = (1 + 2 * signal) / (1 + signal) ** 2 / averaged
+    assert of_rows.ratio == pytest.approx(variance, rel=0.35)
+    assert said_of_scatter(of_rows, averaged) == []
+    assert bool(said_of_scatter(of_rows, 50 * averaged)) == (50 * variance * averaged > 2.3)
+    assert said_of_scatter(of(PLAIN).scatter, 50) == []
 
 
 def test_too_few_sensors() -> None:

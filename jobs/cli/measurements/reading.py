@@ -15,6 +15,7 @@ from jobs.cli.measurements.positions import Given, positions
 from jobs.cli.measurements.powers import in_watts, said_of_powers
 from jobs.cli.measurements.quantities import Quantity, quantities, shown
 from jobs.cli.measurements.record import Measurements, Place
+from jobs.cli.measurements.scatter import UNKNOWN
 from jobs.cli.measurements.sensors import Rows, placeless, sensors
 from jobs.cli.measurements.table import Cells, Found, Table
 
@@ -64,7 +65,8 @@ def read(
     if "snapshots" in found:
         label = table.label(found["snapshots"].column)
         remarks.append(f"each row is the mean of as many snapshots as {label!r} says")
-    return sensors(str(path), rows, remarks, states_snapshots="snapshots" in found)
+    read_ = sensors(str(path), rows, remarks, states_snapshots="snapshots" in found)
+    return read_._replace(scatter=UNKNOWN) if may_be_negative else read_  # without σ², deviations have no such bound
 
 
 def _table(path: Path, columns: Mapping[str, str]) -> Table:
