@@ -45,6 +45,6 @@ def said_of_scatter(found: Scatter, of_a_row: int) -> list[str]:
     if not found.freedom or not found.ratio * of_a_row > 1 + _DEVIATIONS * math.sqrt(_VARIANCE / found.freedom):
         return []
     return [
-        f"rows of a sensor differ {math.sqrt(found.ratio * of_a_row):.2g} times as much as their snapshots let them: is "
-        f"each the mean of fewer than --snapshots or the file says, or does the power change from row to row?"
+        f"rows of a sensor differ {math.sqrt(found.ratio * of_a_row):.2g} times as much as their snapshots let them: "
+        f"is each the mean of fewer than --snapshots or the file says, or does the power change from row to row?"
     ]
