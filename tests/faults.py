@@ -80,4 +80,5 @@ def raised(campaign: Campaign, draws: int = 999) -> bool:
         found = answer(campaign.measured, campaign.scene, draws=draws)
     except InputError:
         return True
-    return not found.holds or bool({remark.code for remark in found.remarks} & {"below_noise", "mean_below_noise"})
+    told = {"below_noise", "mean_below_noise", "dead", "other_model_fits"}
+    return not found.holds or bool({remark.code for remark in found.remarks} & told)
