@@ -214,6 +214,9 @@ def test_thousands_and_mixed_signs_are_refused(cell: str, message: str) -> None:
         ("pos y / m", "y", "m"),
         ("Latitude", "latitude", None),
         ("lat_deg", "latitude", "deg"),
+        ("Latitude (N)", "latitude", None),
+        ("Longitude [E] (°)", "longitude", "deg"),
+        ("Power (avg) [dBm]", "power", "dBm"),
         ("LNG", "longitude", None),
         ("GPS Lon (°)", "longitude", "deg"),
         ("Sensor ID", "sensor", None),
@@ -250,6 +253,7 @@ def test_a_heading_is_understood(heading: str, quantity: str, unit: str | None) 
         "time",
         "frequency_hz",
         "power_m",
+        "Longitude (N)",
         "range_deg",
         "Power [dBm/Hz] (dBm)",
         "user range m",
@@ -339,7 +343,7 @@ def test_columns_are_what_the_user_says() -> None:
             [],
             "given 2 columns for power: .* rows of their own",
         ),
-        ("range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n", [], r"given them twice: range \+ angle and x \+ y"),
+        ("range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n", [], r"given two of them: range \+ angle and x \+ y"),
         ("latitude,longitude,power_dbm\n52,13,-80\n", [], "needed the array's own place: --array"),
         (
             PLAIN,
@@ -631,6 +635,15 @@ def test_one_name_at_two_places(apart_m: float, count: int) -> None:
         assert found.remarks[-1] == "so are 19 other names at several places each"
 
 
+def test_rows_without_names_whose_places_jitter_widely_are_said() -> None:
+    rng = np.random.default_rng(2)
+    rows = [(100 + rng.normal(), 20.0 * k + rng.normal() / 3) for k in range(1, 9) for _ in range(10)]
+    found = of("range_m,angle_deg,power_dbm\n" + "".join(f"{r:.4f},{a:.4f},-80\n" for r, a in rows))
+    assert len(found.names) > 60
+    assert re.search(r"sensors without names stand in 8 groups: if each is one, whose", found.remarks[-1])
+    assert of(PLAIN).remarks == ()
+
+
 def test_a_name_that_walks_is_no_place() -> None:
     """Every step is small, the way is not: its mean would be nowhere."""
     lines = ["sensor,x_m,y_m,power_dbm", "a,100,0,-80", "b,90,0,-80"]
@@ -712,6 +725,9 @@ def test_netcdf_and_parquet_say_the_same_as_text() -> None:
         assert ours == pytest.approx(theirs)
     assert table.names == found.names
     parquet.write_table(pyarrow.table({"range_m": [1, -1], "angle_rad": [1, 1], "power_w": [1, 1]}), "n.parquet")
+    places = {"range_m": [90.0, 91, 92, 93], "angle_rad": [1.0, 1, 1, 1], "power_w": [1.0, 2, 3, 4]}
+    parquet.write_table(pyarrow.table({"sensor": [12345671, 12345672, 12345673, 12345671], **places}), "o.parquet")
+    assert read("o.parquet").names == ("12345671@1", "12345672", "12345673", "12345671@2")
     with pytest.raises(InputError, match="row 2, range_m: given -1, needed a range above 0"):
         read("n.parquet")
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from engine import InputError
 from engine.scenario import suggestion
-from jobs.cli.measurements.meaning import DEGREES_UNLESS_SAID, QUANTITIES, UNITLESS, Meaning, meaning, unit_in
+from jobs.cli.measurements.meaning import DEGREES_UNLESS_SAID, UNITLESS, Meaning, meaning, unit_in
 from jobs.cli.measurements.table import Found, Table
 from jobs.cli.measurements.units import Unit, unit_of, units_of_kind
 
@@ -111,7 +111,7 @@ def _positions(
     if not has_place and len(chosen) > 1:
         chosen = [pair for pair in chosen if pair != POSITIONS[2]]
     if len(chosen) != 1:
-        given = f"them twice: {' and '.join(' + '.join(pair) for pair in chosen)}" if chosen else "none that are whole"
+        given = f"two of them: {' and '.join(' + '.join(pair) for pair in chosen)}" if chosen else "no whole pair"
         raise InputError(
             f"{table.source}: given {given}, needed positions as range_m + angle_deg, x_m + y_m, or latitude + "
             f"longitude, one pair; columns: {_listed(table)}; say which is which, as --column range_m=HEADING"
@@ -196,6 +196,3 @@ def _listed(table: Table) -> str:
 
 def _squeezed(text: str) -> str:
     return "".join(text.casefold().split())
-
-
-assert set(_EXAMPLES) == set(QUANTITIES)

@@ -29,8 +29,8 @@ _QUANTITIES = {
     "angle": _words("angle", "angle theta θ ϑ", f"{_WHOSE} from to array axis"),
     "x": _words("length", "x", f"{_WHOSE} pos position coord coordinate ahead"),
     "y": _words("length", "y", f"{_WHOSE} pos position coord coordinate along"),
-    "latitude": _words("angle", "latitude lat", f"{_WHOSE} pos position gps wgs84"),
-    "longitude": _words("angle", "longitude long lon lng", f"{_WHOSE} pos position gps wgs84"),
+    "latitude": _words("angle", "latitude lat", f"{_WHOSE} pos position gps n wgs84 wgs 84"),
+    "longitude": _words("angle", "longitude long lon lng", f"{_WHOSE} pos position gps e wgs84 wgs 84"),
     "power": _words(
         "power",
         "power level strength rssi rss rsrp p pr prx rxpower",
@@ -39,9 +39,10 @@ _QUANTITIES = {
     "sensor": _words(None, "sensor sensors node station receiver anchor name", "id no nr number name label the of"),
     "snapshots": _words(None, "snapshots count", "snapshot n num number of"),
 }  # fmt: skip
-QUANTITIES = tuple(_QUANTITIES)
 UNITLESS = ("sensor", "snapshots")
 DEGREES_UNLESS_SAID = ("latitude", "longitude")
+_NOTES = frozenset(f"{_MEAN} n e wgs84 wgs 84 rx".split())
+"""words in brackets that are no unit"""
 _BRACKETED = re.compile(r"[\[({<]([^\[\](){}<>]*)[\])}>]")
 _GLUED_UNIT = re.compile(r"(?<=[a-zA-Z])(dBmW|dBm|dBW|mW|[µμu]W|nW|pW)$")
 
@@ -84,7 +85,7 @@ def _meaning(heading: str) -> Meaning | None:
     for note in _BRACKETED.findall(heading):
         if unit := unit_of(note.strip().removeprefix("in ")):
             units.append(unit)
-        elif set(_split(note)) <= set(_MEAN.split()):
+        elif set(_split(note)) <= _NOTES:
             words += _split(note)
         else:
             unknown = note.strip()

@@ -113,13 +113,22 @@ def _names(table: Table, found: Found | None, cells_of: Mapping[str, Cells], hea
     if found is None:
         return None
     cells = cells_of["sensor"]
-    names = [f"{cell:g}" if isinstance(cells, np.ndarray) else cell.strip() for cell in cells]
+    names = [_number_as_name(cell) for cell in cells] if isinstance(cells, np.ndarray) else [*map(str.strip, cells)]
     if not any(names):
         return None
     for row, name in enumerate(names):
         if not name and heard[row]:
             raise table.refusal(found.column, row, "nothing", "needed the sensor's name, as other rows have one")
     return names
+
+
+def _number_as_name(number: np.generic) -> str:
+    """
+    >>> _number_as_name(np.float64(1234567)), _number_as_name(np.int64(7)), _number_as_name(np.float64("nan"))
+    ('1234567', '7', '')
+    """
+    value = number.item()
+    return "" if value != value else str(int(value)) if value == np.floor(value) else repr(value)
 
 
 def _snapshots(table: Table, found: Mapping[str, Quantity], wanted: np.ndarray) -> np.ndarray:

@@ -7,11 +7,13 @@ import numpy as np
 
 from engine import InputError
 from jobs.cli.measurements.record import Measurements
-from jobs.cli.measurements.sites import Sites, sites
+from jobs.cli.measurements.sites import Sites, clusters, sites
 
 _FEWEST = 3
 _SAID = 5
 """sensors named in one line"""
+_CROWD = 3
+"""sensors near each other, in the mean, that may be rows of one"""
 _ROUNDING = 1e-8
 """of the range: positions that differ by less are written with other digits"""
 
@@ -49,7 +51,7 @@ def sensors(source: str, rows: Rows, remarks: Sequence[str], *, states_snapshots
         *_left_out([*_absent(labels, heard), *_nowhere(rows, placed, owner, names)]),
         *_split_names(found, owner[placed], names),
         *_jitter(found),
-        *_shared(found, labels, heard, rows.names is not None),
+        *(_shared(found, labels, heard) if rows.names is not None else _crowded(found)),
     )
     return Measurements(
         found.range_m[heard], found.angle_rad[heard], energy[heard] / total[heard], total[heard].astype(np.int64),
@@ -158,10 +160,19 @@ def _jitter(found: Sites) -> list[str]:
     ]
 
 
-def _shared(found: Sites, labels: list[str], heard: np.ndarray, named: bool) -> list[str]:
-    """Names that stand at exactly the same place as another: perhaps a slip."""
-    if not named:
+def _crowded(found: Sites) -> list[str]:
+    """Sensors without names that stand in few places: perhaps rows of one whose position jitters."""
+    count, together = len(found.range_m), clusters(found)
+    if count < _CROWD * together:
         return []
+    return [
+        f"{count} sensors without names stand in {together} group{'s' if together > 1 else ''}: if each is one, whose "
+        f"positions jitter, name them in a column sensor"
+    ]
+
+
+def _shared(found: Sites, labels: list[str], heard: np.ndarray) -> list[str]:
+    """Names that stand at exactly the same place as another: perhaps a slip."""
     here = np.flatnonzero(heard)
     places = np.stack([found.range_m[here], found.angle_rad[here]], axis=-1)
     _, which, counts = np.unique(places, axis=0, return_inverse=True, return_counts=True)

@@ -53,6 +53,12 @@ def sites(owner: np.ndarray, range_m: np.ndarray, angle_rad: np.ndarray, *, name
     return Sites(of_row, *_means(of_row, range_m, angle_rad))
 
 
+def clusters(found: Sites) -> int:
+    """How many groups the sensors stand in, each within the width of a name's jitter of the next."""
+    nobody = np.zeros(len(found.range_m), dtype=np.int64)
+    return len(np.unique(_linked(nobody, np.log(found.range_m), found.angle_rad, NAMED)))
+
+
 def _numbered(groups: np.ndarray, count: int) -> tuple[np.ndarray, int]:
     unique, which = np.unique(groups, return_inverse=True)
     return which + count, count + len(unique)

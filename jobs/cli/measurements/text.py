@@ -37,7 +37,7 @@ def text_of(path: Path) -> str:
     if found := _CONTROL.search(text):
         line = text.count("\n", 0, found.start()) + 1
         raise InputError(f"{path}: line {line}: given the control character {found[0]!r}, needed text: is it binary?")
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\N{MINUS SIGN}", "-")
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\N{MINUS SIGN}", "-").replace("\ufeff", "")
 
 
 def _decoded(path: Path, content: bytes) -> str:
