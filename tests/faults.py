@@ -77,7 +77,8 @@ FAULTS: dict[str, Callable[[Campaign, np.random.Generator], Campaign]] = {
 def raised(campaign: Campaign, draws: int = 999) -> bool:
     """Whether the user is told that something is wrong, or the file is refused."""
     try:
-        found = answer(campaign.measured, campaign.scene, draws=draws)
+        found = answer(campaign.measured, campaign.scene, draws=draws, explain=False)
     except InputError:
         return True
-    return not found.holds or bool({remark.code for remark in found.remarks} & {"below_noise", "mean_below_noise"})
+    told = {"below_noise", "mean_below_noise", "dead", "other_model_fits"}
+    return not found.holds or bool({remark.code for remark in found.remarks} & told)

@@ -11,11 +11,11 @@ from campaigns import Campaign, drawn, random_scene, scene
 from faults import FAULTS, raised
 
 from scenarios.leakage.answer.climb import climb
-from scenarios.leakage.answer.fit import DRAWS, fit
+from scenarios.leakage.answer.fit import fit
 from scenarios.leakage.answer.powers import Powers
 from scenarios.leakage.answer.prior import Prior
 
-FILES, WHOLE, EACH = 2000, 100, 100
+FILES, WHOLE, EACH, FEW_DRAWS = 2000, 100, 100, 199
 
 
 def _p_value_at_the_truth(campaign: Campaign, draws: int) -> float:
@@ -36,7 +36,7 @@ def _random_campaign(seed: int, number: int, most_elements: int = 128) -> Campai
 
 @pytest.mark.study
 def test_false_alarms_of_random_scenes() -> None:
-    found = np.array([_p_value_at_the_truth(_random_campaign(21, i), DRAWS) for i in range(FILES)])
+    found = np.array([_p_value_at_the_truth(_random_campaign(21, i), FEW_DRAWS) for i in range(FILES)])
     alarms = int(np.count_nonzero(found <= 0.005))
     print(
         f"false alarms: {alarms} of {FILES}; p below 0.05: {np.mean(found < 0.05):.4f}, 0.5: {np.mean(found < 0.5):.3f}"
@@ -46,7 +46,7 @@ def test_false_alarms_of_random_scenes() -> None:
 
 @pytest.mark.study
 def test_false_alarms_of_whole_answers() -> None:
-    alarms = sum(raised(_random_campaign(22, i)) for i in range(WHOLE))
+    alarms = sum(raised(_random_campaign(22, i), FEW_DRAWS) for i in range(WHOLE))
     print(f"false alarms of whole answers: {alarms} of {WHOLE}")
     assert alarms <= 0.03 * WHOLE
 
@@ -58,6 +58,6 @@ def test_faults_are_raised(fault: str, n_sensors: int) -> None:
     count = 0
     for number in range(EACH):
         random = np.random.default_rng([23, n_sensors, number])
-        count += raised(FAULTS[fault](drawn(scene(n_sensors), random), random))
+        count += raised(FAULTS[fault](drawn(scene(n_sensors), random), random), FEW_DRAWS)
     print(f"{fault}, K = {n_sensors}: raised {count} of {EACH}")
     assert count >= {"gain_low": 0.6}.get(fault, 0.95) * EACH - 1

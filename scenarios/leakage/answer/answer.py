@@ -15,6 +15,7 @@ from scenarios.leakage.answer.prior import KNOWN, LOG_PER_DB, InDecibels, Prior
 from scenarios.leakage.answer.quadrature import quadrature
 from scenarios.leakage.answer.region import Summary, summary
 from scenarios.leakage.answer.screening import are_few, require_possible, too_quiet
+from scenarios.leakage.answer.slips import explained
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.measured import Measured, require_well_formed
 
@@ -22,6 +23,8 @@ _LEVEL = 0.95
 _AT_THE_END, _SHARE_AT_THE_END = 0.01, 0.1
 """Of the area's width, and of the posterior there: uniform over the area it would be a tenth of that."""
 _SURELY_BELOW = 1e-4
+_PLACES, _MOSTLY = 200, 0.5
+"""Drawn from a posterior, and what share of them another's region should hold to be the same."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,17 @@ class Answer(NamedTuple):
 
 
 def answer(
-    measured: Measured, scene: LeakageEstimation, unknown: Unknown = NOTHING_UNKNOWN, draws: int = DRAWS
+    measured: Measured,
+    scene: LeakageEstimation,
+    unknown: Unknown = NOTHING_UNKNOWN,
+    *,
+    draws: int = DRAWS,
+    explain: bool = True,
 ) -> Answer:
     """scene: array, transmit power, leakage, the user's area and prior; its sensors and noise are not looked at.
 
-    Raises InputError for powers that cannot be.
+    draws: for the fit; explain: whether slips are looked for that would explain powers that do not fit, which takes a
+    few times as long. Raises InputError for powers that cannot be.
     """
     require_well_formed(measured)
     if unknown.noise_subtracted:
@@ -110,6 +119,9 @@ def answer(
     elif recommended.fit.holds and _differ(recommended, other):
         remarks.append(_depends(recommended, other))
     remarks += _doubts(measured, scene, prior, recommended)
+    fits = recommended.fit
+    if explain and not fits.holds and not fits.no_user and (slip := explained(measured, scene, scene.leakage, prior)):
+        remarks.append(Remark("slip", f"the powers would fit if {slip}"))
     return Answer(recommended, other, left_out, tuple(remarks), unknown, measured)
 
 
@@ -147,7 +159,13 @@ def _quiet_sensors(measured: Measured, quiet: np.ndarray) -> list[Remark]:
 
 
 def _differ(one: UnderModel, other: UnderModel) -> bool:
-    return not one.posterior.plane.covers(other.posterior.range_m, other.posterior.angle_rad)
+    """Whether most of the other's posterior lies outside the region."""
+    plane = other.posterior.plane
+    rows = np.random.Generator(np.random.Philox(1)).choice(len(plane.mass), _PLACES, p=plane.mass / plane.mass.sum())
+    range_m = (plane.range_low_m[rows] + plane.range_high_m[rows]) / 2
+    angle_rad = (plane.angle_low_rad[rows] + plane.angle_high_rad[rows]) / 2
+    inside = [one.posterior.plane.covers(*place) for place in zip(range_m, angle_rad, strict=True)]
+    return float(np.mean(inside)) < _MOSTLY
 
 
 def waves(leakage: str) -> str:

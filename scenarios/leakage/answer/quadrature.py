@@ -20,8 +20,10 @@ _WIDTH = 0.5
 """Half a cell's side in deviations, those that the information at its place allows were all else known."""
 _FINE_WIDTH = 0.2
 """In the region of highest density, whose edge is to be smooth."""
-_NUISANCE_WIDTH = 0.8
-"""Of gain and noise: sums over steps of 1.6 deviations are right to 1e-3."""
+_NUISANCE_WIDTH = 0.7
+"""Of gain and noise: sums over steps of 1.4 deviations are right to 1e-4."""
+_SIDES = 20
+"""Of the area in range and in angle, at least, where there is mass: prior and region are to be resolved as well."""
 _NOTHING, _LITTLE = 18.0, 11.0
 """Below the posterior's whole mass, in logarithms: what is dropped, and what is not halved any more."""
 _FINE_SHARE = 0.995
@@ -65,6 +67,8 @@ class Cells(NamedTuple):
     """mean gain and noise given the place, (n, 2)"""
     nuisance_square: np.ndarray
     """their mean squares, (n, 2)"""
+    flat: np.ndarray
+    """whether mass is spread over a cell in 1/d and in cos φ, rather than over many cells, 0 to 1 (n, 2)"""
 
 
 class Quadrature(NamedTuple):
@@ -155,6 +159,10 @@ class _Work:
         more = self.prior.log_nuisance_density(nuisance)
         sums[:, 0] += more
         sums[:, 1] += more + self._rise(nuisance, half)
+        for i, known in enumerate((self.prior.gain, self.prior.noise)):
+            information = known.slope_and_information(nuisance[:, i])[1]
+            sums[:, 8 + i] += information
+            sums[:, 4 + i] += information * half[:, i] ** 2
         self.evaluated += len(node)
         return _Looked(node, nuisance, half, sums)
 
@@ -243,6 +251,7 @@ class _Work:
         cells = front.cells
         half = np.column_stack([front.rectangles.half[cells.node], cells.half])
         width = half * np.sqrt(cells.sums[:, 6:10])
+        width[:, :2] = np.maximum(width[:, :2], limit[:2] * self._coarseness(front.rectangles)[cells.node])
         log_size = self.log_sizes(front.rectangles, cells)
         known = np.all(width <= limit, axis=1)
         if known.any():
@@ -252,6 +261,13 @@ class _Work:
         ready = little | ~open_.any(axis=1)
         looseness = np.where(open_, np.maximum(cells.sums[:, 2:6], 1e-30 * width), -1.0)
         return np.argmax(looseness, axis=1), ready
+
+    def _coarseness(self, rectangles: Rectangles) -> np.ndarray:
+        """Sides over the longest that there should be, (n, 2)."""
+        prior, most = self.prior, _SIDES * self.fineness
+        range_m, angle_rad = rectangles.sides()
+        longest = (prior.range_max_m - prior.range_min_m) / most, (prior.angle_max_rad - prior.angle_min_rad) / most
+        return np.stack([range_m / longest[0], angle_rad / longest[1]], axis=1)
 
     def _halved(
         self, front: _Front, finished: np.ndarray, by_place: np.ndarray, across: np.ndarray, ready: np.ndarray
@@ -304,12 +320,21 @@ class _Work:
         np.maximum.at(top, looked.node, log_mass)
         weight = np.exp(log_mass - top[looked.node])
         total = np.bincount(looked.node, weight, n)
-        means, squares = np.empty((n, 2)), np.empty((n, 2))
+        means, squares, flat = (np.empty((n, 2)) for _ in range(3))
         for i in (0, 1):
             means[:, i] = np.bincount(looked.node, weight * looked.nuisance[:, i], n) / total
-            square = looked.nuisance[:, i] ** 2 + looked.half[:, i] ** 2 / 3
+            inner = looked.half[:, i] ** 2 / 3 * _flatness(looked.half[:, i], looked.sums[:, 8 + i])
+            square = looked.nuisance[:, i] ** 2 + inner
             squares[:, i] = np.bincount(looked.node, weight * square, n) / total
-        return Cells(rectangles, top + np.log(total), means, squares)
+            information = np.bincount(looked.node, weight * looked.sums[:, 6 + i], n) / total
+            flat[:, i] = _flatness(rectangles.half[:, i], information)
+        return Cells(rectangles, top + np.log(total), means, squares, flat)
+
+
+def _flatness(half: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """1 where a density hardly changes over a cell, whose own variance then counts; 0 where the density falls off over
+    a few cells, whose sum by their centres has the right variance as it is."""
+    return np.asarray(np.clip((0.6 - half * np.sqrt(information)) / 0.3, 0.0, 1.0))
 
 
 def _halves(cells: _Looked, by: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
