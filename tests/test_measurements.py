@@ -93,7 +93,9 @@ def assert_plain(found: Measurements) -> None:
     ],
 )
 def test_a_dialect_is_read(text: str) -> None:
-    assert_plain(of(text))
+    found = of(text)
+    assert_plain(found)
+    assert not any("missing" in remark for remark in found.remarks)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
