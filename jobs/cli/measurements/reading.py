@@ -126,11 +126,13 @@ def _names(table: Table, found: Found | None, cells_of: Mapping[str, Cells], hea
 
 def _number_as_name(number: np.generic) -> str:
     """
-    >>> _number_as_name(np.float64(1234567)), _number_as_name(np.int64(7)), _number_as_name(np.float64("nan"))
-    ('1234567', '7', '')
+    >>> [_number_as_name(np.float64(value)) for value in (1234567, 2.5, "nan", "inf")]
+    ['1234567', '2.5', '', 'inf']
     """
     value = number.item()
-    return "" if value != value else str(int(value)) if value == np.floor(value) else repr(value)
+    if value != value:
+        return ""
+    return str(int(value)) if abs(value) < 2**63 and value == np.floor(value) else repr(value)
 
 
 def _snapshots(table: Table, found: Mapping[str, Quantity], wanted: np.ndarray) -> np.ndarray:
