@@ -128,6 +128,14 @@ def test_headings_in_the_middle_are_left_out_and_said() -> None:
     assert found.remarks == ("left out: line 5, the headings again",)
 
 
+def test_a_last_number_that_may_be_cut_is_said() -> None:
+    whole = "range_m,angle_deg,power_dbm,\n100,90,-80.25,\n101,80,-81.25,\n102,70,-82"
+    said = "line 4 has no end, and fewer digits there than all others: is the file cut?"
+    assert of(whole).remarks == (said,)
+    for ended in (whole + "\n", whole + ".25", whole.replace("-81.25", "-81"), whole.replace("-80.25", "-80")):
+        assert of(ended).remarks == ()
+
+
 # --- decimal signs ----------------------------------------------------------------------------------------------------
 
 
