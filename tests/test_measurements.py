@@ -419,6 +419,12 @@ def test_latitude_and_longitude() -> None:
     assert np.degrees(turned.angle_rad) == pytest.approx([135, 90, 180], abs=0.3)
     south = text.replace("lat", "lat_deg").replace("lon", "LONG [°]")
     assert of(south, place=Place(0.0, 360.0, 90.0)).range_m == pytest.approx(found.range_m, rel=1e-9)
+    for longitude in (100.0, -130.0):  # the Earth is round
+        east = longitude + mile
+        around = f"lat,lon,power_dbm\n0,{east},-80\n{mile},{east},-80\n{-mile},{east},-80\n"
+        elsewhere = of(around, place=Place(0.0, longitude, 90.0))
+        assert elsewhere.range_m == pytest.approx(found.range_m, rel=1e-8)
+        assert elsewhere.angle_rad == pytest.approx(found.angle_rad, rel=1e-8)
     both = of("lat,lon,x_m,y_m,power_dbm\n0,0,9,1,-80\n0,0,9,2,-80\n0,0,9,3,-80\n")
     assert both.remarks == ("ignored: columns 'lat', 'lon'",)
 
