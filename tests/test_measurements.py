@@ -475,7 +475,7 @@ def test_where_nothing_was_heard_no_place_is_needed() -> None:
     assert_plain(found)
 
 
-@pytest.mark.parametrize("text", ["52.5,13.4", "a,b,c", "91,0,0", "0,361,0", "nan,0,0", "0,0,0,0", ""])
+@pytest.mark.parametrize("text", ["52.5,13.4", "a,b,c", "91,0,0", "0,361,0", "0,0,361", "nan,0,0", "0,0,0,0", ""])
 def test_no_place_of_an_array(text: str) -> None:
     with pytest.raises(InputError, match="needed the array's LATITUDE,LONGITUDE,BEARING"):
         place_of(text)
