@@ -470,6 +470,12 @@ def test_places_that_cannot_be_are_refused(headings: str, row: str, message: str
         of(f"{headings}\n{row}\n", place=place)
 
 
+def test_along_the_axis_a_sensor_may_stand() -> None:
+    found = of("range_m,angle_deg,power_dbm\n100,0,-80\n101,180,-81\n102,70,-82\n")
+    assert found.angle_rad[:2].tolist() == [0, math.pi]
+    assert len(of("range_m,angle_rad,power_dbm\n100,0,-80\n101,3.14159265358979325,-81\n102,1,-82\n").names) == 3
+
+
 def test_where_nothing_was_heard_no_place_is_needed() -> None:
     found = of(PLAIN + ",,\n-1,90,\n103,200,n/a\n")
     assert_plain(found)
