@@ -1,93 +1,80 @@
-"""A run in a notebook shows a bar; elsewhere nothing. Jupyter's side is a fake that keeps what it was shown."""
+"""The notebook, its cells run in order in an empty folder: plain xarray, pandas and Matplotlib come to our numbers."""
 
-import inspect
-import sys
-import types
+import ast
+import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import toy
 
 import engine
-from engine import TaskError, notebook
-from engine.execution import driver
+from scenarios import leakage
+
+NOTEBOOK = Path(engine.__file__).parent.parent / "docs/from-a-store.ipynb"
+CONTENT = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+CELLS = ["".join(cell["source"]) for cell in CONTENT["cells"] if cell["cell_type"] == "code"]
 
 
-class Shown:
-    def __init__(self, first: Any) -> None:
-        self.html, self.text = [first._repr_html_()], [repr(first)]
-
-    def update(self, other: Any) -> None:
-        self.html.append(other._repr_html_())
-        self.text.append(repr(other))
-
-
-@pytest.fixture
-def cells(monkeypatch: pytest.MonkeyPatch) -> list[Shown]:
-    """What a kernel's frontend was asked to display."""
-    found: list[Shown] = []
-
-    def display(bar: Any, *, display_id: bool) -> Shown:
-        assert display_id
-        found.append(Shown(bar))
-        return found[-1]
-
-    package, displays = types.ModuleType("IPython"), types.ModuleType("IPython.display")
-    shell = types.SimpleNamespace(kernel=object())
-    package.get_ipython, displays.display = lambda: shell, display  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "IPython", package)
-    monkeypatch.setitem(sys.modules, "IPython.display", displays)
-    monkeypatch.setattr(notebook, "_UPDATE_SECONDS", 0.0)
-    return found
+def test_it_is_a_notebook_of_format_4_without_outputs() -> None:
+    """What nbformat's schema asks of a notebook of 4.5; nothing drawn is stored."""
+    assert set(CONTENT) == {"cells", "metadata", "nbformat", "nbformat_minor"}
+    assert (CONTENT["nbformat"], CONTENT["nbformat_minor"]) == (4, 5)
+    assert CONTENT["metadata"]["kernelspec"].keys() >= {"name", "display_name"}
+    identifiers = [cell["id"] for cell in CONTENT["cells"]]
+    assert len(set(identifiers)) == len(identifiers)
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", identifier) for identifier in identifiers)
+    for cell in CONTENT["cells"]:
+        common = {"cell_type", "id", "metadata", "source"}
+        assert isinstance(cell["source"], list)
+        assert all(line.endswith("\n") for line in cell["source"][:-1])
+        if cell["cell_type"] == "code":
+            assert cell.keys() == common | {"execution_count", "outputs"}
+            assert (cell["execution_count"], cell["outputs"]) == (None, [])
+        else:
+            assert (cell["cell_type"], cell.keys()) == ("markdown", common)
 
 
-def run(path: Path, **options: Any) -> Any:
-    return engine.run(toy.small, path, serial=True, **options)
+def test_it_needs_nothing_of_this_package() -> None:
+    nodes = [node for cell in CELLS for node in ast.walk(ast.parse(cell))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert names == {"json", "math", "matplotlib.pyplot", "pandas", "xarray"}
 
 
-def test_a_bar_grows_to_its_end(cells: list[Shown], tmp_path: Path) -> None:
-    assert run(tmp_path / "s.zarr").complete.all()
-    (bar,) = cells
-    assert bar.text[0] == "toy:small: preparing"
-    assert bar.text[1].startswith("toy:small: 0 of 120 realizations, ")
-    assert bar.text[-1].startswith("toy:small: 120 of 120 realizations, ")
-    assert "left" not in bar.text[-1]
-    assert len(bar.text) == 1 + 16 + 1
-    assert bar.html[8].startswith('<progress value="56" max="120"></progress> toy:small: 56 of 120')
+def test_what_it_shows_and_leads_to_is_there() -> None:
+    text = "".join("".join(cell["source"]) for cell in CONTENT["cells"] if cell["cell_type"] == "markdown")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or (NOTEBOOK.parent / target).exists(), target
 
 
-def test_it_is_not_redrawn_for_every_task(cells: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notebook, "_UPDATE_SECONDS", 1e9)
-    run(tmp_path / "s.zarr")
-    assert [text.partition(" real")[0] for text in cells[0].text[1:]] == [
-        "toy:small: 0 of 120",
-        "toy:small: 120 of 120",
-    ]
+@pytest.mark.slow
+def test_its_cells_come_to_the_numbers_of_summarize(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import matplotlib
 
-
-def test_a_name_is_text_and_failures_are_counted(cells: list[Shown], tmp_path: Path) -> None:
-    sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise"), name="<b>")
-    with pytest.raises(TaskError):
-        engine.run(sweep, tmp_path / "s.zarr", serial=True, max_failures=1)
-    assert cells[0].text[-1].endswith(", 2 tasks failed")
-    assert all("<b>" not in shown and "&lt;b&gt;" in shown for shown in cells[0].html)
-
-
-def test_no_bar_where_nobody_sees_one(cells: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path / "a.zarr", progress=False)
-    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: types.SimpleNamespace())  # a terminal's
-    run(tmp_path / "b.zarr")
-    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: None)
-    run(tmp_path / "c.zarr")
-    monkeypatch.delitem(sys.modules, "IPython")
-    run(tmp_path / "d.zarr")
-    assert cells == []
-
-
-def test_run_names_every_option_of_a_run() -> None:
-    """With the same defaults, and a word on each."""
-    ours, theirs = inspect.signature(engine.run).parameters, inspect.signature(driver.iterate).parameters
-    assert [name for name in ours if name != "progress"] == list(theirs)
-    assert all(ours[name].default == theirs[name].default for name in theirs)
-    assert all(f"{name}:" in str(engine.run.__doc__) for name in ours if name != "sweep")
+    matplotlib.use("agg")
+    monkeypatch.chdir(tmp_path)
+    results = engine.run(leakage.fig1.replace(realizations=100), "results/leakage-fig1.zarr", serial=True)
+    space: dict[str, Any] = {}
+    for number, cell in enumerate(CELLS):
+        exec(compile(cell, f"cell {number}", "exec"), space)
+    assert Path("fig1.png").stat().st_size > 50_000
+    printed = capsys.readouterr().out
+    assert "Bayesian Cramér-Rao bound on the range" in printed
+    assert f"commit: {results.attrs['commit']}" in printed
+    for name in space["names"]:
+        summary = engine.summarize(results[name], quantiles=())
+        order = ("n_snapshots", "noise_dbm", "n_sensors")
+        for statistic, ours in (("mean", "mean"), ("sem", "standard_error")):
+            expected = summary[ours].transpose(*order).sortby(list(order)).values
+            found = space["points"][name][statistic].values.reshape(expected.shape)
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(list(space["blind"].values()), leakage.fig1.scenario.prior_variance())
+    lines = space["panels"][0].lines
+    assert (
+        len([line for line in lines if line.get_marker() == "o"]) == 10
+    )  # five noise powers, two numbers of snapshots
+    space["plt"].close("all")
