@@ -12,6 +12,7 @@ The classes come when they are first named: without NumPy and pydantic `nearfiel
 
 import importlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ def run(
     targets: "Iterable[Target | str]" = (),
     max_seconds: float | None = None,
     progress: bool = True,
+    run_serially: bool | None = None,
 ) -> "xarray.Dataset":
     """Create or resume the store at `path`, compute what it lacks, and open it.
 
@@ -81,7 +83,7 @@ def run(
     max_failures: tasks that may raise before the run stops.
     targets: precisions at which a point may stop before its budget, such as 'rmse_range_m:rel=0.05'; all must hold.
     max_seconds: of this run, after which no task is begun, and those that run end.
-    progress: in a notebook, show a bar.
+    progress: in a notebook, show a bar. run_serially: what `serial` was called.
 
     Stopping early, by Ctrl-C, keeps every stored task; the same call continues. To continue a store without restating
     its sweep: `run(load_sweep(path), path)`. The numbers are the same bit for bit whoever computes.
@@ -89,11 +91,13 @@ def run(
     """
     from engine import notebook
 
+    if run_serially is not None:
+        warnings.warn("run_serially is now serial", DeprecationWarning, stacklevel=2)
     reports = iterate(
         sweep,
         path,
         workers=workers,
-        serial=serial,
+        serial=serial if run_serially is None else run_serially,
         address=address,
         shared_storage=shared_storage,
         backend_name=backend_name,

@@ -159,3 +159,8 @@ def test_the_bound_gives_the_same_bits_serially_and_on_two_workers(local_ray: No
     serial = engine.run(sweep, tmp_path / "serial.zarr", serial=True)
     parallel = engine.run(sweep, tmp_path / "ray.zarr", workers=2)
     assert equal_bits(serial, parallel, ("bcrlb_range_m2", "bcrlb_angle_rad2", "information_range_per_m2"))
+
+
+def test_the_old_word_for_a_serial_run_still_works(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="run_serially is now serial"):
+        engine.run(toy.small, tmp_path / "old.zarr", run_serially=True)
