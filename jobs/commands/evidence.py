@@ -57,7 +57,7 @@ def command(
 def _run(one: Evidence, path: str, workers: int | None, serial: bool) -> None:
     import engine
 
-    engine.run(one.sweep, path, workers=workers, run_serially=serial)
+    engine.run(one.sweep, path, workers=workers, serial=serial)
 
 
 def found() -> dict[str, Evidence]:
