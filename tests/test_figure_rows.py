@@ -1,15 +1,13 @@
 """The record that all figures share, against plain loops."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray
 
 import engine
-from scenarios.figures.claims import by_point, ordered
-from scenarios.figures.rows import Interval, Quantity, Row, pooled, rows_of
+from scenarios.figures.rows import Quantity, Row, pooled, rows_of
 
 NAMES, POWERS, USERS = ("a", "b"), (0.0, 10.0), 3
 ERROR = Quantity("range", "m", "error", "bound", blind=4.0, lost_by="judge", lost_above=1.0)
@@ -86,25 +84,6 @@ def test_pooled_keeps_every_value_once(results: xarray.Dataset) -> None:
         assert np.array_equal(np.sort(found[name].values, None), np.sort(results[name].values, None), equal_nan=True)
     both = found.isel(realization=7)
     assert any(np.array_equal(both.error.values, results.error.values[i, :, j]) for i in range(6) for j in range(USERS))
-
-
-def _row(mse: Interval, **point: Any) -> Row:
-    unknown = Interval(math.nan, math.nan, math.nan)
-    return Row(point, "a", "", "range", "m", 9, mse, 1.0, unknown, unknown, math.nan, math.nan)
-
-
-def test_a_pair_counts_against_an_order_beyond_its_intervals_only() -> None:
-    points = {"few": Interval(2, 1, 3), "many": Interval(2.5, 2, 3.5), "most": Interval(9, 8, 10)}
-    rows = by_point(
-        _row(mse, n_sensors=number, n_snapshots=1, noise_dbm=-70.0) for number, mse in enumerate(points.values())
-    )
-    few, many, most = rows
-    assert few == ("range", 0, 1, -70.0, "a")
-    within, beyond = ordered(rows, "fall", [(few, many)]), ordered(rows, "fall", [(few, many), (few, most)])
-    assert (within.verdict, within.ours) == ("reproduced", "at 0 of 1 pairs of points")
-    assert beyond.verdict == "not reproduced"
-    assert beyond.ours == "at 0 of 2 pairs of points, contradicted beyond the intervals at 1"
-    assert ordered(rows, "fall", [(few, few)]).ours == "no two points to compare"
 
 
 def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:

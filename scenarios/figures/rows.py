@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from scenarios.figures.tails import rests_on_few
+
 if TYPE_CHECKING:
     import xarray
 
@@ -81,6 +83,8 @@ class Row(NamedTuple):
     """mean of the least possible expected squared error"""
     floor: float = np.nan
     """mean of a lower bound on that"""
+    carried: bool = False
+    """whether few realizations carry the mean of the squared errors, or may (`scenarios.figures.tails`)"""
 
     @property
     def rmse(self) -> Interval:
@@ -156,6 +160,7 @@ def _row(quantity: Quantity, group: str, point: dict[str, Any], here: dict[str, 
         blind=quantity.blind,
         limit=here["limit"],
         floor=here["floor"],
+        carried=bool(here["carried"]),
     )
 
 
@@ -175,6 +180,7 @@ def _statistics(
     unknown = of_errors["mean"] * np.nan
     found = dict.fromkeys(["bound", "limit", "floor", *_ends("lost"), *_ends("found_mse")], unknown)
     found |= {"samples": of_samples["count"], "median": of_errors["median"]} | _interval("mse", of_samples, "mean")
+    found["carried"] = rests_on_few(pooled(samples, *pool), unseen=quantity.expected not in results)
     found["excluded"] = _excluded(results, results[quantity.error], pool, average)
     for name, variable in _means_of(quantity):
         if variable is not None and variable in results:

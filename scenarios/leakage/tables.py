@@ -1,4 +1,4 @@
-"""Fig. 3 as tables: every point's errors, then the paper's claims beside ours."""
+"""Fig. 3 as tables: claims beside what was found, then every point's errors."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,8 +10,9 @@ from scenarios.figures.claims import claims_table
 from scenarios.figures.doubts import doubt_tables, doubts_of
 from scenarios.figures.rows import Row
 from scenarios.figures.style import label
+from scenarios.figures.tails import explained, mark
 from scenarios.leakage.claims import claims
-from scenarios.leakage.rows import ORDER, SETS
+from scenarios.leakage.rows import ORDER, OUTLIER_SHARE, SETS
 
 if TYPE_CHECKING:
     import xarray
@@ -24,7 +25,7 @@ _TRAIN = "nearfield train leakage:amortised --set n_elements=… trains one; Amo
 
 def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     """What to print of a run."""
-    return [*tables(results, summary), claims_table(claims(results, summary))]
+    return [claims_table(claims(results)), *tables(results, summary)]
 
 
 def tables(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
@@ -33,7 +34,8 @@ def tables(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     columns = ("estimator", "mean ×÷", "median", "outliers", *(_MEANS[name] for name in means), "excluded")
     found = [
         TextTable(
-            f"Squared error of the {quantity} ({unit}²); mean with the factor of its 95 % interval",
+            f"Squared error of the {quantity} ({unit}²); mean with the factor of its 95 % interval; outliers beyond "
+            f"{_outlier(summary, quantity):.2g} {unit}",
             (*_POINT, *columns),
             [_line(row, means) for row in summary if row.quantity == quantity],
         )
@@ -46,7 +48,12 @@ def tables(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     ]
     if absent:
         found.append(TextTable("Not trained for this array and users' area", ("estimator", ""), absent))
-    return found
+    return explained(found)
+
+
+def _outlier(summary: list[Row], quantity: str) -> float:
+    """The error above which a user is lost."""
+    return next((np.sqrt(OUTLIER_SHARE * row.blind) for row in summary if row.quantity == quantity), np.nan)
 
 
 def _line(row: Row, means: Sequence[str]) -> tuple[str, ...]:
@@ -56,7 +63,7 @@ def _line(row: Row, means: Sequence[str]) -> tuple[str, ...]:
         f"{row.point['n_snapshots']}",
         f"{row.point['noise_dbm']:g}",
         label(row.estimator),
-        f"{row.mse.value:.2g} ×÷ {factor:.2f}",
+        f"{row.mse.value:.2g} ×÷ {factor:.2f}{mark(row.carried)}",
         f"{row.median:.2g}",
         f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
         *(f"{getattr(row, name):.2g}" if np.isfinite(getattr(row, name)) else "" for name in means),

@@ -259,7 +259,7 @@ def _candidate_channels(channel: TracedChannel, grid: SearchGrid, height_m: floa
 fig4 = Sweep(
     MultipathEstimation(checkpoints=shipped("multipath-")),
     {"n_sensors": (20, 40)},
-    realizations=200,
+    realizations=300,  # fewer may not show what one lost user in a hundred carries
     full=1000,
     block=50,
     chunk=50,

@@ -11,6 +11,7 @@ from scenarios.figures.doubts import doubt_tables, doubts_of
 from scenarios.figures.paired import Comparisons, against_baselines
 from scenarios.figures.rows import SQUARED_ERRORS, Row
 from scenarios.figures.style import LEARNED, label
+from scenarios.figures.tails import explained, mark
 from scenarios.multipath.claims import claims
 from scenarios.multipath.figures import legend
 from scenarios.multipath.rows import ORDER, SETS, errors_over_sets
@@ -39,7 +40,7 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
         TextTable("Learned estimators", ("none was trained for this place and these points",), [(_TRAIN,)])
     ]
     doubts = doubt_tables(doubts_of(results, ORDER, SETS), ("K", "L", "σ² (dBm)"))
-    return [*tables, *doubts, *beside, claims_table(claims(results, summary, against)), _users(results)]
+    return [claims_table(claims(results, learned)), *explained(tables), *doubts, *beside, _users(results)]
 
 
 def _line(row: Row) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ def _line(row: Row) -> tuple[str, ...]:
         f"{row.point['n_snapshots']}",
         f"{row.point['noise_dbm']:g}",
         legend(row.estimator),
-        f"{row.mse.value:.2g} ×÷ {factor:.2f}",
+        f"{row.mse.value:.2g} ×÷ {factor:.2f}{mark(row.carried)}",
         f"{row.median:.2g}",
         f"{row.excluded}",
     )
