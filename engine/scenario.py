@@ -65,6 +65,10 @@ class Scenario(BaseModel, ABC):
         """Values along the output's own dimensions, beside `realization`."""
         return {}
 
+    def account(self) -> str:
+        """What was made of files that it was described by, kept with the results; it changes none of them."""
+        return ""
+
     def stored_value(self, name: str) -> Any:
         """A field's value as stores keep it and axes have it: an object that is known by a name, by that."""
         value = getattr(self, name)
