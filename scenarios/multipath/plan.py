@@ -18,6 +18,7 @@ _ARRAY, _USERS = "#c8402b", "#2f7fb5"
 _MOST_LABELS = 45
 _SMALLEST_LABELLED_M2 = 60.0
 _ARROW_M = 14.0
+_CORNER = (0.975, 1.055)
 _SHADES = (0.08, 0.78)
 _LABEL_RAD = np.radians(np.linspace(-10, 10, 9))
 
@@ -124,8 +125,8 @@ def _draw_users(axes: "Axes", scene: MultipathScene) -> None:
         else:
             at_rad = _clearest(scene.surroundings, (far + near) / 2)
             at = (far + near) / 2 * np.array([math.cos(at_rad), math.sin(at_rad)])
-            axes.text(*at, "sensors, where in sight", fontsize=9, color=_USERS, ha="center", va="center", zorder=5,
-                      rotation=math.degrees(at_rad) - 90, clip_on=True)  # fmt: skip
+            axes.text(at[0], at[1], "sensors, where in sight", fontsize=9, color=_USERS, ha="center", va="center",
+                      zorder=5, rotation=math.degrees(at_rad) - 90, clip_on=True)  # fmt: skip
 
 
 def _clearest(place: Surroundings, radius_m: float) -> float:
@@ -151,12 +152,11 @@ def _draw_array(axes: "Axes", scene: MultipathScene) -> None:
 
 def _draw_north(axes: "Axes", north: tuple[float, float]) -> None:
     """Above the frame's upper right corner."""
-    at, along = (0.975, 1.055), np.array(north)
+    along = np.array(north)
+    where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
     arrow = {"arrowstyle": "-|>", "color": _INK, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", at, -20 * along, xycoords="axes fraction", textcoords="offset points", annotation_clip=False,
-                  arrowprops=arrow)  # fmt: skip
-    axes.annotate("N", at, 8 * along, xycoords="axes fraction", textcoords="offset points", annotation_clip=False,
-                  ha="center", va="center", fontsize=10, color=_INK)  # fmt: skip
+    axes.annotate("", _CORNER, tuple(-20 * along), arrowprops=arrow, **where)
+    axes.annotate("N", _CORNER, tuple(8 * along), ha="center", va="center", fontsize=10, color=_INK, **where)
 
 
 def _draw_scale(figure: "Figure", axes: "Axes", bounds: np.ndarray, shades: np.ndarray) -> None:

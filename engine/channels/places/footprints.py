@@ -39,11 +39,10 @@ class Footprints:
 
     def keep(self, which: np.ndarray) -> None:
         """Only these polygons, by a mask (n,)."""
-        chosen = np.flatnonzero(which)
+        chosen = np.flatnonzero(which).tolist()
         self.boxes = self.boxes[chosen]
-        self.owner, self.kinds, self.polygons = (
-            [values[i] for i in chosen] for values in (self.owner, self.kinds, self.polygons)
-        )  # type: ignore[assignment]
+        self.owner, self.kinds = [self.owner[i] for i in chosen], [self.kinds[i] for i in chosen]
+        self.polygons = [self.polygons[i] for i in chosen]
 
     def swap(self) -> None:
         """x for y."""

@@ -150,7 +150,8 @@ def beside(footprints: Footprints, coordinates: Coordinates) -> Array:
         places = ring_number * _STEP_M * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
         clear = shapely.distance(shapely.points(places), walls) >= _CLEAR_M
         if clear.any():
-            x, y = coordinates.from_local_m(*places[int(np.argmax(clear))], middle)
+            east_m, north_m = places[int(np.argmax(clear))]
+            x, y = coordinates.from_local_m(east_m, north_m, middle)
             far_m = ring_number * _STEP_M
             return Array((float(x), float(y)), _EAST_DEG, f"{said} is inside one, {far_m:g} m from it")
     return Array(middle, _EAST_DEG, said)
