@@ -57,7 +57,7 @@ def paths_of(results: "xarray.Dataset", *, most: int | None = None) -> "xarray.D
     scene = _scene(results)
     users, realization = _users(results, most)
     sensor_range_m, sensor_angle_rad = scene.sensors()
-    sets, sensors = sensor_range_m.shape
+    sensors = sensor_range_m.shape[1]
     at = np.concatenate([
         scene.user_position_m(users), scene.sensor_position_m(sensor_range_m, sensor_angle_rad).reshape(-1, 3)
     ])  # fmt: skip
