@@ -254,10 +254,11 @@ class MultipathScene(Scenario, ABC):
 class Traces:
     """What a worker holds of a scene: the tracer and the channels of the sensors."""
 
-    def __init__(self, scene: MultipathScene) -> None:
+    def __init__(self, scene: MultipathScene, sensors: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        """sensors: where others stand than the scene draws, range (m) and angle (rad), (sets, K) each."""
         self.scene, self.channel = scene, scene.channel()
         self.tracer = tracer_of(self.channel)
-        places = scene.sensor_position_m(*scene.sensors())
+        places = scene.sensor_position_m(*(sensors or scene.sensors()))
         flat = places.reshape(-1, 3)
         self._sets = places.shape[:2]
         self.sensor_h, _ = self.tracer.channels(flat, min(scene.sensor_subarrays, scene.n_elements))
