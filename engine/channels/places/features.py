@@ -11,11 +11,11 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.channels.places.account import counted
+from engine.channels.places.records import Feature, Map
 from engine.errors import InputError
 
 _GEOMETRIES = {
@@ -29,28 +29,6 @@ _BETWEEN = re.compile(r"[\s\x1e,]*")
 _CREDITS = ("attribution", "copyright", "license", "licence")
 _TABLES = {".gpkg", ".shp", ".fgb", ".gml", ".kml", ".kmz", ".pbf", ".osm", ".zip", ".tab", ".geoparquet", ".parquet"}
 SUFFIXES = ("json", "geojson", "geojsonl", "geojsons", "geojsonseq", "jsonl", "ndjson", "gz", *(s[1:] for s in _TABLES))
-
-
-class Feature(NamedTuple):
-    """Properties as they stand; polygons (lists of rings), points (positions), and lines (lists of positions)."""
-
-    identity: str
-    properties: Any
-    polygons: list[Any]
-    points: list[Any]
-    lines: list[Any]
-
-
-@dataclass
-class Map:
-    """What a file holds; `crs` as the file says it, `in_metres` where it says `"units": "m"`."""
-
-    features: list[Feature] = field(default_factory=list)
-    crs: Any = None
-    in_metres: bool = False
-    remarks: list[str] = field(default_factory=list)
-    unreadable: int = 0
-    """features that are none"""
 
 
 def map_from(path: Path) -> Map:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.channels.places.account import counted
 from engine.channels.places.crs import Coordinates
-from engine.channels.places.features import Feature
+from engine.channels.places.records import Feature
 from engine.channels.places.tags import Kind, kind_of, names_a_building, tags_of
 
 

@@ -11,10 +11,11 @@ from engine.channels.materials import MATERIALS, Material
 from engine.channels.places import where
 from engine.channels.places.account import Account, counted, named
 from engine.channels.places.crs import LONGITUDE_LATITUDE, METRES, Coordinates, coordinates_of
-from engine.channels.places.features import Map, map_from
+from engine.channels.places.features import map_from
 from engine.channels.places.footprints import Footprints, footprints_of
 from engine.channels.places.heights import ASSUMED_M, heights_of
 from engine.channels.places.parts import Prism, resolved
+from engine.channels.places.records import Map
 from engine.channels.places.shapes import corners, mended
 from engine.channels.places.tags import tags_of, word
 from engine.channels.places.where import Array, Wanted

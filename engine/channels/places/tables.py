@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.channels.places.features import Feature, Map
+from engine.channels.places.records import Feature, Map
 from engine.channels.surroundings import require_shapely
 from engine.errors import InputError
 

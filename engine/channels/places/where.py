@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.channels.places.crs import Coordinates
-from engine.channels.places.features import Feature
 from engine.channels.places.footprints import Footprints
+from engine.channels.places.records import Feature
 from engine.channels.places.tags import tags_of
 from engine.channels.surroundings import require_shapely
 from engine.errors import InputError
