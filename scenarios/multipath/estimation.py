@@ -52,6 +52,7 @@ from scenarios.multipath.scene import (
     tracer_of,
 )
 from scenarios.multipath.tables import report
+from scenarios.multipath.traced_powers import TracedPowers
 
 
 class Draws(NamedTuple):
@@ -251,8 +252,11 @@ class MultipathEstimation(MultipathScene):
             "ray_traced": np.where(excluded[:, None, None], np.nan, seen.expected_power(h)),
             "free_space": traces.expected_power_in_free_space(Users(*problem.grid.candidates())),
         }
+        exact = TracedPowers(seen)
         return [
-            Workbench(problem, np, {name: table[:, a] for name, table in tables.items()})
+            Workbench(
+                problem, np, {name: table[:, a] for name, table in tables.items()}, {"ray_traced": exact.of_set(a)}
+            )
             for a in range(self.sensor_sets)
         ]
 

@@ -276,6 +276,11 @@ class Traces:
         """|h_kᴴ w|², over P_t, of beams for channels h (n, N): (n, sets, K)."""
         return self._leaked(self.sensor_h, h)
 
+    def expected_power_one_by_one(self, h: np.ndarray) -> np.ndarray:
+        """The same by sums of whose rounding the number of users is no part."""
+        field = np.einsum("un,kn->uk", self.scene.beams(h), np.conj(self.sensor_h))
+        return (field.real**2 + field.imag**2).reshape(len(h), *self._sets)
+
     def expected_power_in_free_space(self, users: Users) -> np.ndarray:
         """The same as if nothing stood around: (n, sets, K)."""
         place = self.scene.user_position_m(users)
