@@ -32,6 +32,7 @@ _AGREE = 0.5
 """Log-likelihoods of neighbours that differ by no more belong to a cell that is small enough."""
 _MATTERS = 1e-3  # of the largest mass
 _MOST_LEVELS = 16
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 Exact = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Ranges (m) and angles (rad) of n places → expected power over P_t at each sensor, (n, K); NaN where nobody can be.
@@ -112,10 +113,10 @@ def _log_prior(problem: Problem, cells: _Cells) -> np.ndarray:
 
 
 def _drawn(log_mass: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which cells go on, at most `count` of them or a few more, and by how much the logarithm of their weight grows.
+    """Which cells go on, at most `count` of them, and by how much the logarithm of their weight grows.
 
     Masses above a threshold go on as they are; of the others, in their order, one for each threshold that they add up
-    to, which then weighs as much.
+    to, which then weighs as much: which one, by the golden ratio's multiples, in no step with the grid.
     """
     some = np.flatnonzero(np.isfinite(log_mass))
     if len(some) <= count:
@@ -129,9 +130,14 @@ def _drawn(log_mass: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     heavy = int(light[0]) if len(light) else count - 1
     at = float(threshold[heavy])
     others = np.sort(order[heavy:])
-    reached = np.floor(np.cumsum(np.exp(log_mass[others] - at)) + 0.5)
-    chosen = others[np.diff(reached, prepend=0.0) > 0]
-    return np.concatenate([order[:heavy], chosen]), np.concatenate([np.zeros(heavy), at - log_mass[chosen]])
+    sums = np.cumsum(np.exp(log_mass[others] - at))
+    number = np.arange(round(float(sums[-1])))
+    points = (number + (number + 1) * _GOLDEN % 1) * (sums[-1] / len(number))
+    chosen, times = np.unique(np.minimum(np.searchsorted(sums, points), len(others) - 1), return_counts=True)
+    chosen = others[chosen]
+    return np.concatenate([order[:heavy], chosen]), np.concatenate(
+        [np.zeros(heavy), at + np.log(times) - log_mass[chosen]]
+    )
 
 
 def _roots(problem: Problem) -> _Cells:

@@ -5,7 +5,7 @@ import pytest
 
 from engine import InputError
 from engine.estimators import Observations, Problem, Workbench
-from engine.estimators.refined import RefinedMaximumLikelihood, RefinedPosteriorMean, refined
+from engine.estimators.refined import RefinedMaximumLikelihood, RefinedPosteriorMean, _drawn, refined
 from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.pattern import SearchGrid
 
@@ -64,31 +64,52 @@ def by_brute_force(asked: Problem, statistic: np.ndarray) -> tuple[np.ndarray, f
 
 @pytest.mark.parametrize(("n_ranges", "n_angles"), [(12, 10), (25, 30)])
 def test_as_by_brute_force(n_ranges: int, n_angles: int) -> None:
-    """Of a fine table, whichever grid it began with: the mean within the fine table's own steps."""
+    """Of a fine table, whichever grid it began with, where the posterior has some hundred teeth."""
     asked = problem(n_ranges, n_angles)
     bench = workbench(asked)
     _, _, observations = drawn(asked, 3, seed=5)
     batch = bench.batch(observations)
-    mean = RefinedPosteriorMean(beam=400).prepare(bench)(batch)
-    top = RefinedMaximumLikelihood(beam=400).prepare(bench)(batch)
+    mean = RefinedPosteriorMean(beam=6400).prepare(bench)(batch)
+    top = RefinedMaximumLikelihood(beam=6400).prepare(bench)(batch)
     for b in range(3):
         statistic = observations.statistic[b, 0, 0]
         expected, best = by_brute_force(asked, statistic)
-        assert mean.range_m[b, 0, 0] == pytest.approx(expected[0], abs=6e-3)
+        assert mean.range_m[b, 0, 0] == pytest.approx(expected[0], abs=1.2e-2)
         assert mean.angle_rad[b, 0, 0] == pytest.approx(expected[1], abs=1e-3)
         found = np.array([top.range_m[b, 0, 0]]), np.array([top.angle_rad[b, 0, 0]])
         ((snr, n),) = asked.observations()
         assert log_density(statistic, 2 * snr * n * power(*found), n).item() > best - 0.5
 
 
-def test_leaves_are_the_whole_area_once() -> None:
-    """Their masses under a flat likelihood are the prior's: 1 over the area, at little signal."""
-    asked = problem(9, 7, snr=1e-9)
+def test_few_cells_stand_for_all() -> None:
+    """Under a flat likelihood the weights of a hundred cells are the prior's mass, and spread as it is."""
+    asked = problem(40, 30, snr=1e-9)
     ((snr, n),) = asked.observations()
-    leaves = refined(asked, power, power(*asked.grid.candidates()), np.full(len(SENSORS), 2.0 * n), (snr, n), 16)
+    leaves = refined(asked, power, power(*asked.grid.candidates()), np.full(len(SENSORS), 2.0 * n), (snr, n), 100)
     area = np.exp(leaves.log_mass - leaves.log_likelihood)
-    assert area.sum() == pytest.approx(1.0 * 0.5)
-    assert area @ leaves.range_m / area.sum() == pytest.approx(2.5, abs=0.02)
+    assert 320 < len(area) <= 400
+    assert area.sum() == pytest.approx(1.0 * 0.5, rel=0.02)
+    assert area @ leaves.range_m / area.sum() == pytest.approx(2.5, abs=4 * 0.029)  # of a hundred drawn
+    assert area @ (leaves.range_m - 2.5) ** 2 / area.sum() == pytest.approx(1 / 12, rel=4 * 0.09)
+
+
+def test_drawn_by_hand() -> None:
+    """Masses 8, 4, 1, 1, 1, 1 and room for 4: the two large ones as they are, of the others two for all."""
+    mass = np.array([1.0, 8.0, 1.0, 1.0, 4.0, 1.0, 0.0])
+    with np.errstate(divide="ignore"):
+        kept, more = _drawn(np.log(mass), 4)
+    assert kept[:2].tolist() == [1, 4]
+    assert set(kept[2:].tolist()) < {0, 2, 3, 5}
+    assert np.exp(more[:2]) == pytest.approx([1, 1])
+    assert (mass[kept] * np.exp(more)).sum() == pytest.approx(mass.sum())
+    random = np.random.default_rng(0)
+    for count in (5, 50, 500):
+        log_mass = random.normal(0, 30, 300)
+        kept, more = _drawn(log_mass, count)
+        assert len(set(kept.tolist())) == len(kept) <= max(count, 5)
+        top = log_mass.max()
+        total = np.exp(log_mass - top).sum()
+        assert np.exp(log_mass[kept] + more - top).sum() == pytest.approx(total, rel=1e-9, abs=1e-12)
 
 
 def test_an_edge_is_not_smoothed() -> None:
@@ -104,7 +125,7 @@ def test_an_edge_is_not_smoothed() -> None:
         seen = Observations(statistic[:, None, None], np.full((1, 6), 100.0), SENSORS[None])
         found = estimate(bench.batch(seen))
         assert np.sign(found.angle_rad.item() - EDGE_RAD) == np.sign(side)
-        assert abs(found.angle_rad.item() - place[1][0]) < 1e-3
+        assert abs(found.angle_rad.item() - place[1][0]) < 1.5e-3
 
 
 def test_places_where_nobody_can_be() -> None:
