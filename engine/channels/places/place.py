@@ -53,7 +53,8 @@ def place_from(path: Path, ground: Material | None = "concrete", wanted: Wanted 
         seen = "; ".join([*footprints.astray[:3], *footprints.remarks]) or "it has no features"
         raise InputError(f"{path}: no buildings; needed polygons with a 'building' tag or a 'height' ({seen})")
     coordinates, array = _located(path, source, footprints, wanted)
-    area = Surroundings(name=path.name.partition(".")[0], ground=ground)
+    whole = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    area = Surroundings(name=whole.stem, ground=ground)
     reading = _Reading(footprints, coordinates, array, area)
     prisms, outlines = resolved(reading.prisms())
     if not prisms:
