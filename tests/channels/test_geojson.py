@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from channels.map_files import ARRAY, AT, BOW, EAST_M, SQUARE, area, feature, ma
 from engine import InputError
 from engine.channels.geojson import surroundings_from
 from engine.channels.places.where import Wanted
-from engine.channels.surroundings import Surroundings, polygon
+from engine.channels.surroundings import Surroundings, faces_of, polygon
 
 SHIPPED = Path(__file__).parents[2] / "scenarios/places/college.geojson"
 
@@ -371,3 +372,40 @@ def test_two_places_are_the_same_whatever_was_said(tmp_path: Path) -> None:
     assert again == place
     assert hash(again) == hash(place)
     assert "base_m" not in place.model_dump_json()
+
+
+def test_damaged_files_are_places_or_one_line(tmp_path: Path) -> None:
+    """Any value of a file exchanged for nonsense: no traceback, no warning, and what is read has faces."""
+    nonsense: list[Any] = [
+        None, "", False, True, 0, -1, 1e9, "x", "12,5", "3;4", [], {}, [1, 2], float("nan"), "40'", {"a": 1}, 10**400,
+    ]  # fmt: skip
+    whole = {
+        "type": "FeatureCollection",
+        "crs": {"type": "name", "properties": {"name": "EPSG:4326"}},
+        "features": [*in_degrees(min_height=2), feature(square(80, 0), square(82, 2, 3)), feature(square(-90, 20))],
+    }
+    random, read_ones = np.random.default_rng(0), 0
+    for _ in range(300):
+        changed = json.loads(json.dumps(whole))
+        for _ in range(random.integers(1, 4)):
+            at = [path for path in _nodes(changed) if path]
+            *way, last = at[random.integers(len(at))]
+            inner = changed
+            for key in way:
+                inner = inner[key]
+            inner[last] = json.loads(json.dumps(nonsense[random.integers(len(nonsense))]))
+        (tmp_path / "x.geojson").write_text(json.dumps(changed))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                faces_of(surroundings_from(tmp_path / "x.geojson"))
+                read_ones += 1
+            except InputError as error:
+                assert "\n" not in str(error)
+    assert 50 < read_ones < 300
+
+
+def _nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _nodes(inner, (*path, key))

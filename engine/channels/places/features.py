@@ -121,6 +121,7 @@ def _add(value: Any, found: Map, path: Path, *, nested: bool = False) -> None:
             _add(one, found, path, nested=True)
         return
     kind = value.get("type") if isinstance(value, dict) else None
+    kind = kind if isinstance(kind, str) else None
     if kind == "FeatureCollection":
         _add_collection(value, found, path)
     elif kind == "Feature" or kind in _GEOMETRIES:
@@ -193,7 +194,7 @@ def _spread(geometry: Any, feature: Feature) -> bool:
         read = [_spread(part, feature) for part in parts]  # all of them: one that is none does not hide another
         return any(read) or not read
     coordinates = geometry.get("coordinates")
-    if kind not in _GEOMETRIES or not isinstance(coordinates, list | tuple):
+    if not isinstance(kind, str) or kind not in _GEOMETRIES or not isinstance(coordinates, list | tuple):
         return False
     parts = list(coordinates) if kind.startswith("Multi") else [coordinates]
     parts = [part for part in parts if isinstance(part, list | tuple) and part]

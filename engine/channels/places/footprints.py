@@ -12,6 +12,8 @@ from engine.channels.places.crs import Coordinates
 from engine.channels.places.records import Feature
 from engine.channels.places.tags import Kind, kind_of, names_a_building, tags_of
 
+_NO_NUMBER = (TypeError, ValueError, IndexError, KeyError, OverflowError)
+
 
 @dataclass
 class Footprints:
@@ -49,15 +51,18 @@ class Footprints:
         self.boxes = self.boxes[:, [1, 0, 3, 2]]
         self.is_swapped = not self.is_swapped
 
-    def rings(self, i: int) -> list[np.ndarray]:
-        """Outer ring and holes of a polygon, (n, 2) each. Raises ValueError or TypeError for what are no numbers."""
-        found = []
-        for ring in self.polygons[i]:
-            corners = np.array([(float(point[0]), float(point[1])) for point in ring]).reshape(-1, 2)
-            if not np.isfinite(corners).all():
-                raise ValueError("a coordinate is no number")
-            found.append(corners[:, ::-1] if self.is_swapped else corners)
-        return found
+    def rings(self, i: int) -> list[np.ndarray] | None:
+        """Outer ring and holes of a polygon, (n, 2) each; None where a coordinate is no number."""
+        try:
+            found = [
+                np.array([(float(point[0]), float(point[1])) for point in ring]).reshape(-1, 2)
+                for ring in self.polygons[i]
+            ]
+        except _NO_NUMBER:
+            return None
+        if not all(np.isfinite(corners).all() for corners in found):
+            return None
+        return [corners[:, ::-1] if self.is_swapped else corners for corners in found]
 
     def near(self, coordinates: Coordinates, origin: tuple[float, float], reach_m: float) -> np.ndarray:
         """Indices of the polygons whose box comes within `reach_m` of an origin, east or west and north or south."""
@@ -140,6 +145,6 @@ def _box(polygon: Any) -> tuple[float, float, float, float] | None:
     try:
         x, y = [point[0] for point in polygon[0]], [point[1] for point in polygon[0]]
         box = float(min(x)), float(min(y)), float(max(x)), float(max(y))
-    except (TypeError, ValueError, IndexError, KeyError):
+    except _NO_NUMBER:
         return None
     return box if all(map(np.isfinite, box)) else None

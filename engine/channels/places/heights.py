@@ -4,7 +4,6 @@ https://wiki.openstreetmap.org/wiki/Map_features/Units and Simple_3D_Buildings. 
 `building:height`, levels of 3 m each, else 6 m. What cannot be read is nothing, and is named.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -19,6 +18,7 @@ SLAB_M = 0.5
 """How thick a roof on posts is, where nothing is said of it."""
 _LOWEST_M, _HIGHEST_M = 0.5, 1000.0
 _MOST_LEVELS = 200.0
+_ABSURD = 1e12  # and more, which JSON may hold as integers that no float is
 _FOOT_M = 0.3048
 _UNITS = {
     "": 1.0, "m": 1.0, "mt": 1.0, "mtr": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0,
@@ -124,7 +124,7 @@ def _largest(value: Any, read: Callable[[str], float | None]) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
+        return float(value) if abs(value) < _ABSURD else None
     if isinstance(value, list | tuple):
         value = ";".join(map(str, value))
     if not isinstance(value, str):

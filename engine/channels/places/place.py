@@ -151,11 +151,11 @@ class _Reading:
     def _prisms_of(self, i: int, frame: Any) -> list[Prism]:
         footprints = self.footprints
         name = footprints.name(i)
-        try:
-            rings = [self._local(ring) for ring in footprints.rings(i)]
-        except (TypeError, ValueError, IndexError, KeyError):
+        found = footprints.rings(i)
+        if found is None:
             self.left_out.append(f"{name}: its coordinates are none")
             return []
+        rings = [self._local(ring) for ring in found]
         if not _touches(rings[0], self.area):
             return []
         shape = mended(rings)

@@ -78,7 +78,7 @@ def marked(features: Sequence[Feature], path: object) -> Array | None:
         for point in feature.points if bearing_deg is not None else ():
             try:
                 origin = float(point[0]), float(point[1])
-            except (TypeError, ValueError, IndexError):
+            except (TypeError, ValueError, IndexError, OverflowError):
                 raise InputError(f"{path}: the array's Point is at {point!r:.60}: needed numbers") from None
             found.append(Array(origin, bearing_deg or 0.0, "a Point with a bearing"))
     if len(set(found)) > 1:
@@ -138,9 +138,10 @@ def beside(footprints: Footprints, coordinates: Coordinates) -> Array:
     shapely = require_shapely()
     hulls = []
     for i in near:
-        ring = footprints.rings(int(i))[0]
-        corners = np.stack(coordinates.local_m(ring[:, 0], ring[:, 1], middle), axis=-1)
-        hulls.append(shapely.convex_hull(shapely.MultiPoint(corners)))
+        rings = footprints.rings(int(i))
+        if rings is not None:
+            corners = np.stack(coordinates.local_m(rings[0][:, 0], rings[0][:, 1], middle), axis=-1)
+            hulls.append(shapely.convex_hull(shapely.MultiPoint(corners)))
     said = "no Point has a bearing: the middle of the buildings"
     walls = shapely.union_all(hulls)
     if not walls.intersects(shapely.Point(0, 0)):
