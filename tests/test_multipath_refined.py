@@ -1,14 +1,17 @@
 """Off the grid of a traced table: held to a fine table of the place, and the same bits whatever was traced before."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import engine
 from engine import Streams
 from engine.estimators import PosteriorMean
 from engine.estimators.refined import RefinedMaximumLikelihood, RefinedPosteriorMean
 from scenarios.multipath import MultipathEstimation
+from scenarios.multipath.off_grid import off_grid
 from scenarios.multipath.scene import Traces, Users
 from scenarios.multipath.traced_powers import TracedPowers
 
@@ -62,3 +65,20 @@ def test_the_same_bits_whatever_was_traced_before() -> None:
     simulate(scenario.draw(Streams(2, 0), 4))
     assert np.array_equal(first, errors(scenario, 4, simulate), equal_nan=True)
     assert np.array_equal(first, errors(scenario, 4), equal_nan=True)
+
+
+def test_the_sweep_is_stored_and_read(tmp_path: Path) -> None:
+    """Estimators come back from a store by their names, and a resumed store holds what it held."""
+    small = SMALL | {"noise_dbm": (-52.0,), "n_snapshots": (20,)}
+    estimators = (*off_grid.scenario.estimators[:1], RefinedPosteriorMean(beam=32), RefinedMaximumLikelihood(beam=32))  # type: ignore[attr-defined]
+    scenario = off_grid.scenario.replace(**small, grid_ranges=8, estimators=estimators)
+    sweep = off_grid.replace(scenario=scenario, axes={"grid_angles": (6, 9)}, realizations=4, block=2, chunk=2)
+    results = engine.run(sweep, tmp_path / "o.zarr", run_serially=True)
+    assert results.estimator.values.tolist() == [
+        "posterior_mean",
+        "refined_posterior_mean",
+        "refined_maximum_likelihood",
+    ]
+    assert np.isfinite(results.squared_error_range_m2.values).all()
+    assert engine.load_sweep(tmp_path / "o.zarr").fingerprint() == sweep.fingerprint()
+    assert engine.replay(tmp_path / "o.zarr", 3, grid_angles=9).attrs["stored"] == "equal"
