@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from channels.map_files import ARRAY, AT, BOW, EAST_M, SQUARE, area, feature, marked, spans, square, written
+from channels.map_files import ARRAY, AT, BOW, EAST_M, NORTH_M, SQUARE, area, feature, marked, spans, square, written
 
 from engine import InputError
 from engine.channels.geojson import surroundings_from
@@ -288,6 +288,21 @@ def test_latitude_first(tmp_path: Path) -> None:
     assert "latitudes come first in this file" in place.account.remarks[0]
     with pytest.raises(InputError, match="the other way round there are some"):
         surroundings_from(written(tmp_path, marked(50, 10, bearing=90), feature(square(60, 0))))
+
+
+@pytest.mark.parametrize("turn_deg", [0, 10, 30, 45, 70])
+def test_latitude_first_where_numbers_do_not_say_so(tmp_path: Path, turn_deg: float) -> None:
+    """At 10° E, 50° N: skewed buildings, unless they stand along the axes, tell."""
+    turn = np.radians(turn_deg)
+    corners = np.array([[0, 0], [12, 0], [12, 7], [0, 7], [0, 0]]) @ [
+        [np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]
+    ]  # fmt: skip
+    rings = [[[AT[0] + (x + a) / EAST_M, AT[1] + a2 / NORTH_M] for a, a2 in corners] for x in (20, 34, 48)]
+    right = surroundings_from(written(tmp_path, marked(*AT, bearing=90), *map(feature, rings)))
+    assert not any("may come first" in remark for remark in right.account.remarks)
+    turned = [feature([[y, x] for x, y in ring]) for ring in rings]
+    wrong = surroundings_from(written(tmp_path, marked(AT[1], AT[0], bearing=90), *turned))
+    assert any("may come first" in remark for remark in wrong.account.remarks) == (turn_deg != 0)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,12 @@ def test_lengths(value: Any, metres: float | None) -> None:
     assert length_m(value) == (None if metres is None else pytest.approx(metres))
 
 
+@pytest.mark.parametrize("unit", ["", "m", "mt", "mtr", "meter", "meters", "metre", "metres", "M", " m."])
+def test_names_of_the_metre(unit: str) -> None:
+    assert length_m(f"12{unit}") == 12
+    assert length_m("12000 mm") == length_m("1200cm") == 12
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [(4, 4), ("4", 4), ("3;4", 4), ("2.5", 2.5), ("2-3", 3), ("3 floors", 3), ("2 levels", 2), ("1 story", 1),

@@ -14,6 +14,7 @@ from engine.channels.places.crs import LONGITUDE_LATITUDE, METRES, Coordinates, 
 from engine.channels.places.features import map_from
 from engine.channels.places.footprints import Footprints, footprints_of
 from engine.channels.places.heights import ASSUMED_M, heights_of
+from engine.channels.places.order import looks_exchanged
 from engine.channels.places.parts import Prism, resolved
 from engine.channels.places.records import Map
 from engine.channels.places.shapes import corners, mended
@@ -127,6 +128,7 @@ class _Reading:
         self.left_out: list[str] = list(footprints.astray)
         self.unread: list[str] = []
         self.pitched = self.repeated = 0
+        self.outer_rings: list[np.ndarray] = []
         self.under: list[str] = []
 
     def reach_m(self) -> float:
@@ -164,6 +166,7 @@ class _Reading:
             if not shape.polygons:
                 self.left_out.append(f"{name}: {shape.fault}")
             return []
+        self.outer_rings.append(found[0])
         if shape.fault:
             self.mended.append(f"{name} ({shape.fault})")
         tags = tags_of(footprints.features[footprints.owner[i]].properties)
@@ -203,6 +206,10 @@ class _Reading:
                   for prism in prisms if prism.heights.base_m > 0}  # fmt: skip
         parts = {prism.number for prism in prisms if prism.is_part}
         north_deg = self.coordinates.north_deg(self.array.origin)
+        if self.coordinates.is_geographic and looks_exchanged(self.outer_rings):
+            said.append(
+                "latitudes may come first in this file, against RFC 7946: buildings would have right angles then"
+            )
         if self.unread:
             said.append(f"{counted(len(self.unread), 'tag')} could not be read: {named(self.unread)}")
         if raised:
