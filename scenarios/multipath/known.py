@@ -103,7 +103,10 @@ def _panel(axes: "Axes", rows: list[Row], beliefs: list[str]) -> None:
         axes.errorbar(x, y, xerr=np.maximum(reach, 0), fmt="o", markersize=4.5, elinewidth=1.0, capsize=2.0,
                       color=COLOURS[number % len(COLOURS)], label=f"{noise:g} dBm")  # fmt: skip
     axes.set_xscale("log")
+    for axis_part in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis_part(lambda x, _: f"{x:g}" if f"{x:e}"[0] in "1235" else "")
     quiet(axes)
+    axes.tick_params(which="minor", labelsize=9)
 
 
 believed = Sweep(

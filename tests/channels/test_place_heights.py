@@ -55,6 +55,8 @@ def test_levels(value: Any, number: float | None) -> None:
         ({"building:levels": 3, "roof:levels": 1}, 12, "levels"),
         ({"building:levels": 3, "roof:height": "2 m", "roof:levels": 1}, 11, "levels"),
         ({"building:levels": 0, "roof:levels": 1}, 3, "levels"),
+        ({"building:levels": 3, "roof:height": 0.5}, 9.5, "levels"),
+        ({"building:levels": 3, "roof:levels": 0.5}, 10.5, "levels"),
         ({"building_l": "3"}, 9, "levels"),
         ({"other_tags": '"building:levels"=>"9","height"=>"30"'}, 30, "tagged"),
         ({"height": 7, "other_tags": '"height"=>"30"'}, 7, "tagged"),
@@ -63,6 +65,7 @@ def test_levels(value: Any, number: float | None) -> None:
         ({"height": -1.0}, 6, "assumed"),
         ({}, 6, "assumed"),
         ({"min_height": 8}, 14, "assumed"),
+        ({"min_height": 6}, 12, "assumed"),
     ],
 )
 def test_the_first_that_can_be_read(tags: dict[str, Any], top_m: float, source: str) -> None:
@@ -75,7 +78,7 @@ def test_what_cannot_be_read_is_named_and_what_is_unknown_is_not() -> None:
         "height = tall",
         "building_levels = many",
     )
-    for nothing in (-1, 0, "0", -9999):
+    for nothing in (-1, 0, "0", -99, -999, -9999):
         assert heights_of({"height": nothing}).unread == ()
     assert heights_of({"height": 5, "min_height": 7}).unread == ("min_height = 7 m under a top at 5 m",)
     assert heights_of({"height": 5, "roof_shape": "gabled"}).flattened
@@ -88,7 +91,7 @@ def test_what_cannot_be_read_is_named_and_what_is_unknown_is_not() -> None:
         ({"height": 6, "min_height": "4 m"}, 4), ({"height": 6, "min_height": "13'1.48\""}, 4),
         ({"building:levels": 5, "building:min_level": 2}, 6), ({"height": 6, "building": "roof"}, 5.5),
         ({"height": 6, "min_height": -1}, 0), ({"height": 6, "min_height": None}, 0), ({"height": 6}, 0),
-        ({"num_floors": 5, "min_floor": 1}, 3), ({"height": 6, "min_height": 3, "building": "roof"}, 3),
+        ({"num_floors": 5, "min_floor": 1}, 3), ({"height": 6, "building:min_level": 0.5}, 1.5), ({"height": 6, "min_height": 3, "building": "roof"}, 3),
     ],
 )  # fmt: skip
 def test_where_it_begins(tags: dict[str, Any], base_m: float) -> None:
