@@ -91,7 +91,8 @@ def test_what_cannot_be_read_is_named_and_what_is_unknown_is_not() -> None:
         ({"height": 6, "min_height": "4 m"}, 4), ({"height": 6, "min_height": "13'1.48\""}, 4),
         ({"building:levels": 5, "building:min_level": 2}, 6), ({"height": 6, "building": "roof"}, 5.5),
         ({"height": 6, "min_height": -1}, 0), ({"height": 6, "min_height": None}, 0), ({"height": 6}, 0),
-        ({"num_floors": 5, "min_floor": 1}, 3), ({"height": 6, "building:min_level": 0.5}, 1.5), ({"height": 6, "min_height": 3, "building": "roof"}, 3),
+        ({"num_floors": 5, "min_floor": 1}, 3),
+        ({"height": 6, "building:min_level": 0.5}, 1.5), ({"height": 6, "min_height": 3, "building": "roof"}, 3),
     ],
 )  # fmt: skip
 def test_where_it_begins(tags: dict[str, Any], base_m: float) -> None:
