@@ -337,6 +337,7 @@ def test_strict(tmp_path: Path, features: list[Any], message: str) -> None:
         ([ARRAY, feature([[200, 0], [230, 0], [230, 100]])], {}, "is no longitude and latitude, and the file names no"),
         ([ARRAY, feature([[900, 0], [930, 0], [930, 9]])], {"units": "m"}, "no building within 200 m .* 915 m away"),
         ([marked(0, 0, bearing=1), marked(1, 1, bearing=2), feature()], {"units": "m"}, "2 Points have a 'bearing'"),
+        ([marked(float("nan"), 0, bearing=1), feature()], {"units": "m"}, "Point is at .nan, 0.: needed numbers"),
         ([marked("a", 0, bearing=1), feature()], {"units": "m"}, "the array's Point is at .*: needed numbers"),  # type: ignore[arg-type]
     ],
 )  # fmt: skip
@@ -346,6 +347,12 @@ def test_nonsense_is_one_line(tmp_path: Path, features: list[Any], members: dict
     assert re.search(message, str(raised.value))
     assert "\n" not in str(raised.value)
     assert "units" not in str(raised.value)
+
+
+def test_an_array_on_a_wall(tmp_path: Path) -> None:
+    """It may hang there, and look away from the building."""
+    place = read(tmp_path, ARRAY, feature([[-10, -20], [0, -20], [0, 20], [-10, 20]]))
+    assert spans(place) == [[-10, -20, 0, 20]]
 
 
 def test_odd_features_do_not_refuse_the_city(tmp_path: Path) -> None:

@@ -259,10 +259,10 @@ def _building(prism: Prism) -> Building:
 
 
 def _require_outdoors(path: Path, prisms: list[Prism], array: Array, reading: _Reading) -> None:
-    """InputError where the array stands in a building; under a roof it may."""
+    """InputError where the array stands in a building; under a roof it may, and on a wall."""
     shapely = require_shapely()
     for prism in prisms:
-        if prism.polygon.intersects(shapely.Point(0, 0)):
+        if prism.polygon.contains(shapely.Point(0, 0)):
             if prism.heights.base_m == 0:
                 raise InputError(
                     f"{path}: building {prism.name} holds the array ({array.said_by}); mark another place by a "

@@ -78,6 +78,8 @@ def marked(features: Sequence[Feature], path: object) -> Array | None:
         for point in feature.points if bearing_deg is not None else ():
             try:
                 origin = float(point[0]), float(point[1])
+                if not all(map(math.isfinite, origin)):
+                    raise ValueError("it is nowhere")
             except (TypeError, ValueError, IndexError, OverflowError):
                 raise InputError(f"{path}: the array's Point is at {point!r:.60}: needed numbers") from None
             found.append(Array(origin, bearing_deg or 0.0, "a Point with a bearing"))
