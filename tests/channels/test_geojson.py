@@ -265,6 +265,13 @@ def test_the_array_as_asked_for(tmp_path: Path) -> None:
             surroundings_from(name, wanted=wanted)
 
 
+def test_several_marks_do_not_matter_where_all_is_set(tmp_path: Path) -> None:
+    file = written(tmp_path, marked(0, 0, bearing=1), marked(1, 1, bearing=2), feature(), units="m")
+    with pytest.raises(InputError, match="or --set its place and bearing"):
+        surroundings_from(file, wanted=Wanted(east_m=0, north_m=0))
+    assert spans(surroundings_from(file, wanted=Wanted(east_m=0, north_m=0, bearing_deg=90))) == [[20, 0, 30, 10]]
+
+
 def test_antimeridian(tmp_path: Path) -> None:
     """Before an array at 180° E stands what is at 179.999° W."""
     for at in (180.0, -180.0):

@@ -71,7 +71,9 @@ def place_from(path: Path, ground: Material | None = "concrete", wanted: Wanted 
 
 def _located(path: Path, source: Map, footprints: Footprints, wanted: Wanted) -> tuple[Coordinates, Array]:
     """What the coordinates mean, and where the array stands."""
-    marked = where.marked(source.features, path)
+    placed = wanted.latitude_deg is not None or wanted.east_m is not None
+    settled = placed and wanted.bearing_deg is not None  # whatever the file's Points say
+    marked = None if settled else where.marked(source.features, path)
     first = marked.origin if marked else (float(footprints.boxes[0, 0]), float(footprints.boxes[0, 1]))
     try:
         if wanted.crs:
