@@ -69,6 +69,10 @@ class Scenario(BaseModel, ABC):
         """What was made of files that it was described by, kept with the results; it changes none of them."""
         return ""
 
+    def blind_guess(self) -> Mapping[str, float]:
+        """Variable of squared errors, or of a bound on them → mean squared error of who has seen nothing, its unit."""
+        return {}
+
     def stored_value(self, name: str) -> Any:
         """A field's value as stores keep it and axes have it: an object that is known by a name, by that."""
         value = getattr(self, name)

@@ -25,7 +25,9 @@ def command(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .nc, .csv or .parquet file.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="A .nc, .zarr, .csv or .parquet file.")
+    ],
     realizations: Annotated[
         bool, typer.Option("--realizations", help="In a table: every realization, not means with intervals.")
     ] = False,
