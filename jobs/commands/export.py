@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from engine import InputError
+from jobs.cli import completion
 
 _PATHS = "paths"
 
@@ -23,6 +24,7 @@ def command(
             metavar="[paths] PATH|URL",
             help="A result store: a folder, or s3://bucket/prefix; after the word paths, one under multipath.",
             show_default=False,
+            autocompletion=completion.stores,
         ),
     ],
     output: Annotated[
