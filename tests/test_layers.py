@@ -24,6 +24,7 @@ MACHINERY = (  # a floor imports those above it here, and its own
     ("engine.targets",),
     ("engine.store",),
     ("engine.execution",),
+    ("engine.notebook",),
     ("engine.__init__", "engine.tensorflow_data"),
 )
 FOR_SCIENCE = ("engine.errors", "engine.imports")

@@ -61,7 +61,7 @@ def test_limits_are_drawn_and_tabled_and_can_be_left_out(tmp_path: Path) -> None
     estimators = (LeastSquares(leakage="fresnel_closed"), PosteriorMean(leakage="fresnel_closed"))
     scenario = SMALL.replace(estimators=estimators, grid_ranges=12, grid_angles=20, weiss_weinstein_nodes=60)
     results = engine.run(
-        Sweep(scenario, {"n_sensors": (9,)}, realizations=8, block=4, name="t"), tmp_path / "a.zarr", run_serially=True
+        Sweep(scenario, {"n_sensors": (9,)}, realizations=8, block=4, name="t"), tmp_path / "a.zarr", serial=True
     )
     rows = summary(results)
     assert all(0 < row.floor < math.inf and 0 < row.limit <= row.mse.value for row in rows)
@@ -78,6 +78,6 @@ def test_limits_are_drawn_and_tabled_and_can_be_left_out(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["posterior_variance_range_m2", "weiss_weinstein_angle_rad2"])
 def test_a_realizations_limits_are_replayed(name: str, tmp_path: Path) -> None:
     sweep = Sweep(SMALL.replace(weiss_weinstein_nodes=40), realizations=4, block=2, name="t")
-    results = engine.run(sweep, tmp_path / "a.zarr", run_serially=True)
+    results = engine.run(sweep, tmp_path / "a.zarr", serial=True)
     replayed = engine.replay(tmp_path / "a.zarr", 3)
     assert np.array_equal(replayed[name].values.ravel(), results[name].isel(realization=3).values.ravel())
