@@ -84,7 +84,7 @@ def test_the_sweep_reports_and_draws(tmp_path: Any) -> None:
     few = named.changed(believed, settings=[], axes=["believed=true,all metal,nearest missing"], realizations=4)
     changes = {name: value for name, value in SMALL.items() if name not in ("estimators",)}
     few = few.replace(scenario=few.scenario.replace(**changes), block=2, chunk=2)
-    results = engine.run(few, tmp_path / "b.zarr", run_serially=True)
+    results = engine.run(few, tmp_path / "b.zarr", serial=True)
     assert results.believed.values.tolist() == ["true", "all metal", "nearest missing"]
     rows = summary(results)
     assert {row.point["believed"] for row in rows} == {"true", "all metal", "nearest missing"}

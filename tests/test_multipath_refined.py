@@ -73,7 +73,7 @@ def test_the_sweep_is_stored_and_read(tmp_path: Path) -> None:
     estimators = (*off_grid.scenario.estimators[:1], RefinedPosteriorMean(beam=32), RefinedMaximumLikelihood(beam=32))  # type: ignore[attr-defined]
     scenario = off_grid.scenario.replace(**small, grid_ranges=8, estimators=estimators)
     sweep = off_grid.replace(scenario=scenario, axes={"grid_angles": (6, 9)}, realizations=4, block=2, chunk=2)
-    results = engine.run(sweep, tmp_path / "o.zarr", run_serially=True)
+    results = engine.run(sweep, tmp_path / "o.zarr", serial=True)
     assert results.estimator.values.tolist() == [
         "posterior_mean",
         "refined_posterior_mean",

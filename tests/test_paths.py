@@ -29,7 +29,7 @@ def nearfield(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = str(tmp_path_factory.mktemp("paths") / "data.zarr")
-    engine.run(Sweep(MultipathData(**SMALL), realizations=12, block=6, chunk=6), path, run_serially=True)
+    engine.run(Sweep(MultipathData(**SMALL), realizations=12, block=6, chunk=6), path, serial=True)
     return path
 
 
@@ -125,17 +125,17 @@ def test_sweeps_and_what_has_no_users(
 ) -> None:
     grid: dict[str, Any] = {"grid_ranges": 4, "grid_angles": 8, "noise_dbm": -80.0, "n_snapshots": 1}
     sweep = Sweep(MultipathEstimation(**SMALL, **grid), {"n_sensors": (2, 3)}, realizations=4, block=2, chunk=2)
-    engine.run(sweep, tmp_path / "fig4.zarr", run_serially=True)
+    engine.run(sweep, tmp_path / "fig4.zarr", serial=True)
     assert paths_of(engine.open_results(tmp_path / "fig4.zarr"), most=2).sizes["rx"] == 2 + 6
     engine.run(
         Sweep(MultipathData(**SMALL), {"carrier_hz": (15e9, 20e9)}, realizations=2, block=2, chunk=2),
-        tmp_path / "two.zarr", run_serially=True,
+        tmp_path / "two.zarr", serial=True,
     )  # fmt: skip
     with pytest.raises(InputError, match="paths differ along the axis carrier_hz"):
         paths_of(engine.open_results(tmp_path / "two.zarr"))
     engine.run(
         Sweep(MultipathMap(n_elements=16, samples=1000, spacing_m=60.0), realizations=4, block=4, chunk=4),
-        tmp_path / "map.zarr", run_serially=True,
+        tmp_path / "map.zarr", serial=True,
     )  # fmt: skip
     with pytest.raises(InputError, match="these results have no users"):
         paths_of(engine.open_results(tmp_path / "map.zarr"))
