@@ -79,6 +79,8 @@ ONLY_IN = {
     "mitsuba": ("engine.channels.tracing",),
     "drjit": ("engine.channels.tracing", "engine.channels.llvm"),
     "shapely": ("engine.channels.surroundings",),
+    "pyproj": ("engine.channels.places.crs",),
+    "pyogrio": ("engine.channels.places.tables",),
     "matplotlib": ("scenarios", "jobs"),
     "rich": ("jobs",),
     "typer": ("jobs",),

@@ -184,6 +184,7 @@ def _provenance(attributes: Mapping[str, Any]) -> dict[str, str]:
         "commit": str(attributes["commit"]),
         "fingerprint": str(attributes["fingerprint"]),
         "scenario": f"{attributes['scenario_class']}, code version {attributes['code_version']}",
+        **({"account": str(attributes["account"])} if "account" in attributes else {}),
         "seed": str(attributes["seed"]),
         "backend": f"{attributes['backend']}, {attributes['device']}",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
