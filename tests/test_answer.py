@@ -15,7 +15,7 @@ from scipy.stats import ncx2, norm
 from test_cli import nearfield
 
 from engine import InputError
-from scenarios.leakage.answer import Answer, InDecibels, Unknown, answer
+from scenarios.leakage.answer import Answer, InDecibels, Unknown, answer, answer_dataset
 from scenarios.leakage.answer.fit import normal_deviates
 from scenarios.leakage.locate import MeanSnapshots, locate
 from scenarios.leakage.measured import Measured
@@ -280,6 +280,18 @@ def test_from_file_to_answer(
         assert data["region_range_m"].values.tolist() == [low, high]
         assert float(data["cell_mass"].sum()) == pytest.approx(1.0)
         assert data.sizes["sensor"] == 24
+
+
+def test_an_answer_is_a_dataset(tmp_path: Path) -> None:
+    campaign = FAULTS["nobody"](_campaign(), np.random.default_rng(1))
+    data = answer_dataset(campaign.measured, campaign.scene)
+    data.to_netcdf(tmp_path / "a.nc", engine="scipy")
+    assert data.attrs["holds"] == 0
+    assert math.isnan(data["deviation_range_m"])
+    assert np.isnan(data["region_angle_rad"]).all()
+    assert data["angle_rad"].attrs["units"] == "rad"
+    assert "no user is heard" in data.attrs["remarks"]
+    assert data["n_snapshots"].values.tolist() == [50] * 24
 
 
 def test_where_nothing_fits_no_deviation_is_printed(

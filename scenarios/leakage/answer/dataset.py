@@ -17,6 +17,13 @@ _LONG = {
 }  # fmt: skip
 
 
+def answer_dataset(
+    measured: Measured, scene: LeakageEstimation, unknown: Unknown = NOTHING_UNKNOWN
+) -> "xarray.Dataset":
+    """`answer`, as a Dataset. Raises InputError for powers that cannot be."""
+    return dataset(answer(measured, scene, unknown))
+
+
 def dataset(found: Answer) -> "xarray.Dataset":
     """Mean, deviation and ends of the region of range, angle, x and y; fit; the posterior cell by cell; the sensors.
 
