@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scenarios.leakage.answer.answer import Answer
+from scenarios.leakage.answer.answer import NOTHING_UNKNOWN, Answer, Unknown, answer
 from scenarios.leakage.answer.region import Plane, Summary
+from scenarios.leakage.estimation import LeakageEstimation
+from scenarios.leakage.measured import Measured
 
 if TYPE_CHECKING:
     import xarray
@@ -49,7 +51,7 @@ def dataset(found: Answer) -> "xarray.Dataset":
         ("n_snapshots", measured.counts, {}),
     ):
         variables[name] = (("sensor",), np.asarray(values), attributes)
-    attributes = {
+    attributes: dict[str, Any] = {
         "leakage": found.recommended.leakage,
         "level": posterior.level,
         "holds": int(found.holds),
