@@ -14,6 +14,7 @@ from test_cli import nearfield
 from engine import InputError
 from jobs.cli.measurements import TEMPLATE, Measurements, Place, place_of, read
 from jobs.cli.measurements.meaning import meaning
+from jobs.cli.measurements.scatter import said_of_scatter
 
 ROWS = "100,90,-80\n101,80,-81\n102,70,-82\n"
 TRIPLES = [(100, 90, -80), (101, 80, -81), (102, 70, -82)]
@@ -92,7 +93,9 @@ def assert_plain(found: Measurements) -> None:
     ],
 )
 def test_a_dialect_is_read(text: str) -> None:
-    assert_plain(of(text))
+    found = of(text)
+    assert_plain(found)
+    assert not any("missing" in remark for remark in found.remarks)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
@@ -123,6 +126,14 @@ def test_headings_in_the_middle_are_left_out_and_said() -> None:
     found = of(PLAIN + PLAIN.replace("10", "12"))
     assert len(found.names) == 6
     assert found.remarks == ("left out: line 5, the headings again",)
+
+
+def test_a_last_number_that_may_be_cut_is_said() -> None:
+    whole = "range_m,angle_deg,power_dbm,\n100,90,-80.25,\n101,80,-81.25,\n102,70,-82"
+    said = "line 4 has no end, and fewer digits there than all others: is the file cut?"
+    assert of(whole).remarks == (said,)
+    for ended in (whole + "\n", whole + ".25", whole.replace("-81.25", "-81"), whole.replace("-80.25", "-80")):
+        assert of(ended).remarks == ()
 
 
 # --- decimal signs ----------------------------------------------------------------------------------------------------
@@ -343,7 +354,11 @@ def test_columns_are_what_the_user_says() -> None:
             [],
             "given 2 columns for power: .* rows of their own",
         ),
-        ("range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n", [], r"given two of them: range \+ angle and x \+ y"),
+        (
+            "range_m,angle_deg,x_m,y_m,power_dbm\n100,90,100,0,-80\n",
+            [],
+            r"given two of them: range \+ angle and x \+ y",
+        ),
         ("latitude,longitude,power_dbm\n52,13,-80\n", [], "needed the array's own place: --array"),
         (
             PLAIN,
@@ -404,6 +419,12 @@ def test_latitude_and_longitude() -> None:
     assert np.degrees(turned.angle_rad) == pytest.approx([135, 90, 180], abs=0.3)
     south = text.replace("lat", "lat_deg").replace("lon", "LONG [°]")
     assert of(south, place=Place(0.0, 360.0, 90.0)).range_m == pytest.approx(found.range_m, rel=1e-9)
+    for longitude in (100.0, -130.0):  # the Earth is round
+        east = longitude + mile
+        around = f"lat,lon,power_dbm\n0,{east},-80\n{mile},{east},-80\n{-mile},{east},-80\n"
+        elsewhere = of(around, place=Place(0.0, longitude, 90.0))
+        assert elsewhere.range_m == pytest.approx(found.range_m, rel=1e-8)
+        assert elsewhere.angle_rad == pytest.approx(found.angle_rad, rel=1e-8)
     both = of("lat,lon,x_m,y_m,power_dbm\n0,0,9,1,-80\n0,0,9,2,-80\n0,0,9,3,-80\n")
     assert both.remarks == ("ignored: columns 'lat', 'lon'",)
 
@@ -449,12 +470,18 @@ def test_places_that_cannot_be_are_refused(headings: str, row: str, message: str
         of(f"{headings}\n{row}\n", place=place)
 
 
+def test_along_the_axis_a_sensor_may_stand() -> None:
+    found = of("range_m,angle_deg,power_dbm\n100,0,-80\n101,180,-81\n102,70,-82\n")
+    assert found.angle_rad[:2].tolist() == [0, math.pi]
+    assert len(of("range_m,angle_rad,power_dbm\n100,0,-80\n101,3.14159265358979325,-81\n102,1,-82\n").names) == 3
+
+
 def test_where_nothing_was_heard_no_place_is_needed() -> None:
     found = of(PLAIN + ",,\n-1,90,\n103,200,n/a\n")
     assert_plain(found)
 
 
-@pytest.mark.parametrize("text", ["52.5,13.4", "a,b,c", "91,0,0", "0,361,0", "nan,0,0", "0,0,0,0", ""])
+@pytest.mark.parametrize("text", ["52.5,13.4", "a,b,c", "91,0,0", "0,361,0", "0,0,361", "nan,0,0", "0,0,0,0", ""])
 def test_no_place_of_an_array(text: str) -> None:
     with pytest.raises(InputError, match="needed the array's LATITUDE,LONGITUDE,BEARING"):
         place_of(text)
@@ -562,6 +589,7 @@ def test_powers_that_cannot_be_are_refused(unit: str, value: str, message: str) 
 def test_powers_without_noise_may_be_negative() -> None:
     found = of("range_m,angle_deg,power_pw\n100,90,-1\n101,80,2\n102,70,3\n", may_be_negative=True)
     assert found.power_w == pytest.approx([-1e-12, 2e-12, 3e-12])
+    assert found.scatter.freedom == 0
 
 
 def test_a_mean_of_decibels_is_said() -> None:
@@ -683,6 +711,26 @@ def test_a_column_counts_snapshots() -> None:
         with pytest.raises(InputError, match=rf"line 2, snapshots: given '{wrong}', needed the number of snapshots"):
             of(text.replace("1,10", f"1,{wrong}"))
     assert not of(PLAIN).states_snapshots
+
+
+@pytest.mark.parametrize("signal", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize("averaged", [1, 5, 50])
+def test_rows_that_differ_more_than_their_snapshots_let_them_are_said(signal: float, averaged: int) -> None:
+    """Never for means of as many snapshots as said, or more; always for rows of one that are said to be means of 50."""
+    rng = np.random.default_rng(3)
+    wave = signal**0.5 + (rng.normal(size=(20, 10, averaged)) + 1j * rng.normal(size=(20, 10, averaged))) / 2**0.5
+    rows = np.mean(np.abs(wave) ** 2, axis=-1)
+    text = "sensor,range_m,angle_deg,power_pw,count\n" + "".join(
+        f"s{k},100,{60 + k},{power},{averaged}\n" for k, those in enumerate(rows) for power in those
+    )
+    assert said_of_scatter(of(text).scatter, 1) == []
+    of_rows = of(text.replace("count", "ignored")).scatter
+    assert of_rows.freedom == 180
+    variance = (1 + 2 * signal) / (1 + signal) ** 2 / averaged
+    assert of_rows.ratio == pytest.approx(variance, rel=0.35)
+    assert said_of_scatter(of_rows, averaged) == []
+    assert bool(said_of_scatter(of_rows, 50 * averaged)) == (50 * variance * averaged > 2.3)
+    assert said_of_scatter(of(PLAIN).scatter, 50) == []
 
 
 def test_too_few_sensors() -> None:

@@ -22,6 +22,7 @@ from engine import InputError, Sweep
 from jobs.cli import named, options
 from jobs.cli.measurements import Measurements
 from jobs.cli.measurements import options as reading
+from jobs.cli.measurements.scatter import said_of_scatter
 from jobs.show import answering
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def command(
     counts = _snapshots(seen, snapshots)
     found = answering.answered(asked, seen, counts, scene)
     located = _located(found, scene, checkpoint)
-    warnings = [*seen.remarks, *(remark.text for remark in found.remarks), *_remarks(located, found)]
+    rows = said_of_scatter(seen.scatter, snapshots)
+    warnings = [*seen.remarks, *rows, *(remark.text for remark in found.remarks), *_remarks(located, found)]
     for line in warnings:
         _say(line)
     answering.show(found, f"{len(found.measured.power_w)} sensors, {_counted(counts)}, {answering.noise_words(asked)}")

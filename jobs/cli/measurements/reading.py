@@ -15,6 +15,7 @@ from jobs.cli.measurements.positions import Given, positions
 from jobs.cli.measurements.powers import in_watts, said_of_powers
 from jobs.cli.measurements.quantities import Quantity, quantities, shown
 from jobs.cli.measurements.record import Measurements, Place
+from jobs.cli.measurements.scatter import UNKNOWN
 from jobs.cli.measurements.sensors import Rows, placeless, sensors
 from jobs.cli.measurements.table import Cells, Found, Table
 
@@ -64,7 +65,8 @@ def read(
     if "snapshots" in found:
         label = table.label(found["snapshots"].column)
         remarks.append(f"each row is the mean of as many snapshots as {label!r} says")
-    return sensors(str(path), rows, remarks, states_snapshots="snapshots" in found)
+    read_ = sensors(str(path), rows, remarks, states_snapshots="snapshots" in found)
+    return read_._replace(scatter=UNKNOWN) if may_be_negative else read_  # without σ², deviations have no such bound
 
 
 def _table(path: Path, columns: Mapping[str, str]) -> Table:
@@ -124,11 +126,13 @@ def _names(table: Table, found: Found | None, cells_of: Mapping[str, Cells], hea
 
 def _number_as_name(number: np.generic) -> str:
     """
-    >>> _number_as_name(np.float64(1234567)), _number_as_name(np.int64(7)), _number_as_name(np.float64("nan"))
-    ('1234567', '7', '')
+    >>> [_number_as_name(np.float64(value)) for value in (1234567, 2.5, "nan", "inf")]
+    ['1234567', '2.5', '', 'inf']
     """
     value = number.item()
-    return "" if value != value else str(int(value)) if value == np.floor(value) else repr(value)
+    if value != value:
+        return ""
+    return str(int(value)) if abs(value) < 2**63 and value == np.floor(value) else repr(value)
 
 
 def _snapshots(table: Table, found: Mapping[str, Quantity], wanted: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jobs.cli.measurements.scatter import UNKNOWN, Scatter
+
 
 class Measurements(NamedTuple):
     """What K sensors received, in the order in which the file names them."""
@@ -22,6 +24,8 @@ class Measurements(NamedTuple):
     """what was ignored, averaged, left out or taken for missing, a line each"""
     states_snapshots: bool = False
     """whether a column says of how many snapshots each row is the mean"""
+    scatter: Scatter = UNKNOWN
+    """of the rows about their sensor's mean"""
 
 
 class Place(NamedTuple):

@@ -7,6 +7,7 @@ import numpy as np
 
 from engine import InputError
 from jobs.cli.measurements.record import Measurements
+from jobs.cli.measurements.scatter import scatter
 from jobs.cli.measurements.sites import Sites, clusters, sites
 
 _FEWEST = 3
@@ -14,6 +15,8 @@ _SAID = 5
 """sensors named in one line"""
 _CROWD = 3
 """sensors near each other, in the mean, that may be rows of one"""
+_MOST_LOOKED_AT = 10_000
+"""sensors among which crowds are looked for: pairs of more fill the memory"""
 _ROUNDING = 1e-8
 """of the range: positions that differ by less are written with other digits"""
 
@@ -40,7 +43,8 @@ def sensors(source: str, rows: Rows, remarks: Sequence[str], *, states_snapshots
     total = np.bincount(found.of_row, counts, len(found.range_m))
     energy = np.bincount(found.of_row, np.where(counts > 0, power_w, 0.0) * counts, len(found.range_m))
     labels = _labels(found, owner[placed], names)
-    heard = total > 0
+    heard, with_power = total > 0, counts > 0
+    mean_w = energy / np.maximum(total, 1)
     if np.count_nonzero(heard) < _FEWEST:
         raise InputError(
             f"{source}: given {np.count_nonzero(heard)} sensors with a power, needed at least {_FEWEST} to find range "
@@ -54,9 +58,9 @@ def sensors(source: str, rows: Rows, remarks: Sequence[str], *, states_snapshots
         *(_shared(found, labels, heard) if rows.names is not None else _crowded(found)),
     )
     return Measurements(
-        found.range_m[heard], found.angle_rad[heard], energy[heard] / total[heard], total[heard].astype(np.int64),
+        found.range_m[heard], found.angle_rad[heard], mean_w[heard], total[heard].astype(np.int64),
         tuple(label for label, is_heard in zip(labels, heard, strict=True) if is_heard), (*remarks, *said),
-        states_snapshots,
+        states_snapshots, scatter(found.of_row[with_power], power_w[with_power], counts[with_power], mean_w),
     )  # fmt: skip
 
 
@@ -162,7 +166,8 @@ def _jitter(found: Sites) -> list[str]:
 
 def _crowded(found: Sites) -> list[str]:
     """Sensors without names that stand in few places: perhaps rows of one whose position jitters."""
-    count, together = len(found.range_m), clusters(found)
+    count = len(found.range_m)
+    together = clusters(found) if count <= _MOST_LOOKED_AT else count
     if count < _CROWD * together:
         return []
     return [
