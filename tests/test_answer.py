@@ -258,7 +258,7 @@ def test_from_file_to_answer(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     _written(_campaign(), Path("m.csv"))
-    words = "locate --measurements m.csv --noise-dbm -85 --snapshots 50 -o a.json --plot a.png"
+    words = "locate --measurements m.csv --noise-dbm -85 --snapshots 50 --set n_elements=64 -o a.json --plot a.png"
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr()
     assert printed.out.index("the user is at") < printed.out.index("95 % region") < printed.out.index("estimators")
@@ -301,7 +301,7 @@ def test_where_nothing_fits_no_deviation_is_printed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     _written(FAULTS["nobody"](_campaign(), np.random.default_rng(1)), Path("m.csv"))
-    words = "locate --measurements m.csv --noise-dbm -85 --snapshots 50 -o a.json --plot a.png"
+    words = "locate --measurements m.csv --noise-dbm -85 --snapshots 50 --set n_elements=64 -o a.json --plot a.png"
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr()
     assert "±" not in printed.out
@@ -348,10 +348,10 @@ def test_gain_and_noise_that_are_not_known_are_said(
     campaign = _campaign(gain_db=3.0)
     bare = campaign.measured._replace(power_w=campaign.measured.power_w - campaign.measured.noise_w)
     _written(campaign._replace(measured=bare), Path("m.csv"))
-    words = "locate --measurements m.csv --noise-dbm -85.5:-84.5 --snapshots 50 --gain-db -6:6 --noise-subtracted"
+    words = "locate --measurements m.csv --noise-dbm -85.5:-84.5 --snapshots 50 --gain-db -6:6 --noise-subtracted --set n_elements=64"
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr()
-    assert "σ² = -85 dBm ± 0.5 dB at most put back into the powers" in printed.out
+    assert "σ² = -85 dBm ± 0.5 dB at most put back into the powers" in " ".join(printed.out.split())
     (gain, by) = re.search(r"gain, unknown beforehand: (\S+) ± (\S+) dB", printed.out).groups()  # type: ignore[union-attr]
     assert abs(float(gain) - 3.0) < 4 * float(by)
     assert "σ² over the given, unknown beforehand: " in printed.out

@@ -149,7 +149,7 @@ def under_model(found: "UnderModel", holds: bool) -> dict[str, Any]:
             "p_value": fit.p_value,
             "statistic": fit.statistic,
             "draws": fit.draws,
-            "log_odds_of_no_user": fit.log_odds_of_none,
+            "log_odds_of_no_user": fit.log_odds_of_none if math.isfinite(fit.log_odds_of_none) else None,
             "worst": [one._asdict() for one in fit.worst],
         },
         "finished": found.finished,
