@@ -348,7 +348,8 @@ def test_gain_and_noise_that_are_not_known_are_said(
     campaign = _campaign(gain_db=3.0)
     bare = campaign.measured._replace(power_w=campaign.measured.power_w - campaign.measured.noise_w)
     _written(campaign._replace(measured=bare), Path("m.csv"))
-    words = "locate --measurements m.csv --noise-dbm -85.5:-84.5 --snapshots 50 --gain-db -6:6 --noise-subtracted --set n_elements=64"
+    words = "locate --measurements m.csv --noise-dbm -85.5:-84.5 --snapshots 50 --gain-db -6:6"
+    words += " --noise-subtracted --set n_elements=64"
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr()
     assert "σ² = -85 dBm ± 0.5 dB at most put back into the powers" in " ".join(printed.out.split())
