@@ -51,7 +51,7 @@ def dataset(found: Answer) -> "xarray.Dataset":
         ("n_snapshots", measured.counts, {}),
     ):
         variables[name] = (("sensor",), np.asarray(values), attributes)
-    attributes: dict[str, Any] = {
+    of_all: dict[str, Any] = {
         "leakage": found.recommended.leakage,
         "level": posterior.level,
         "holds": int(found.holds),
@@ -59,7 +59,7 @@ def dataset(found: Answer) -> "xarray.Dataset":
         "left_out": ", ".join(found.left_out),
         "remarks": "\n".join(remark.text for remark in found.remarks),
     }
-    return xarray.Dataset(variables, coordinates, attributes)
+    return xarray.Dataset(variables, coordinates, of_all)
 
 
 def _places(posterior: Summary, holds: bool) -> dict[str, Any]:
