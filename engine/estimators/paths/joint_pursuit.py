@@ -6,24 +6,30 @@ pursuit", IEEE Trans. Signal Process. 64, 2016; here with a direct path to each 
 share, as in Algorithm 1 of Cao et al., arXiv 2501.17868.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.numerics.candidates import CandidateGrid
+from engine.numerics.candidates import CandidateGrid, FieldOfView
 from engine.numerics.dictionary import Dictionary
 from engine.numerics.path_fit import fit_paths
 from engine.numerics.path_projection import project, responses
+from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.pursuit import degrees_of_freedom
+from engine.numerics.resolution import beam_widths, inverse_range_step_per_m
 
 Array = Any
 
-MOST_INVERSE_RANGE_PER_M = 4.0
-LEAST_START_PER_M = 0.02
-"""κ where a fit starts at least: at κ = 0 the bound might hold it."""
-BEYOND_VIEW_RAD = 0.05
-"""How far outside the view a fit may go: what lies at its edge is estimated on both sides of it."""
+LEAST_START = 0.02
+"""Of a step of inverse range: κ where a fit starts at least, as at κ = 0 the bound might hold it."""
+BEYOND_BEAMS = 0.6
+"""Of a beam's width: how far outside the view a fit may go; what lies at its edge is estimated on both sides of it."""
+UNRESOLVED_BEAMS = 0.75
+"""Of a beam's width: directions nearer than this are not told apart."""
+RANGE_LOSS = 0.05
+"""Of a wave's power: a step of inverse range is what costs this much."""
 FARTHEST_PER_M = 1e-9
 """A user's κ is at least this: what the fit leaves at 0 is a range too long to tell, and no plane wave by choice."""
 LEAST_NEW = 0.15
@@ -85,12 +91,11 @@ class JointPursuit:
         self.problem, self.xp, self.enough = problem, xp, enough
         self._dictionary = Dictionary(problem.surface, grid, xp)
         places = np.stack(grid.candidates(), axis=-1)
-        places[:, 0] = np.maximum(places[:, 0], LEAST_START_PER_M)
+        step_per_m = inverse_range_step_per_m(problem.surface, RANGE_LOSS)
+        places[:, 0] = np.maximum(places[:, 0], min(LEAST_START * step_per_m, 0.5 / problem.view.range_min_m))
         self._candidates = xp.asarray(places)
-        view, beyond = problem.view, BEYOND_VIEW_RAD
-        lowest = [0.0, view.polar_min_rad - beyond, view.azimuth_min_rad - beyond]
-        highest = [MOST_INVERSE_RANGE_PER_M, view.polar_max_rad + beyond, view.azimuth_max_rad + beyond]
-        self._bounds = xp.asarray([lowest, highest])
+        self._beams = beam_widths(problem.surface)
+        self._bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
 
     def rows(self, beams: Array) -> Rows:
         """Of beams complex (G, C, N)."""
@@ -188,14 +193,41 @@ class JointPursuit:
         return self.xp.where(near, self.xp.zeros_like(scores), scores)
 
     def unresolved(self, places: Array, others: Array) -> Array:
-        """Whether direction cosines are within λ/D of each other; κ, θ, φ (..., 3) each."""
-        surface = self.problem.surface
+        """Whether direction cosines are within most of a beam of each other; κ, θ, φ (..., 3) each."""
         (y, z), (other_y, other_z) = self._along_surface(places), self._along_surface(others)
-        return (y - other_y) ** 2 + (z - other_z) ** 2 < (surface.wavelength_m / surface.aperture_m) ** 2
+        width_y, width_z = self._beams
+        return ((y - other_y) / width_y) ** 2 + ((z - other_z) / width_z) ** 2 < UNRESOLVED_BEAMS**2
 
     def _along_surface(self, places: Array) -> tuple[Array, Array]:
         polar, azimuth = places[..., 1], places[..., 2]
         return self.xp.sin(polar) * self.xp.sin(azimuth), self.xp.cos(polar)
+
+
+def fit_bounds(surface: UniformPlanarArray, view: FieldOfView) -> np.ndarray:
+    """Lowest and highest κ, θ, φ of a fit, (2, 3): the view, and what the surface cannot tell from its edge.
+
+    In κ from 0, a plane wave, to a step of inverse range past the nearest range, but no place within the surface's edge.
+    """
+    width_y, width_z = (BEYOND_BEAMS * width for width in beam_widths(surface))
+    nearest = 1 / view.range_min_m
+    step_per_m = inverse_range_step_per_m(surface, RANGE_LOSS)
+    beyond_edge = max(nearest, min(2 * nearest, 0.95 * 2 / surface.aperture_m))
+    most = min(nearest + step_per_m, beyond_edge)
+
+    def angle(edge: float, turn: float, width: float, limit: float) -> float:
+        """The edge moved outwards by a width in direction cosines."""
+        moved = edge + math.copysign(width / max(abs(turn), 0.2), limit)
+        return max(edge, min(moved, limit)) if limit > 0 else min(edge, max(moved, limit))
+
+    polar = [
+        angle(view.polar_min_rad - math.pi, math.sin(view.polar_min_rad), width_z, -math.pi) + math.pi,
+        angle(view.polar_max_rad, math.sin(view.polar_max_rad), width_z, math.pi),
+    ]
+    azimuth = [
+        angle(view.azimuth_min_rad, math.cos(view.azimuth_min_rad), width_y, -math.pi / 2),
+        angle(view.azimuth_max_rad, math.cos(view.azimuth_max_rad), width_y, math.pi / 2),
+    ]
+    return np.array([[0.0, polar[0], azimuth[0]], [most, polar[1], azimuth[1]]])
 
 
 def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:

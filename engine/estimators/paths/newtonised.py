@@ -7,7 +7,7 @@ from pydantic import Field
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Rows, joined, trials_of
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.numerics.candidates import CandidateGrid, field_grid, level_grid
+from engine.numerics.candidates import CandidateGrid, field_grid, resolving_grid
 
 
 class NewtonisedPursuit(PathEstimator):
@@ -17,9 +17,14 @@ class NewtonisedPursuit(PathEstimator):
     """
 
     inverse_range_per_m: tuple[float, ...] | None = Field(
-        (0.0, 0.2, 0.5, 1.0, 1.8), min_length=1, description="levels of 1/range on the grid; null: the problem's grid"
+        None, min_length=1, description="levels of 1/range on the grid; from aperture, wavelength and view if null"
     )
-    angle_step_rad: float = Field(0.035, gt=0, le=0.5, description="cells of both angles, with the levels")
+    angle_step_rad: float | None = Field(
+        None, gt=0, le=0.5, description="cells of both angles; from aperture, wavelength and view if null"
+    )
+    beam_share: float = Field(0.4, gt=0, le=0.6, description="cells of both angles over the beam's width λ/(n d)")
+    range_loss: float = Field(0.05, gt=0, lt=0.5, description="power that a wave between two levels of 1/range may lose")
+    on_problem_grid: bool = Field(False, description="start on the problem's own dictionary instead")
     enough: float = Field(3.0, description="misfit below which no further scatterer is looked for")
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
@@ -30,14 +35,21 @@ class NewtonisedPursuit(PathEstimator):
 
     def grid(self, problem: PathProblem) -> CandidateGrid:
         """Where the search starts."""
-        if self.inverse_range_per_m is not None:
-            return level_grid(problem.view, self.inverse_range_per_m, angle_step_rad=self.angle_step_rad)
-        return field_grid(
+        if self.on_problem_grid:
+            return field_grid(
+                problem.surface,
+                problem.view,
+                problem.model,
+                angle_step_rad=problem.angle_step_rad,
+                range_step_m=problem.range_step_m,
+            )
+        return resolving_grid(
             problem.surface,
             problem.view,
-            problem.model,
-            angle_step_rad=problem.angle_step_rad,
-            range_step_m=problem.range_step_m,
+            beam_share=self.beam_share,
+            range_loss=self.range_loss,
+            angle_step_rad=self.angle_step_rad,
+            inverse_range_per_m=self.inverse_range_per_m,
         )
 
 
