@@ -40,7 +40,9 @@ TILE = 16
 VECTOR = 8
 """Azimuths of the lattice are filled up to a multiple of this, which a CPU handles at once."""
 ERROR = 1e-7
-"""Root mean square error of a basis over the elements at the worst place, which is a row's error over √N."""
+"""Root mean square error over the elements at the worst place, which is a row's error over √N."""
+N_AXES = 4
+"""Of what the error is shared out to: two directions, levels, and what lies between the places that are looked at."""
 
 
 class Dictionary:
@@ -230,6 +232,7 @@ class _Basis:
         # Beyond them a Bessel function of that argument falls off over its cube root.
         self.nodes, self.weights = legendre.leggauss(2 * math.ceil(radians / 2 + 8 + 3 * radians ** (1 / 3)))
         ends = np.asarray([levels_per_m.min(), levels_per_m.max()])
+        error = error / N_AXES  # they may all be off at one place
         self.functions_y, self.parts_y = self._directions(ends, self.limit_y, self.limit_z, False, error)
         self.functions_z, self.parts_z = self._directions(ends, self.limit_z, self.limit_y, True, error)
         self.n_y, self.n_z = sum(self.parts_y), sum(self.parts_z)

@@ -8,7 +8,7 @@ from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.estimators.paths.reconsider import objection, reconsidered
+from engine.estimators.paths.reconsider import better, in_doubt, reconsidered
 
 
 class ClosedLoop(PathEstimator):
@@ -62,7 +62,7 @@ class _Observer:
     def _tracked(self, trials: Trials, paths: Paths) -> Paths:
         pursuit, xp = self.pursuit, self.pursuit.xp
         paths = pursuit.refined(trials, paths)
-        (index,) = xp.nonzero(pursuit.misfit(trials, paths) > self.lost)
+        index = in_doubt(pursuit, trials, paths)
         if not index.shape[0]:
             return paths
         some = trials.take(index)
@@ -70,7 +70,5 @@ class _Observer:
         some = some._replace(beams=some.beams[groups], group=group)
         rows = pursuit.rows(some.beams)
         found = pursuit.extended(some, rows, paths.take(index))
-        anew = pursuit.acquired(some, rows)
-        (better,) = xp.nonzero(objection(pursuit, some, anew) < objection(pursuit, some, found))
-        found = reconsidered(pursuit, some, rows, found.replaced(better, anew.take(better)))
-        return paths.replaced(index, found)
+        found = better(pursuit, found, pursuit.acquired(some, rows))
+        return paths.replaced(index, reconsidered(pursuit, some, rows, found))

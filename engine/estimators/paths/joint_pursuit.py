@@ -89,18 +89,20 @@ class JointPursuit:
 
     def __init__(self, problem: PathProblem, grid: CandidateGrid, xp: Any, *, enough: float) -> None:
         self.problem, self.xp, self.enough = problem, xp, enough
+        self.least_new = LEAST_NEW
         self._dictionary = Dictionary(problem.surface, grid, xp)
         places = np.stack(grid.candidates(), axis=-1)
         step_per_m = inverse_range_step_per_m(problem.surface, RANGE_LOSS)
         places[:, 0] = np.maximum(places[:, 0], min(LEAST_START * step_per_m, 0.5 / problem.view.range_min_m))
         self._candidates = xp.asarray(places)
+        self.lattice = grid.allowed.shape
         self._beams = beam_widths(problem.surface)
-        self._bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
+        self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
 
     def rows(self, beams: Array) -> Rows:
         """Of beams complex (G, C, N)."""
         value = self._dictionary.rows(beams)
-        return Rows(value, self.xp.sum(_power(value), axis=1))
+        return Rows(value, self.xp.sum(power(value), axis=1))
 
     def acquired(self, trials: Trials, rows: Rows) -> Paths:
         """Users from the grid, then scatterers."""
@@ -133,7 +135,7 @@ class JointPursuit:
             (index,) = xp.nonzero(paths.count == k)
             if index.shape[0]:
                 some, start = trials.take(index), paths.places[index][:, : n_users + k, :]
-                fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self._bounds)
+                fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self.bounds)
                 places[index, : n_users + k] = fit.places
                 gain[index, :, : 1 + k] = fit.gain
                 energy[index] = fit.energy
@@ -145,6 +147,14 @@ class JointPursuit:
         free = [degrees_of_freedom(n_cycles, self.problem.n_users, k) for k in range(self.problem.n_scatterers + 1)]
         freedom = xp.asarray([float(n) if n > 0 else np.nan for n in free])[paths.count]
         return (2 * xp.sum(paths.energy, axis=-1) / trials.noise_variance - freedom) / xp.sqrt(2 * freedom)
+
+    def misfit_of_users(self, trials: Trials, paths: Paths) -> Array:
+        """The same of each user's residual, ν being its share of the freedom left, (T, L)."""
+        xp, n_users = self.xp, self.problem.n_users
+        n_cycles = trials.samples.shape[-1]
+        free = [degrees_of_freedom(n_cycles, n_users, k) / n_users for k in range(self.problem.n_scatterers + 1)]
+        freedom = xp.asarray([n if n > 0 else np.nan for n in free])[paths.count][:, None]
+        return (2 * paths.energy / trials.noise_variance[:, None] - freedom) / xp.sqrt(2 * freedom)
 
     def estimates(self, trials: Trials, paths: Paths, shape: tuple[int, ...]) -> PathEstimates:
         """In G groups of S copies, `shape`."""
@@ -168,7 +178,7 @@ class JointPursuit:
     def user_scores(self, trials: Trials, rows: Rows) -> Array:
         """|φᴴy|²/‖φ‖² of every candidate for each user, Eq. (19) normalised, (T, L, M)."""
         value, energy = rows.value[trials.group], rows.energy[trials.group]
-        return _power(self.xp.conj(trials.samples) @ value) / energy[:, None, :]
+        return power(self.xp.conj(trials.samples) @ value) / energy[:, None, :]
 
     def scatterer_scores(self, trials: Trials, rows: Rows, places: Array) -> Array:
         """Σ_l |φᴴr_l|²/‖P⊥_l φ‖², Eq. (24) for the part of φ outside what user l has already, (T, M).
@@ -178,19 +188,55 @@ class JointPursuit:
         xp = self.xp
         fit = project(responses(self.problem.surface, trials.beams[trials.group], places), trials.samples)
         value, energy = rows.value[trials.group], rows.energy[trials.group]
-        common = energy - xp.sum(_power(xp.conj(fit.basis) @ value), axis=1)
-        outside = common[:, None, :] - _power(xp.conj(fit.own) @ value)
+        common = energy - xp.sum(power(xp.conj(fit.basis) @ value), axis=1)
+        outside = common[:, None, :] - power(xp.conj(fit.own) @ value)
         outside = xp.maximum(outside, LEAST_NEW * energy[:, None, :])
-        return xp.sum(_power(xp.conj(fit.residual) @ value) / outside, axis=1)
+        return xp.sum(power(xp.conj(fit.residual) @ value) / outside, axis=1)
+
+    def common_scores(self, trials: Trials, rows: Rows, scatterers: Array) -> Array:
+        """Σ_l |φᴴr_l|²/‖P⊥ φ‖² of all users together, outside the scatterers found (T, K, 3), no user known; (T, M)."""
+        xp = self.xp
+        value, energy = rows.value[trials.group], rows.energy[trials.group]
+        samples, outside = trials.samples, energy
+        if scatterers.shape[1]:
+            received = responses(self.problem.surface, trials.beams[trials.group], scatterers)
+            basis = project(received, trials.samples[:, :0, :]).basis
+            samples = samples - (samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
+            outside = xp.maximum(energy - xp.sum(power(xp.conj(basis) @ value), axis=1), LEAST_NEW * energy)
+        return xp.sum(power(xp.conj(samples) @ value), axis=1) / outside
 
     def candidates(self, scores: Array) -> Array:
         """κ, θ, φ of the highest score, (..., M) → (..., 3)."""
         return self._candidates[self.xp.argmax(scores, axis=-1)]
 
-    def beyond_peak(self, scores: Array) -> Array:
-        """The scores with 0 wherever the surface cannot tell the direction from that of the highest."""
-        near = self.unresolved(self.candidates(scores)[..., None, :], self._candidates)
-        return self.xp.where(near, self.xp.zeros_like(scores), scores)
+    def peaks(self, scores: Array, n: int) -> tuple[Array, Array]:
+        """The n highest of the candidates whose neighbours in angles and range are all lower: (..., M) → (..., n).
+
+        Indices and scores, highest first; 0 where there are no more.
+        """
+        xp = self.xp
+        whole = xp.reshape(scores, (*scores.shape[:-1], *self.lattice))
+        highest = xp.ones(whole.shape, dtype=xp.bool)
+        for axis in range(-3, 0):
+            size = whole.shape[axis]
+            low = (..., slice(0, size - 1), *(slice(None),) * (-axis - 1))
+            high = (..., slice(1, size), *(slice(None),) * (-axis - 1))
+            highest[low] &= whole[low] >= whole[high]
+            highest[high] &= whole[high] > whole[low]
+        left = xp.where(xp.reshape(highest, scores.shape), scores, xp.zeros_like(scores))
+        found, values = [], []
+        numbers = xp.arange(scores.shape[-1])
+        for rank in range(n):
+            best = xp.argmax(left, axis=-1)
+            found.append(best)
+            values.append(xp.max(left, axis=-1))
+            if rank + 1 < n:
+                left = xp.where(numbers == best[..., None], xp.zeros_like(left), left)
+        return xp.stack(found, axis=-1), xp.stack(values, axis=-1)
+
+    def places(self, index: Array) -> Array:
+        """κ, θ, φ of candidates, (...) → (..., 3)."""
+        return self._candidates[index]
 
     def unresolved(self, places: Array, others: Array) -> Array:
         """Whether direction cosines are within most of a beam of each other; κ, θ, φ (..., 3) each."""
@@ -257,5 +303,5 @@ def _put(array: Array, index: Any, values: Array) -> Array:
     return changed
 
 
-def _power(value: Array) -> Array:
+def power(value: Array) -> Array:
     return value.real**2 + value.imag**2
