@@ -122,7 +122,7 @@ class JointPursuit:
             (index,) = xp.nonzero((paths.count == k) & (self.misfit(trials, paths) > self.enough))
             if index.shape[0]:
                 some, mine = trials.take(index), paths.take(index)
-                place = self.candidates(self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :]))
+                place = self.candidates(self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :])[0])
                 paths = paths.replaced(index, self.refined(some, with_scatterer(mine, n_users + k, place)))
         return paths
 
@@ -180,8 +180,8 @@ class JointPursuit:
         value, energy = rows.value[trials.group], rows.energy[trials.group]
         return power(self.xp.conj(trials.samples) @ value) / energy[:, None, :]
 
-    def scatterer_scores(self, trials: Trials, rows: Rows, places: Array) -> Array:
-        """Σ_l |φᴴr_l|²/‖P⊥_l φ‖², Eq. (24) for the part of φ outside what user l has already, (T, M).
+    def scatterer_scores(self, trials: Trials, rows: Rows, places: Array) -> tuple[Array, Array]:
+        """Σ_l |φᴴr_l|²/‖P⊥_l φ‖², Eq. (24) for the part of φ outside what user l has already, (T, M), and Σ_l ‖r_l‖².
 
         places (T, P, 3): of the users and the scatterers found.
         """
@@ -191,7 +191,8 @@ class JointPursuit:
         common = energy - xp.sum(power(xp.conj(fit.basis) @ value), axis=1)
         outside = common[:, None, :] - power(xp.conj(fit.own) @ value)
         outside = xp.maximum(outside, LEAST_NEW * energy[:, None, :])
-        return xp.sum(power(xp.conj(fit.residual) @ value) / outside, axis=1)
+        scores = xp.sum(power(xp.conj(fit.residual) @ value) / outside, axis=1)
+        return scores, xp.sum(fit.energy, axis=-1)
 
     def common_scores(self, trials: Trials, rows: Rows, scatterers: Array) -> Array:
         """Σ_l |φᴴr_l|²/‖P⊥ φ‖² of all users together, outside the scatterers found (T, K, 3), no user known; (T, M)."""

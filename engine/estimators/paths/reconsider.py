@@ -14,19 +14,19 @@ Every step is kept only if it lowers χ², so what is stored is the most likely 
 
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from typing import Any
 
-from engine.estimators.paths.conditional import peaks_of_users
+from engine.estimators.paths.conditional import HOPE, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Trials, with_scatterer
 
 Array = Any
 
 PEAKS_OF_USERS = 8
-PEAKS_OF_SCATTERERS = 3
+PEAKS_OF_SCATTERERS = 5
 SETTLING = 4
 """Rounds of users given scatterers and joint fit, at most."""
 ROUNDS = 2
-ALWAYS = 9
 LESS = 1e-6
 """Of the residual's energy: what a better explanation takes off at least."""
 WORTH = 0.05
@@ -43,24 +43,30 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
     """The paths, or better ones; trial by trial and in an order that does not depend on the others."""
     n_scatterers = pursuit.problem.n_scatterers
     paths = settled(pursuit, trials, rows, paths)
+    for k in range(n_scatterers):
+        paths = _at_rivals(pursuit, trials, rows, paths, k)
     for user in range(pursuit.problem.n_users):
         for k in range(n_scatterers):
             paths = _exchanged(pursuit, trials, rows, paths, user, k)
     for turn in range(ROUNDS):
         for rank in range(PEAKS_OF_SCATTERERS):
             for k in range(n_scatterers):
-                proposal = partial(_sought_again, pursuit, rows=rows, k=k, rank=rank)
-                paths = _improved(pursuit, trials, rows, paths, proposal, always=turn == 0 and rank < ALWAYS)
+                proposal = partial(_sought_again, pursuit, rows=rows, these=(k,), ranks=(rank,))
+                paths = _improved(pursuit, trials, rows, paths, proposal)
+        for pair in combinations(range(n_scatterers), 2):
+            for ranks in ((0, 0), (1, 0), (2, 0)):
+                proposal = partial(_sought_again, pursuit, rows=rows, these=pair, ranks=ranks)
+                paths = _improved(pursuit, trials, rows, paths, proposal)
         for rank in range(PEAKS_OF_SCATTERERS if n_scatterers and not turn else 0):
             paths = _improved(pursuit, trials, rows, paths, partial(_scatterers_first, pursuit, rows=rows, rank=rank))
     return paths
 
 
 def _improved(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, proposal: Proposal, always: bool = False
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, proposal: Proposal
 ) -> Paths:
-    """With what is proposed, settled, where there is doubt (or always) and it is better."""
-    index = pursuit.xp.arange(trials.samples.shape[0]) if always else in_doubt(pursuit, trials, paths)
+    """With what is proposed, settled, where there is doubt and it is better."""
+    index = in_doubt(pursuit, trials, paths)
     if not index.shape[0]:
         return paths
     some, mine = trials.take(index), paths.take(index)
@@ -108,20 +114,28 @@ def better(pursuit: JointPursuit, paths: Paths, others: Paths) -> Paths:
     return paths.replaced(index, others.take(index))
 
 
-def _sought_again(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, k: int, rank: int) -> Paths:
-    """Scatterer k at another peak: the highest, the second, … that there is once the others are settled without it."""
-    xp, n_users = pursuit.xp, pursuit.problem.n_users
-    order = [i for i in range(paths.places.shape[1]) if i != n_users + k] + [n_users + k]
-    fewer = xp.where(paths.count > k, paths.count - 1, paths.count)
-    paths = pursuit.refined(trials, _at_best(pursuit, trials, rows, paths._replace(places=paths.places[:, order, :], count=fewer)))
-    for count in range(pursuit.problem.n_scatterers):
-        (index,) = xp.nonzero(fewer == count)
-        if index.shape[0]:
-            some, mine = trials.take(index), paths.take(index)
-            scores = pursuit.scatterer_scores(some, rows, mine.places[:, : n_users + count, :])
-            place = pursuit.places(pursuit.peaks(scores, rank + 1)[0][..., rank])
-            paths = paths.replaced(index, with_scatterer(mine, n_users + count, place))
-    return pursuit.refined(trials, paths)
+def _sought_again(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, these: tuple[int, ...], ranks: tuple[int, ...]
+) -> Paths:
+    """Some scatterers at other peaks: the highest, the second, … that there is once the others are settled without."""
+    xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
+    columns = [n_users + k for k in range(n_scatterers) if k not in these] + [n_users + k for k in these]
+    places = paths.places[:, [*range(n_users), *columns], :]
+    fewer = paths.count
+    for k in these:
+        fewer = xp.where(paths.count > k, fewer - 1, fewer)
+    paths = _at_best(pursuit, trials, rows, paths._replace(places=places, count=fewer))
+    paths = pursuit.refined(trials, paths)
+    for rank in ranks:
+        before = paths.count
+        for count in range(n_scatterers):
+            (index,) = xp.nonzero(before == count)
+            if index.shape[0]:
+                some, mine = trials.take(index), paths.take(index)
+                scores, _ = pursuit.scatterer_scores(some, rows, mine.places[:, : n_users + count, :])
+                place = pursuit.places(pursuit.peaks(scores, rank + 1)[0][..., rank])
+                paths = paths.replaced(index, pursuit.refined(some, with_scatterer(mine, n_users + count, place)))
+    return paths
 
 
 def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -157,3 +171,33 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
     order[user], order[column] = column, user
     tried = settled(pursuit, some, rows, pursuit.refined(some, mine._replace(places=mine.places[:, order, :])))
     return paths.replaced(index, better(pursuit, mine, tried))
+
+
+def _at_rivals(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, k: int) -> Paths:
+    """Scatterer k at other peaks of what the rest leaves, where one of them may explain as much as it does."""
+    xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
+    for count in range(k + 1, n_scatterers + 1):
+        (index,) = xp.nonzero(paths.count == count)
+        if not index.shape[0]:
+            continue
+        some, mine = trials.take(index), paths.take(index)
+        rest = [*range(n_users), *(n_users + j for j in range(count) if j != k)]
+        scores, without = pursuit.scatterer_scores(some, rows, mine.places[:, rest, :])
+        found, heights = pursuit.peaks(scores, PEAKS_OF_SCATTERERS)
+        best = mine
+        for rank in range(PEAKS_OF_SCATTERERS):
+            place = pursuit.places(found[:, rank])
+            may = without - heights[:, rank] / HOPE < xp.sum(best.energy, axis=-1)
+            (here,) = xp.nonzero(may & ~pursuit.unresolved(place, best.places[:, n_users + k, :]))
+            if here.shape[0]:
+                places = xp.concat(
+                    [best.places[:, : n_users + k, :], place[:, None, :], best.places[:, n_users + k + 1 :, :]], axis=1
+                )
+                tried = pursuit.refined(some.take(here), best._replace(places=places).take(here))
+                best = best.replaced(here, better(pursuit, best.take(here), tried))
+        (moved,) = xp.nonzero(xp.sum(best.energy, axis=-1) < xp.sum(mine.energy, axis=-1))
+        if moved.shape[0]:
+            some = some.take(moved)
+            best = best.replaced(moved, better(pursuit, best.take(moved), settled(pursuit, some, rows, best.take(moved))))
+        paths = paths.replaced(index, best)
+    return paths
