@@ -8,7 +8,7 @@ from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.estimators.paths.reconsider import better, in_doubt, reconsidered
+from engine.estimators.paths.reconsider import better, doubt, reconsidered
 
 
 class ClosedLoop(PathEstimator):
@@ -43,6 +43,7 @@ class _Observer:
         self.pursuit, self.lost = pursuit, lost
         self.cycles: Cycles | None = None
         self.paths: Paths | None = None
+        self.known_doubt: Any = None
 
     def observe(self, cycles: Cycles) -> None:
         self.cycles = joined(self.cycles, cycles, self.pursuit.xp)
@@ -55,14 +56,17 @@ class _Observer:
         if self.paths is None:
             rows = pursuit.rows(trials.beams)
             self.paths = reconsidered(pursuit, trials, rows, pursuit.acquired(trials, rows))
+            self.known_doubt = doubt(pursuit, trials, self.paths)
         else:
             self.paths = self._tracked(trials, self.paths)
         return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape)
 
     def _tracked(self, trials: Trials, paths: Paths) -> Paths:
+        """Sought anew where there is doubt, and more of it than the search left the last time."""
         pursuit, xp = self.pursuit, self.pursuit.xp
         paths = pursuit.refined(trials, paths)
-        index = in_doubt(pursuit, trials, paths)
+        now = doubt(pursuit, trials, paths)
+        (index,) = xp.nonzero((now > 0) & ~(now < self.known_doubt + 1))
         if not index.shape[0]:
             return paths
         some = trials.take(index)
@@ -71,4 +75,6 @@ class _Observer:
         rows = pursuit.rows(some.beams)
         found = pursuit.extended(some, rows, paths.take(index))
         found = better(pursuit, found, pursuit.acquired(some, rows))
-        return paths.replaced(index, reconsidered(pursuit, some, rows, found))
+        found = reconsidered(pursuit, some, rows, found)
+        self.known_doubt[index] = doubt(pursuit, some, found)
+        return paths.replaced(index, found)

@@ -13,7 +13,7 @@ from engine.numerics.path_projection import project, responses
 
 Array = Any
 
-HOPE = 0.6
+HOPE = 0.7
 """Of the highest peak on the grid: one that is lower is not fitted, as between candidates a peak loses less than that."""
 
 
@@ -33,7 +33,6 @@ class Peaks(NamedTuple):
 def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, n_peaks: int) -> Peaks:
     """The highest peaks of every user, with the scatterers of `paths` held where they are."""
     xp = pursuit.xp
-    n_trials, n_users, n_cycles = trials.samples.shape
     basis = _basis(pursuit, trials, paths)
     samples = trials.samples - (trials.samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
     value, energy = rows.value[trials.group], rows.energy[trials.group]
@@ -41,19 +40,22 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
     outside = xp.maximum(outside, pursuit.least_new * energy)[:, None, :]
     scores = power(xp.conj(samples) @ value) / outside
     index, heights = pursuit.peaks(scores, n_peaks)
-    worth = xp.reshape(heights >= HOPE * heights[..., :1], (-1,))
     beams = trials.beams[trials.group]
     beams = beams - xp.matrix_transpose(basis) @ (xp.conj(basis) @ beams)
-    places = xp.reshape(pursuit.places(index), (-1, 1, 3))
-    alone = xp.reshape(xp.broadcast_to(samples[:, :, None, :], (n_trials, n_users, n_peaks, n_cycles)), (-1, 1, n_cycles))
-    group = xp.arange(n_trials * n_users * n_peaks) // (n_users * n_peaks)
+    places = pursuit.places(index)
     nothing = xp.sum(power(samples), axis=-1)
-    left = xp.reshape(nothing[..., None] - heights, (-1, 1))
-    (some,) = xp.nonzero(worth)
-    fit = fit_paths(pursuit.problem.surface, beams, group[some], alone[some], places[some], pursuit.bounds)
-    places[some], left[some] = fit.places, fit.energy
-    shape = (n_trials, n_users, n_peaks)
-    return Peaks(xp.reshape(places, (*shape, 3)), xp.reshape(left, shape), nothing, scores)
+    energy = nothing[..., None] - heights
+    first = xp.arange(n_peaks) == 0
+    for worth in (xp.broadcast_to(first, energy.shape), None):
+        if worth is None:  # what is left to fit, now that the highest is known off the grid
+            worth = ~first & (nothing[..., None] - heights / HOPE < energy[..., :1])
+        trial, user, rank = xp.nonzero(worth)
+        if trial.shape[0]:
+            start, alone = places[trial, user, rank][:, None, :], samples[trial, user][:, None, :]
+            fit = fit_paths(pursuit.problem.surface, beams, trial, alone, start, pursuit.bounds)
+            places[trial, user, rank] = fit.places[:, 0, :]
+            energy[trial, user, rank] = fit.energy[:, 0]
+    return Peaks(places, energy, nothing, scores)
 
 
 def _basis(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:

@@ -12,10 +12,12 @@ where a scatterer is; a scatterer was sought before another one was known. So
 Every step is kept only if it lowers χ², so what is stored is the most likely of all explanations tried.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from engine.estimators.paths.conditional import HOPE, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Trials, with_scatterer
@@ -24,6 +26,9 @@ Array = Any
 
 PEAKS_OF_USERS = 8
 PEAKS_OF_SCATTERERS = 5
+RANKS_OF_RIVALS = 3
+NATS = 12.0
+"""In units of the noise's variance: what is worse by more before users have settled is not followed, but in doubt."""
 SETTLING = 4
 """Rounds of users given scatterers and joint fit, at most."""
 ROUNDS = 2
@@ -43,35 +48,57 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
     """The paths, or better ones; trial by trial and in an order that does not depend on the others."""
     n_scatterers = pursuit.problem.n_scatterers
     paths = settled(pursuit, trials, rows, paths)
+    rivals = pursuit.xp.zeros(trials.samples.shape[0], dtype=pursuit.xp.bool)
     for k in range(n_scatterers):
-        paths = _at_rivals(pursuit, trials, rows, paths, k)
+        paths, contested = _at_rivals(pursuit, trials, rows, paths, k)
+        rivals = rivals | contested
     for user in range(pursuit.problem.n_users):
         for k in range(n_scatterers):
             paths = _exchanged(pursuit, trials, rows, paths, user, k)
-    for turn in range(ROUNDS):
-        for rank in range(PEAKS_OF_SCATTERERS):
-            for k in range(n_scatterers):
-                proposal = partial(_sought_again, pursuit, rows=rows, these=(k,), ranks=(rank,))
-                paths = _improved(pursuit, trials, rows, paths, proposal)
-        for pair in combinations(range(n_scatterers), 2):
-            for ranks in ((0, 0), (1, 0), (2, 0)):
-                proposal = partial(_sought_again, pursuit, rows=rows, these=pair, ranks=ranks)
-                paths = _improved(pursuit, trials, rows, paths, proposal)
-        for rank in range(PEAKS_OF_SCATTERERS if n_scatterers and not turn else 0):
-            paths = _improved(pursuit, trials, rows, paths, partial(_scatterers_first, pursuit, rows=rows, rank=rank))
+    if n_scatterers:
+        (index,) = pursuit.xp.nonzero(rivals & (doubt(pursuit, trials, paths) <= 0))
+        if index.shape[0]:
+            some, mine = trials.take(index), paths.take(index)
+            for proposal in _proposals(pursuit, rows, RANKS_OF_RIVALS, pairs=False):
+                mine = _better_of(pursuit, some, rows, mine, proposal, NATS)
+            paths = paths.replaced(index, mine)
+    active = pursuit.xp.arange(trials.samples.shape[0])
+    for _ in range(ROUNDS if n_scatterers else 0):
+        before = pursuit.xp.sum(paths.energy, axis=-1)
+        for proposal in _proposals(pursuit, rows, PEAKS_OF_SCATTERERS, pairs=True):
+            index = active[doubt(pursuit, trials, paths)[active] > 0]
+            if index.shape[0]:
+                mine = paths.take(index)
+                paths = paths.replaced(index, _better_of(pursuit, trials.take(index), rows, mine, proposal, np.inf))
+        (active,) = pursuit.xp.nonzero(pursuit.xp.sum(paths.energy, axis=-1) < before)
     return paths
 
 
-def _improved(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, proposal: Proposal
+def _proposals(pursuit: JointPursuit, rows: Rows, n_ranks: int, *, pairs: bool) -> Iterator[Proposal]:
+    """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all of them before the users."""
+    n_scatterers = pursuit.problem.n_scatterers
+    for rank in range(n_ranks):
+        for k in range(n_scatterers):
+            yield partial(_sought_again, pursuit, rows=rows, these=(k,), ranks=(rank,))
+    for pair in combinations(range(n_scatterers), 2) if pairs else ():
+        for rank in range(3):
+            yield partial(_sought_again, pursuit, rows=rows, these=pair, ranks=(rank, 0))
+    for rank in range(n_ranks):
+        yield partial(_scatterers_first, pursuit, rows=rows, rank=rank)
+
+
+def _better_of(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, proposal: Proposal, nats: float
 ) -> Paths:
-    """With what is proposed, settled, where there is doubt and it is better."""
-    index = in_doubt(pursuit, trials, paths)
+    """The paths, or what is proposed, settled, where that is better; not settled where it is worse by so much."""
+    xp = pursuit.xp
+    tried = proposal(trials=trials, paths=paths)
+    behind = xp.sum(tried.energy, axis=-1) - xp.sum(paths.energy, axis=-1)
+    (index,) = xp.nonzero(behind < nats * trials.noise_variance)
     if not index.shape[0]:
         return paths
-    some, mine = trials.take(index), paths.take(index)
-    tried = settled(pursuit, some, rows, proposal(trials=some, paths=mine))
-    return paths.replaced(index, better(pursuit, mine, tried))
+    tried = settled(pursuit, trials.take(index), rows, tried.take(index))
+    return paths.replaced(index, better(pursuit, paths.take(index), tried))
 
 
 def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -97,13 +124,12 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
     return paths
 
 
-def in_doubt(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
-    """Trials whose χ², or that of one of their users, is larger than noise makes it."""
+def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+    """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt."""
     xp = pursuit.xp
-    total = pursuit.misfit(trials, paths) > DOUBT
-    user = pursuit.misfit_of_users(trials, paths) > DOUBT_OF_A_USER
-    (index,) = xp.nonzero(total | xp.any(user, axis=-1))
-    return index
+    total = pursuit.misfit(trials, paths) - DOUBT
+    user = xp.max(pursuit.misfit_of_users(trials, paths), axis=-1) - DOUBT_OF_A_USER
+    return xp.where(user > total, user, total)
 
 
 def better(pursuit: JointPursuit, paths: Paths, others: Paths) -> Paths:
@@ -173,9 +199,10 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
     return paths.replaced(index, better(pursuit, mine, tried))
 
 
-def _at_rivals(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, k: int) -> Paths:
-    """Scatterer k at other peaks of what the rest leaves, where one of them may explain as much as it does."""
+def _at_rivals(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, k: int) -> tuple[Paths, Array]:
+    """Scatterer k at other peaks of what the rest leaves, where one may explain as much as it does; where that is so."""
     xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
+    contested = xp.zeros(trials.samples.shape[0], dtype=xp.bool)
     for count in range(k + 1, n_scatterers + 1):
         (index,) = xp.nonzero(paths.count == count)
         if not index.shape[0]:
@@ -190,14 +217,14 @@ def _at_rivals(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
             may = without - heights[:, rank] / HOPE < xp.sum(best.energy, axis=-1)
             (here,) = xp.nonzero(may & ~pursuit.unresolved(place, best.places[:, n_users + k, :]))
             if here.shape[0]:
-                places = xp.concat(
-                    [best.places[:, : n_users + k, :], place[:, None, :], best.places[:, n_users + k + 1 :, :]], axis=1
-                )
+                contested[index[here]] = True
+                places = best.places.copy()
+                places[:, n_users + k, :] = place
                 tried = pursuit.refined(some.take(here), best._replace(places=places).take(here))
                 best = best.replaced(here, better(pursuit, best.take(here), tried))
         (moved,) = xp.nonzero(xp.sum(best.energy, axis=-1) < xp.sum(mine.energy, axis=-1))
         if moved.shape[0]:
-            some = some.take(moved)
-            best = best.replaced(moved, better(pursuit, best.take(moved), settled(pursuit, some, rows, best.take(moved))))
+            found_anew = settled(pursuit, some.take(moved), rows, best.take(moved))
+            best = best.replaced(moved, better(pursuit, best.take(moved), found_anew))
         paths = paths.replaced(index, best)
-    return paths
+    return paths, contested
