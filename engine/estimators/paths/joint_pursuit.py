@@ -32,7 +32,7 @@ RANGE_LOSS = 0.05
 """Of a wave's power: a step of inverse range is what costs this much."""
 FARTHEST_PER_M = 1e-9
 """A user's κ is at least this: what the fit leaves at 0 is a range too long to tell, and no plane wave by choice."""
-LEAST_NEW = 0.15
+LEAST_NEW = 0.02
 """Of a candidate's energy: what counts at least as outside the paths already there."""
 
 

@@ -26,7 +26,6 @@ Array = Any
 
 PEAKS_OF_USERS = 8
 PEAKS_OF_SCATTERERS = 5
-RANKS_OF_RIVALS = 3
 NATS = 12.0
 """In units of the noise's variance: what is worse by more before users have settled is not followed, but in doubt."""
 SETTLING = 4
@@ -41,64 +40,49 @@ DOUBT = 2.0
 DOUBT_OF_A_USER = 3.0
 """The same of one user's part of it, of which there are several."""
 
+SAME = 1e-3
+"""In the same units: the same explanation again."""
+MARGIN = 3.0
+"""In the same units: by how much a peak may fall short and still be tried."""
+
 Proposal = Callable[..., Paths]
 
 
 def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
     """The paths, or better ones; trial by trial and in an order that does not depend on the others."""
-    n_scatterers = pursuit.problem.n_scatterers
+    xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
     paths = settled(pursuit, trials, rows, paths)
-    rivals = pursuit.xp.zeros(trials.samples.shape[0], dtype=pursuit.xp.bool)
-    for k in range(n_scatterers):
-        paths, contested = _at_rivals(pursuit, trials, rows, paths, k)
-        rivals = rivals | contested
-    for user in range(pursuit.problem.n_users):
+    if not n_scatterers:
+        return paths
+    for user in range(n_users):
         for k in range(n_scatterers):
             paths = _exchanged(pursuit, trials, rows, paths, user, k)
-    if n_scatterers:
-        (index,) = pursuit.xp.nonzero(rivals & (doubt(pursuit, trials, paths) <= 0))
-        if index.shape[0]:
-            some, mine = trials.take(index), paths.take(index)
-            for proposal in _proposals(pursuit, rows, RANKS_OF_RIVALS, pairs=False):
-                mine = _better_of(pursuit, some, rows, mine, proposal, NATS)
-            paths = paths.replaced(index, mine)
-    active = pursuit.xp.arange(trials.samples.shape[0])
-    for _ in range(ROUNDS if n_scatterers else 0):
-        before = pursuit.xp.sum(paths.energy, axis=-1)
-        for proposal in _proposals(pursuit, rows, PEAKS_OF_SCATTERERS, pairs=True):
-            index = active[doubt(pursuit, trials, paths)[active] > 0]
+    active = xp.arange(trials.samples.shape[0])
+    for turn in range(1 + ROUNDS):
+        before = xp.sum(paths.energy, axis=-1)
+        for proposal in _proposals(pursuit, hopeful=turn == 0):
+            if turn:
+                index = active[doubt(pursuit, trials, paths)[active] > 0]
+            else:
+                index = active
             if index.shape[0]:
-                mine = paths.take(index)
-                paths = paths.replaced(index, _better_of(pursuit, trials.take(index), rows, mine, proposal, np.inf))
-        (active,) = pursuit.xp.nonzero(pursuit.xp.sum(paths.energy, axis=-1) < before)
+                found = proposal(pursuit, trials.take(index), rows, paths.take(index))
+                paths = paths.replaced(index, found)
+        if turn:
+            (active,) = xp.nonzero(xp.sum(paths.energy, axis=-1) < before)
     return paths
 
 
-def _proposals(pursuit: JointPursuit, rows: Rows, n_ranks: int, *, pairs: bool) -> Iterator[Proposal]:
+def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
     """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all of them before the users."""
     n_scatterers = pursuit.problem.n_scatterers
-    for rank in range(n_ranks):
-        for k in range(n_scatterers):
-            yield partial(_sought_again, pursuit, rows=rows, these=(k,), ranks=(rank,))
-    for pair in combinations(range(n_scatterers), 2) if pairs else ():
-        for rank in range(3):
-            yield partial(_sought_again, pursuit, rows=rows, these=pair, ranks=(rank, 0))
-    for rank in range(n_ranks):
-        yield partial(_scatterers_first, pursuit, rows=rows, rank=rank)
-
-
-def _better_of(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, proposal: Proposal, nats: float
-) -> Paths:
-    """The paths, or what is proposed, settled, where that is better; not settled where it is worse by so much."""
-    xp = pursuit.xp
-    tried = proposal(trials=trials, paths=paths)
-    behind = xp.sum(tried.energy, axis=-1) - xp.sum(paths.energy, axis=-1)
-    (index,) = xp.nonzero(behind < nats * trials.noise_variance)
-    if not index.shape[0]:
-        return paths
-    tried = settled(pursuit, trials.take(index), rows, tried.take(index))
-    return paths.replaced(index, better(pursuit, paths.take(index), tried))
+    for k in range(n_scatterers):
+        yield partial(_sought_again, these=(k,), hopeful=hopeful)
+    if not hopeful:
+        for pair in combinations(range(n_scatterers), 2):
+            yield partial(_sought_again, these=pair, hopeful=False)
+        for rank in range(PEAKS_OF_SCATTERERS):
+            yield partial(_scatterers_first, rank=rank)
 
 
 def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -141,27 +125,51 @@ def better(pursuit: JointPursuit, paths: Paths, others: Paths) -> Paths:
 
 
 def _sought_again(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, these: tuple[int, ...], ranks: tuple[int, ...]
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, these: tuple[int, ...], hopeful: bool
 ) -> Paths:
-    """Some scatterers at other peaks: the highest, the second, … that there is once the others are settled without."""
+    """The paths, or better ones with some scatterers at other peaks of what there is once the others settle without.
+
+    hopeful: only where a peak may explain as much as is explained now.
+    """
     xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
-    columns = [n_users + k for k in range(n_scatterers) if k not in these] + [n_users + k for k in these]
-    places = paths.places[:, [*range(n_users), *columns], :]
-    fewer = paths.count
-    for k in these:
-        fewer = xp.where(paths.count > k, fewer - 1, fewer)
-    paths = _at_best(pursuit, trials, rows, paths._replace(places=places, count=fewer))
-    paths = pursuit.refined(trials, paths)
-    for rank in ranks:
-        before = paths.count
-        for count in range(n_scatterers):
-            (index,) = xp.nonzero(before == count)
-            if index.shape[0]:
-                some, mine = trials.take(index), paths.take(index)
-                scores, _ = pursuit.scatterer_scores(some, rows, mine.places[:, : n_users + count, :])
-                place = pursuit.places(pursuit.peaks(scores, rank + 1)[0][..., rank])
-                paths = paths.replaced(index, pursuit.refined(some, with_scatterer(mine, n_users + count, place)))
+    for count in range(these[-1] + 1, n_scatterers + 1):
+        (index,) = xp.nonzero(paths.count == count)
+        if not index.shape[0]:
+            continue
+        some, mine = trials.take(index), paths.take(index)
+        columns = [n_users + k for k in range(n_scatterers) if k not in these] + [n_users + k for k in these]
+        rest = mine._replace(places=mine.places[:, [*range(n_users), *columns], :], count=mine.count - len(these))
+        rest = pursuit.refined(some, _at_best(pursuit, some, rows, rest))
+        first = n_users + count - len(these)
+        scores, without = pursuit.scatterer_scores(some, rows, rest.places[:, :first, :])
+        found, heights = pursuit.peaks(scores, PEAKS_OF_SCATTERERS)
+        for rank in range(PEAKS_OF_SCATTERERS):
+            now, place = xp.sum(mine.energy, axis=-1), pursuit.places(found[:, rank])
+            try_it = xp.ones(now.shape, dtype=xp.bool)
+            if hopeful:
+                try_it = without - heights[:, rank] / HOPE < now + MARGIN * some.noise_variance
+            (here,) = xp.nonzero(try_it)
+            if here.shape[0]:
+                few = some.take(here)
+                tried = pursuit.refined(few, with_scatterer(rest.take(here), first, place[here]))
+                tried = pursuit.extended(few, rows, tried)
+                nats = NATS if hopeful else np.inf
+                mine = mine.replaced(here, _settled_if_near(pursuit, few, rows, mine.take(here), tried, nats))
+        paths = paths.replaced(index, mine)
     return paths
+
+
+def _settled_if_near(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, tried: Paths, nats: float
+) -> Paths:
+    """The paths, or what is tried, settled, where that is better; not settled where it is the same or worse by so much."""
+    xp = pursuit.xp
+    behind = (xp.sum(tried.energy, axis=-1) - xp.sum(paths.energy, axis=-1)) / trials.noise_variance
+    (index,) = xp.nonzero((behind < nats) & ~(xp.abs(behind) < SAME))
+    if not index.shape[0]:
+        return paths
+    tried = settled(pursuit, trials.take(index), rows, tried.take(index))
+    return paths.replaced(index, better(pursuit, paths.take(index), tried))
 
 
 def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -173,16 +181,17 @@ def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) ->
     return paths._replace(places=xp.concat([users, paths.places[:, n_users:, :]], axis=1))
 
 
-def _scatterers_first(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, rank: int) -> Paths:
-    """Scatterers by what all users have in common, the first at its peak of that rank, then the users given them."""
+def _scatterers_first(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int) -> Paths:
+    """The paths, or better ones from scatterers by what all users have in common, the first at its peak of that rank."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
-    paths = paths._replace(count=xp.zeros_like(paths.count))
+    tried = paths._replace(count=xp.zeros_like(paths.count))
     for k in range(pursuit.problem.n_scatterers):
-        scores = pursuit.common_scores(trials, rows, paths.places[:, n_users : n_users + k, :])
+        scores = pursuit.common_scores(trials, rows, tried.places[:, n_users : n_users + k, :])
         nth = rank if k == 0 else 0
         place = pursuit.places(pursuit.peaks(scores, nth + 1)[0][..., nth])
-        paths = with_scatterer(paths, n_users + k, place)
-    return pursuit.refined(trials, _at_best(pursuit, trials, rows, paths))
+        tried = with_scatterer(tried, n_users + k, place)
+    tried = pursuit.refined(trials, _at_best(pursuit, trials, rows, tried))
+    return _settled_if_near(pursuit, trials, rows, paths, tried, np.inf)
 
 
 def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, user: int, k: int) -> Paths:
@@ -197,34 +206,3 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
     order[user], order[column] = column, user
     tried = settled(pursuit, some, rows, pursuit.refined(some, mine._replace(places=mine.places[:, order, :])))
     return paths.replaced(index, better(pursuit, mine, tried))
-
-
-def _at_rivals(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, k: int) -> tuple[Paths, Array]:
-    """Scatterer k at other peaks of what the rest leaves, where one may explain as much as it does; where that is so."""
-    xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
-    contested = xp.zeros(trials.samples.shape[0], dtype=xp.bool)
-    for count in range(k + 1, n_scatterers + 1):
-        (index,) = xp.nonzero(paths.count == count)
-        if not index.shape[0]:
-            continue
-        some, mine = trials.take(index), paths.take(index)
-        rest = [*range(n_users), *(n_users + j for j in range(count) if j != k)]
-        scores, without = pursuit.scatterer_scores(some, rows, mine.places[:, rest, :])
-        found, heights = pursuit.peaks(scores, PEAKS_OF_SCATTERERS)
-        best = mine
-        for rank in range(PEAKS_OF_SCATTERERS):
-            place = pursuit.places(found[:, rank])
-            may = without - heights[:, rank] / HOPE < xp.sum(best.energy, axis=-1)
-            (here,) = xp.nonzero(may & ~pursuit.unresolved(place, best.places[:, n_users + k, :]))
-            if here.shape[0]:
-                contested[index[here]] = True
-                places = best.places.copy()
-                places[:, n_users + k, :] = place
-                tried = pursuit.refined(some.take(here), best._replace(places=places).take(here))
-                best = best.replaced(here, better(pursuit, best.take(here), tried))
-        (moved,) = xp.nonzero(xp.sum(best.energy, axis=-1) < xp.sum(mine.energy, axis=-1))
-        if moved.shape[0]:
-            found_anew = settled(pursuit, some.take(moved), rows, best.take(moved))
-            best = best.replaced(moved, better(pursuit, best.take(moved), found_anew))
-        paths = paths.replaced(index, best)
-    return paths, contested
