@@ -13,7 +13,7 @@ from engine.numerics.path_projection import project, responses
 
 Array = Any
 
-HOPE = 0.7
+HOPE = 0.6
 """Of the highest peak on the grid: one that is lower is not fitted, as between candidates a peak loses less than that."""
 
 

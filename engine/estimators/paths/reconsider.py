@@ -25,7 +25,7 @@ from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Tri
 Array = Any
 
 PEAKS_OF_USERS = 8
-PEAKS_OF_SCATTERERS = 5
+PEAKS_OF_SCATTERERS = 8
 NATS = 12.0
 """In units of the noise's variance: what is worse by more before users have settled is not followed, but in doubt."""
 SETTLING = 4
@@ -54,9 +54,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
     paths = settled(pursuit, trials, rows, paths)
     if not n_scatterers:
         return paths
-    for user in range(n_users):
-        for k in range(n_scatterers):
-            paths = _exchanged(pursuit, trials, rows, paths, user, k)
+    paths = _labelled(pursuit, trials, rows, paths)
     active = xp.arange(trials.samples.shape[0])
     for turn in range(1 + ROUNDS):
         before = xp.sum(paths.energy, axis=-1)
@@ -70,6 +68,14 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
                 paths = paths.replaced(index, found)
         if turn:
             (active,) = xp.nonzero(xp.sum(paths.energy, axis=-1) < before)
+    return _labelled(pursuit, trials, rows, paths) if n_users == 1 else paths
+
+
+def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+    """Users and scatterers that stood for each other, exchanged."""
+    for user in range(pursuit.problem.n_users):
+        for k in range(pursuit.problem.n_scatterers):
+            paths = _exchanged(pursuit, trials, rows, paths, user, k)
     return paths
 
 
@@ -78,9 +84,9 @@ def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
     n_scatterers = pursuit.problem.n_scatterers
     for k in range(n_scatterers):
         yield partial(_sought_again, these=(k,), hopeful=hopeful)
+    for pair in combinations(range(n_scatterers), 2):
+        yield partial(_sought_again, these=pair, hopeful=hopeful)
     if not hopeful:
-        for pair in combinations(range(n_scatterers), 2):
-            yield partial(_sought_again, these=pair, hopeful=False)
         for rank in range(PEAKS_OF_SCATTERERS):
             yield partial(_scatterers_first, rank=rank)
 
@@ -205,4 +211,7 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
     order = list(range(mine.places.shape[1]))
     order[user], order[column] = column, user
     tried = settled(pursuit, some, rows, pursuit.refined(some, mine._replace(places=mine.places[:, order, :])))
-    return paths.replaced(index, better(pursuit, mine, tried))
+    # One user alone cannot tell its own path from the scatterers': it is the strongest then.
+    gained = xp.sum(mine.energy, axis=-1) - xp.sum(tried.energy, axis=-1)
+    (taken,) = xp.nonzero(gained > (-WORTH * some.noise_variance if pursuit.problem.n_users == 1 else 0.0))
+    return paths.replaced(index[taken], tried.take(taken))
