@@ -86,9 +86,8 @@ def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
         yield partial(_sought_again, these=(k,), hopeful=hopeful)
     for pair in combinations(range(n_scatterers), 2):
         yield partial(_sought_again, these=pair, hopeful=hopeful)
-    if not hopeful:
-        for rank in range(PEAKS_OF_SCATTERERS):
-            yield partial(_scatterers_first, rank=rank)
+    for rank in range(2 if hopeful else PEAKS_OF_SCATTERERS):
+        yield partial(_scatterers_first, rank=rank, hopeful=hopeful)
 
 
 def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -187,7 +186,7 @@ def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) ->
     return paths._replace(places=xp.concat([users, paths.places[:, n_users:, :]], axis=1))
 
 
-def _scatterers_first(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int) -> Paths:
+def _scatterers_first(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int, hopeful: bool) -> Paths:
     """The paths, or better ones from scatterers by what all users have in common, the first at its peak of that rank."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     tried = paths._replace(count=xp.zeros_like(paths.count))
@@ -197,7 +196,7 @@ def _scatterers_first(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: 
         place = pursuit.places(pursuit.peaks(scores, nth + 1)[0][..., nth])
         tried = with_scatterer(tried, n_users + k, place)
     tried = pursuit.refined(trials, _at_best(pursuit, trials, rows, tried))
-    return _settled_if_near(pursuit, trials, rows, paths, tried, np.inf)
+    return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
 
 
 def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, user: int, k: int) -> Paths:
