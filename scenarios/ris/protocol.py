@@ -142,7 +142,7 @@ def _follow(
     for stop in sorted({*(count for count in recorded if count < n_random), n_random}):
         transmit(random_beams[:, done:stop, :], done)
         done = stop
-        estimate = observer.estimate()
+        estimate = observer.estimate(stating=stop in recorded)
         if stop in recorded:
             estimates.append(estimate)
     sent = random_beams[:, :n_random, :]
@@ -151,7 +151,7 @@ def _follow(
         beam = _next_beam(problem, method, estimate, sent, noise_variance, start)
         transmit(beam[:, None, :], cycle)
         sent = xp.concat([sent, beam[:, None, :]], axis=1)
-        estimate = observer.estimate()
+        estimate = observer.estimate(stating=cycle + 1 in recorded)
         if cycle + 1 in recorded:
             estimates.append(estimate)
     return estimates, sent

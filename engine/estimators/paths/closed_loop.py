@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
 from engine.estimators.paths.newtonised import NewtonisedPursuit
@@ -48,7 +49,7 @@ class _Observer:
     def observe(self, cycles: Cycles) -> None:
         self.cycles = joined(self.cycles, cycles, self.pursuit.xp)
 
-    def estimate(self) -> PathEstimates:
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
         if self.cycles is None:
             raise ValueError("no cycles: observe some before the first estimate")
         pursuit = self.pursuit
@@ -59,7 +60,8 @@ class _Observer:
             self.known_doubt = doubt(pursuit, trials, self.paths)
         else:
             self.paths = self._tracked(trials, self.paths)
-        return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape)
+        lost = lost_probability(pursuit, trials, pursuit.rows(trials.beams), self.paths) if stating else None
+        return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape, lost)
 
     def _tracked(self, trials: Trials, paths: Paths) -> Paths:
         """Sought anew where there is doubt, and more of it than the search left the last time."""

@@ -93,9 +93,11 @@ class JointPursuit:
         self._dictionary = Dictionary(problem.surface, grid, xp)
         places = np.stack(grid.candidates(), axis=-1)
         step_per_m = inverse_range_step_per_m(problem.surface, RANGE_LOSS)
+        self.range_step_per_m = step_per_m
         places[:, 0] = np.maximum(places[:, 0], min(LEAST_START * step_per_m, 0.5 / problem.view.range_min_m))
         self._candidates = xp.asarray(places)
         self.lattice = grid.allowed.shape
+        self.cell_beams = _cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
         self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
 
@@ -156,8 +158,10 @@ class JointPursuit:
         freedom = xp.asarray([n if n > 0 else np.nan for n in free])[paths.count][:, None]
         return (2 * paths.energy / trials.noise_variance[:, None] - freedom) / xp.sqrt(2 * freedom)
 
-    def estimates(self, trials: Trials, paths: Paths, shape: tuple[int, ...]) -> PathEstimates:
-        """In G groups of S copies, `shape`."""
+    def estimates(
+        self, trials: Trials, paths: Paths, shape: tuple[int, ...], lost_probability: Array | None = None
+    ) -> PathEstimates:
+        """In G groups of S copies, `shape`; lost_probability (T, L)."""
         n_users = self.problem.n_users
         places = self.xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
         gain = self.xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
@@ -173,6 +177,10 @@ class JointPursuit:
             azimuth[..., n_users:],
             gain[..., 1:],
             self.xp.reshape(self.misfit(trials, paths), shape),
+            self.xp.reshape(trials.noise_variance, shape),
+            self.xp.full((*shape, n_users), np.nan)
+            if lost_probability is None
+            else self.xp.reshape(lost_probability, (*shape, n_users)),
         )
 
     def user_scores(self, trials: Trials, rows: Rows) -> Array:
@@ -235,6 +243,11 @@ class JointPursuit:
                 left = xp.where(numbers == best[..., None], xp.zeros_like(left), left)
         return xp.stack(found, axis=-1), xp.stack(values, axis=-1)
 
+    @property
+    def all_places(self) -> Array:
+        """κ, θ, φ of every candidate, (M, 3)."""
+        return self._candidates
+
     def places(self, index: Array) -> Array:
         """κ, θ, φ of candidates, (...) → (..., 3)."""
         return self._candidates[index]
@@ -248,6 +261,18 @@ class JointPursuit:
     def _along_surface(self, places: Array) -> tuple[Array, Array]:
         polar, azimuth = places[..., 1], places[..., 2]
         return self.xp.sin(polar) * self.xp.sin(azimuth), self.xp.cos(polar)
+
+
+def _cell_in_beams(surface: UniformPlanarArray, grid: CandidateGrid) -> float:
+    """The side of a cell over the beam's width, the geometric mean of the two, in the middle of the view."""
+    width_y, width_z = beam_widths(surface)
+    polar, azimuth = grid.polar_rad, grid.azimuth_rad
+    middle = float(np.sin(polar).mean())
+    steps = [
+        (part[-1] - part[0]) / (len(part) - 1) if len(part) > 1 else width
+        for part, width in ((polar, width_z), (azimuth, width_y))
+    ]
+    return math.sqrt(middle * steps[0] / width_z * middle * float(np.cos(azimuth).mean()) * steps[1] / width_y)
 
 
 def fit_bounds(surface: UniformPlanarArray, view: FieldOfView) -> np.ndarray:

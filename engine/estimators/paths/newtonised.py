@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Rows, joined, trials_of
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
@@ -73,9 +74,10 @@ class _Observer:
             rows = Rows(xp.concat([self.rows.value, rows.value], axis=1), self.rows.energy + rows.energy)
         self.cycles, self.rows = joined(self.cycles, cycles, xp), rows
 
-    def estimate(self) -> PathEstimates:
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
         if self.cycles is None or self.rows is None:
             raise ValueError("no cycles: observe some before the first estimate")
         trials = trials_of(self.cycles, self.pursuit.xp)
         paths = self.pursuit.acquired(trials, self.rows)
-        return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape)
+        lost = lost_probability(self.pursuit, trials, self.rows, paths) if stating else None
+        return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape, lost)
