@@ -39,7 +39,7 @@ class Recorder(PathEstimator):
     def observe(self, cycles: Cycles) -> None:
         self.seen.append(cycles)
 
-    def estimate(self) -> PathEstimates:
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
         groups, copies = self.seen[-1].noise_variance.shape
         users = self.seen[-1].samples.shape[-1]
         shape = (groups, copies, users)
@@ -47,6 +47,7 @@ class Recorder(PathEstimator):
         return PathEstimates(
             np.full(shape, 1 / 0.2), np.full(shape, 1.5), np.full(shape, 0.1), np.ones(shape) + 0j,
             none, none, none, np.zeros((*shape, 2)) + 0j, np.zeros((groups, copies)),
+            self.seen[-1].noise_variance, np.full(shape, 0.25),
         )  # fmt: skip
 
 

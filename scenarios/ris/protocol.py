@@ -148,7 +148,7 @@ def _follow(
     sent = random_beams[:, :n_random, :]
     for cycle in range(n_random, recorded[-1]):
         start = random_beams[:, cycle, :]
-        beam = _next_beam(problem, method, estimate, sent, noise_variance, start)
+        beam = _next_beam(problem, method, estimate, sent, start)
         transmit(beam[:, None, :], cycle)
         sent = xp.concat([sent, beam[:, None, :]], axis=1)
         estimate = observer.estimate(stating=cycle + 1 in recorded)
@@ -157,9 +157,7 @@ def _follow(
     return estimates, sent
 
 
-def _next_beam(
-    problem: PathProblem, method: Method, estimate: Any, sent: Array, noise_variance: Array, start: Array
-) -> Array:
+def _next_beam(problem: PathProblem, method: Method, estimate: Any, sent: Array, start: Array) -> Array:
     """Algorithm 2 from a random start: the beam (G, N) that lowers the bounds at the estimated places most."""
     paths = Paths(*(part[:, 0, ...] for part in estimate[:8]))
     departure = departure_from_plane_rad(problem.surface, *paths[:3])
@@ -167,12 +165,22 @@ def _next_beam(
         problem.surface,
         paths,
         sent,
-        noise_variance[:, 0],
+        estimate.noise_variance[:, 0],
         weighting=method.weighting,
         far=departure <= PHASE_THRESHOLD_RAD,
-        prior=weak_prior(paths.gain),
+        prior=weak_prior(paths.gain, width=_widths(problem)),
     )
     return optimise(f, start).beam
+
+
+def _widths(problem: PathProblem) -> tuple[float, float, float]:
+    """What is known of a place beforehand: range (m), polar angle and azimuth (rad) are in view."""
+    view = problem.view
+    return (
+        view.range_max_m - view.range_min_m,
+        view.polar_max_rad - view.polar_min_rad,
+        view.azimuth_max_rad - view.azimuth_min_rad,
+    )
 
 
 def _repeated(xp: Any, array: Array, copies: int) -> Array:

@@ -7,7 +7,7 @@ from pydantic import Field
 from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
-from engine.estimators.paths.newtonised import NewtonisedPursuit
+from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.estimators.paths.reconsider import better, doubt, reconsidered
 
@@ -24,24 +24,24 @@ class ClosedLoop(PathEstimator):
     20 ms for its first estimate and 5 to 11 ms for the 7 to 9 others, most of it where something is in doubt.
     """
 
-    search: NewtonisedPursuit = Field(NewtonisedPursuit(enough=0.0), description="how the grid is asked")
+    search: NewtonisedPursuit = Field(NewtonisedPursuit(enough=None), description="how the grid is asked")
     lost: float = Field(3.0, description="misfit above which the grid is asked again")
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
-        return _Prepared(self.search.pursuit(problem, xp), self.lost)
+        return _Prepared(self.search.pursuit(problem, xp))
 
 
 class _Prepared:
-    def __init__(self, pursuit: JointPursuit, lost: float) -> None:
-        self.pursuit, self.lost = pursuit, lost
+    def __init__(self, pursuit: JointPursuit) -> None:
+        self.pursuit = pursuit
 
     def begin(self) -> Observer:
-        return _Observer(self.pursuit, self.lost)
+        return _Observer(self.pursuit)
 
 
 class _Observer:
-    def __init__(self, pursuit: JointPursuit, lost: float) -> None:
-        self.pursuit, self.lost = pursuit, lost
+    def __init__(self, pursuit: JointPursuit) -> None:
+        self.pursuit = pursuit
         self.cycles: Cycles | None = None
         self.paths: Paths | None = None
         self.known_doubt: Any = None
@@ -56,17 +56,23 @@ class _Observer:
         trials = trials_of(self.cycles, pursuit.xp)
         if self.paths is None:
             rows = pursuit.rows(trials.beams)
-            self.paths = reconsidered(pursuit, trials, rows, pursuit.acquired(trials, rows))
-            self.known_doubt = doubt(pursuit, trials, self.paths)
+            trials, paths = acquired(pursuit, trials, rows)
+            paths = pursuit.pruned(trials, reconsidered(pursuit, trials, rows, paths))
+            self.known_doubt = doubt(pursuit, trials, paths)
         else:
-            self.paths = self._tracked(trials, self.paths)
+            paths = pursuit.refined(trials, self.paths)
+            if not pursuit.noise_known:
+                trials = pursuit.with_noise_left(trials, paths)
+            paths = self._tracked(trials, paths)
+        self.paths = paths
+        if not pursuit.noise_known:
+            trials = pursuit.with_noise_left(trials, paths)
         lost = lost_probability(pursuit, trials, pursuit.rows(trials.beams), self.paths) if stating else None
         return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape, lost)
 
     def _tracked(self, trials: Trials, paths: Paths) -> Paths:
         """Sought anew where there is doubt, and more of it than the search left the last time."""
         pursuit, xp = self.pursuit, self.pursuit.xp
-        paths = pursuit.refined(trials, paths)
         now = doubt(pursuit, trials, paths)
         (index,) = xp.nonzero((now > 0) & ~(now < self.known_doubt + 1))
         if not index.shape[0]:
@@ -76,7 +82,7 @@ class _Observer:
         some = some._replace(beams=some.beams[groups], group=group)
         rows = pursuit.rows(some.beams)
         found = pursuit.extended(some, rows, paths.take(index))
-        found = better(pursuit, found, pursuit.acquired(some, rows))
-        found = reconsidered(pursuit, some, rows, found)
+        found = better(pursuit, some, found, pursuit.acquired(some, rows))
+        found = pursuit.pruned(some, reconsidered(pursuit, some, rows, found))
         self.known_doubt[index] = doubt(pursuit, some, found)
         return paths.replaced(index, found)

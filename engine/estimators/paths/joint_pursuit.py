@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.estimators.paths.order import least_fall
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.numerics.candidates import CandidateGrid, FieldOfView
 from engine.numerics.dictionary import Dictionary
@@ -84,11 +85,22 @@ class Paths(NamedTuple):
 class JointPursuit:
     """The search over one grid and the fits, prepared for one problem.
 
-    enough: the misfit below which no further scatterer is looked for.
+    enough: the misfit below which no further scatterer is looked for. order: instead of that, the false-alarm rate at
+    which one more is one; the problem's number of scatterers is then the most. noise_known: whether σ² was told.
     """
 
-    def __init__(self, problem: PathProblem, grid: CandidateGrid, xp: Any, *, enough: float) -> None:
+    def __init__(
+        self,
+        problem: PathProblem,
+        grid: CandidateGrid,
+        xp: Any,
+        *,
+        enough: float = -np.inf,
+        order: float | None = None,
+        noise_known: bool = True,
+    ) -> None:
         self.problem, self.xp, self.enough = problem, xp, enough
+        self.order, self.noise_known = order, noise_known
         self.least_new = LEAST_NEW
         self._dictionary = Dictionary(problem.surface, grid, xp)
         places = np.stack(grid.candidates(), axis=-1)
@@ -106,27 +118,70 @@ class JointPursuit:
         value = self._dictionary.rows(beams)
         return Rows(value, self.xp.sum(power(value), axis=1))
 
-    def acquired(self, trials: Trials, rows: Rows) -> Paths:
-        """Users from the grid, then scatterers."""
+    def acquired(self, trials: Trials, rows: Rows, *, everything: bool = False) -> Paths:
+        """Users from the grid, then scatterers; everything: as many as there may be, significant or not."""
         xp, (n_trials, n_users, _), k = self.xp, trials.samples.shape, self.problem.n_scatterers
         users = self.candidates(self.user_scores(trials, rows))
         places = xp.concat([users, xp.zeros((n_trials, k, 3))], axis=1)
         gain = xp.zeros((n_trials, n_users, 1 + k), dtype=trials.samples.dtype)
         start = Paths(places, gain, xp.zeros((n_trials, n_users)), xp.zeros(n_trials, dtype=xp.int64))
-        return self.extended(trials, rows, self.refined(trials, start))
+        return self.extended(trials, rows, self.refined(trials, start), everything=everything)
 
-    def extended(self, trials: Trials, rows: Rows, paths: Paths) -> Paths:
-        """Further scatterers where and as long as the misfit asks for them."""
+    def extended(self, trials: Trials, rows: Rows, paths: Paths, *, everything: bool = False) -> Paths:
+        """Further scatterers: where the misfit asks for them, or where one more is significant."""
         xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
+        by_order = self.order is not None and not everything
+        wanted = xp.ones(trials.samples.shape[0], dtype=xp.bool)
         for k in range(self.problem.n_scatterers):
             if degrees_of_freedom(n_cycles, n_users, k + 1) <= 0:
                 break
-            (index,) = xp.nonzero((paths.count == k) & (self.misfit(trials, paths) > self.enough))
+            if self.order is None:
+                wanted = self.misfit(trials, paths) > self.enough
+            (index,) = xp.nonzero((paths.count == k) & wanted)
             if index.shape[0]:
                 some, mine = trials.take(index), paths.take(index)
-                place = self.candidates(self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :])[0])
-                paths = paths.replaced(index, self.refined(some, with_scatterer(mine, n_users + k, place)))
+                scores, _ = self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :])
+                more = self.refined(some, with_scatterer(mine, n_users + k, self.candidates(scores)))
+                if by_order:
+                    counts = self.fall(some, mine, more) > self.least_fall(k + 1, n_cycles)
+                    wanted[index] = counts
+                    index, more = index[counts], more.take(counts)
+                paths = paths.replaced(index, more)
         return paths
+
+    def pruned(self, trials: Trials, paths: Paths) -> Paths:
+        """Without the scatterers whose absence does not matter, one by one, the least of them first."""
+        xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
+        for count in range(self.problem.n_scatterers, 0, -1) if self.order is not None else ():
+            (index,) = xp.nonzero(paths.count == count)
+            if not index.shape[0]:
+                continue
+            some, mine = trials.take(index), paths.take(index)
+            best = None
+            for k in range(count):
+                columns = [i for i in range(mine.places.shape[1]) if i != n_users + k] + [n_users + k]
+                fewer = self.refined(some, mine._replace(places=mine.places[:, columns, :], count=mine.count - 1))
+                if best is None:
+                    best = fewer
+                else:
+                    (lower,) = xp.nonzero(xp.sum(fewer.energy, axis=-1) < xp.sum(best.energy, axis=-1))
+                    best = best.replaced(lower, fewer.take(lower))
+            assert best is not None
+            (drop,) = xp.nonzero(~(self.fall(some, best, mine) > self.least_fall(count, n_cycles)))
+            paths = paths.replaced(index[drop], best.take(drop))
+        return paths
+
+    def fall(self, trials: Trials, fewer: Paths, more: Paths) -> Array:
+        """By how much χ² falls, (T,)."""
+        return 2 * (self.xp.sum(fewer.energy, axis=-1) - self.xp.sum(more.energy, axis=-1)) / trials.noise_variance
+
+    def least_fall(self, count: int, n_cycles: int) -> float:
+        """The least fall of χ² that makes so many scatterers of one less."""
+        assert self.order is not None
+        n_users = self.problem.n_users
+        freedom = degrees_of_freedom(n_cycles, n_users, count)
+        n_places = math.prod(self.lattice) * self.cell_beams**2
+        return least_fall(n_users, n_places, self.order, freedom, noise_known=self.noise_known)
 
     def refined(self, trials: Trials, paths: Paths) -> Paths:
         """The joint fit, from the places of the users and of as many scatterers as are counted."""
@@ -142,6 +197,26 @@ class JointPursuit:
                 gain[index, :, : 1 + k] = fit.gain
                 energy[index] = fit.energy
         return Paths(places, gain, energy, paths.count)
+
+    def with_noise_left(self, trials: Trials, paths: Paths) -> Trials:
+        """Trials with σ² = 2‖residual‖²/ν, as these paths leave it.
+
+        Where no degree of freedom is left as with one, and never below what rounding leaves of the samples.
+        """
+        xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
+        free = [degrees_of_freedom(n_cycles, n_users, k) for k in range(self.problem.n_scatterers + 1)]
+        freedom = xp.asarray([float(max(n, 1)) for n in free])[paths.count]
+        rounding = 1e-20 * xp.sum(power(trials.samples), axis=(-2, -1))
+        return trials._replace(noise_variance=xp.maximum(2 * xp.sum(paths.energy, axis=-1) / freedom, rounding))
+
+    def cost(self, trials: Trials, paths: Paths) -> Array:
+        """‖residual‖², and where their number is unknown what each scatterer has to take off it, (T,)."""
+        xp, n_cycles = self.xp, trials.samples.shape[-1]
+        total = xp.sum(paths.energy, axis=-1)
+        if self.order is None:
+            return total
+        least = np.cumsum([0.0, *(self.least_fall(k + 1, n_cycles) for k in range(self.problem.n_scatterers))])
+        return total + xp.asarray(least)[paths.count] * trials.noise_variance / 2
 
     def misfit(self, trials: Trials, paths: Paths) -> Array:
         """(2‖residual‖²/σ² − ν)/√(2ν), (T,); NaN where there is no degree of freedom ν."""
@@ -162,7 +237,7 @@ class JointPursuit:
         self, trials: Trials, paths: Paths, shape: tuple[int, ...], lost_probability: Array | None = None
     ) -> PathEstimates:
         """In G groups of S copies, `shape`; lost_probability (T, L)."""
-        n_users = self.problem.n_users
+        n_users, misfit = self.problem.n_users, self.misfit(trials, paths)
         places = self.xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
         gain = self.xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
         kappa, polar, azimuth = places[..., 0], places[..., 1], places[..., 2]
@@ -176,7 +251,7 @@ class JointPursuit:
             polar[..., n_users:],
             azimuth[..., n_users:],
             gain[..., 1:],
-            self.xp.reshape(self.misfit(trials, paths), shape),
+            self.xp.reshape(misfit if self.noise_known else self.xp.full_like(misfit, np.nan), shape),
             self.xp.reshape(trials.noise_variance, shape),
             self.xp.full((*shape, n_users), np.nan)
             if lost_probability is None

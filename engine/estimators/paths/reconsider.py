@@ -57,7 +57,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
     paths = _labelled(pursuit, trials, rows, paths)
     active = xp.arange(trials.samples.shape[0])
     for turn in range(1 + ROUNDS):
-        before = xp.sum(paths.energy, axis=-1)
+        before = pursuit.cost(trials, paths)
         for proposal in _proposals(pursuit, hopeful=turn == 0):
             if turn:
                 index = active[doubt(pursuit, trials, paths)[active] > 0]
@@ -67,7 +67,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
                 found = proposal(pursuit, trials.take(index), rows, paths.take(index))
                 paths = paths.replaced(index, found)
         if turn:
-            (active,) = xp.nonzero(xp.sum(paths.energy, axis=-1) < before)
+            (active,) = xp.nonzero(pursuit.cost(trials, paths) < before)
     return _labelled(pursuit, trials, rows, paths) if n_users == 1 else paths
 
 
@@ -109,7 +109,7 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
         start = mine._replace(places=xp.concat([users, mine.places[:, n_users:, :]], axis=1)).take(moved)
         some, mine, index = some.take(moved), mine.take(moved), index[moved]
         found = pursuit.extended(some, rows, pursuit.refined(some, start))
-        paths = paths.replaced(index, better(pursuit, mine, found))
+        paths = paths.replaced(index, better(pursuit, some, mine, found))
     return paths
 
 
@@ -121,10 +121,10 @@ def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     return xp.where(user > total, user, total)
 
 
-def better(pursuit: JointPursuit, paths: Paths, others: Paths) -> Paths:
+def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -> Paths:
     """Trial by trial the more likely of two explanations; at equal χ² the first."""
     xp = pursuit.xp
-    energy, other = xp.sum(paths.energy, axis=-1), xp.sum(others.energy, axis=-1)
+    energy, other = pursuit.cost(trials, paths), pursuit.cost(trials, others)
     (index,) = xp.nonzero(other < energy * (1 - LESS))
     return paths.replaced(index, others.take(index))
 
@@ -169,12 +169,12 @@ def _settled_if_near(
 ) -> Paths:
     """The paths, or what is tried, settled, where that is better; not settled where it is the same or worse by so much."""
     xp = pursuit.xp
-    behind = (xp.sum(tried.energy, axis=-1) - xp.sum(paths.energy, axis=-1)) / trials.noise_variance
+    behind = (pursuit.cost(trials, tried) - pursuit.cost(trials, paths)) / trials.noise_variance
     (index,) = xp.nonzero((behind < nats) & ~(xp.abs(behind) < SAME))
     if not index.shape[0]:
         return paths
     tried = settled(pursuit, trials.take(index), rows, tried.take(index))
-    return paths.replaced(index, better(pursuit, paths.take(index), tried))
+    return paths.replaced(index, better(pursuit, trials.take(index), paths.take(index), tried))
 
 
 def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
