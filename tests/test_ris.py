@@ -86,7 +86,7 @@ def test_fewer_cycles_or_users_are_the_first_ones() -> None:
 
 @pytest.mark.parametrize("waves", ["spherical", "as_printed"])
 def test_channels_element_by_element(waves: str) -> None:
-    scene = RisLocalization(waves=waves, subcarrier_hz=5e6)
+    scene = RisLocalization(waves=waves, subcarrier_hz=5e6, snr_db=10.0)
     drawn = scene.draw(Streams(0, 0), 2)
     cascade = scene.cascade()
     channels, to_base = cascade.from_users(scene.paths(drawn, np)), cascade.to_base_station(np)
@@ -212,6 +212,10 @@ def test_chunks_change_no_bit_and_a_trial_is_replayed(tmp_path: Path) -> None:
         ({"methods": (Method(estimator=OnGrid(), random_cycles=1),)}, "unidentifiable=true"),
         ({"elements_per_side": 36, "range_min_m": 0.8}, "no far field is left"),
         ({"range_min_m": 0.3}, "reactive near field"),
+        (
+            {"subcarrier_hz": 20e6},
+            "subcarrier_hz = 2e.07 makes .* 6.2 standard deviations .* needed at most 1.6.*e.06 Hz",
+        ),
         ({"angle_step_rad": 0.1}, "wider than the surface's beam"),
         ({"users": "near", "near_range_max_m": 0.4}, "near users would lie between"),
         ({"range_min_m": 12.0}, "needed min < max"),

@@ -61,7 +61,9 @@ def inverse_range_step_per_m(array: UniformPlanarArray, loss: float) -> float:
     return high
 
 
-def _below(array: UniformPlanarArray, kappa: float, polar_rad: np.ndarray, azimuth_rad: np.ndarray, loss: float) -> float:
+def _below(
+    array: UniformPlanarArray, kappa: float, polar_rad: np.ndarray, azimuth_rad: np.ndarray, loss: float
+) -> float:
     """The smallest κ down to which the wave at `kappa` keeps 1 − loss of its power; at least 0."""
     step = array.wavelength_m / array.aperture_m**2 / 4
     near = kappa

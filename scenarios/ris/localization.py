@@ -17,6 +17,7 @@ from engine.numerics.candidates import FieldModel, field_grid
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_information import Paths, path_covariance
 from engine.numerics.received_power import focusing_share
+from engine.numerics.resolution import beam_widths
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
 from engine.scenario import Simulate, Variables
 from scenarios.ris.protocol import Method, Outcome, cycles_before_lock, prepare_cycles
@@ -210,6 +211,7 @@ def _errors(
         "estimate_azimuth_rad": azimuth,
         "squared_error_angle_rad2": (error_polar * error_polar + error_azimuth * error_azimuth) / 2,
         "squared_error_range_m2": error_m * error_m,
+        "direction_error_beams": _in_beams(xp, scene.surface(), (polar, azimuth), (true_polar, true_azimuth)),
         "bound_angle_rad2": (variances[1] + variances[2]) / 2,
         "bound_range_m2": xp.where(plane, xp.full_like(variance_m2, xp.inf), variance_m2),
         "normalised_error": errors / xp.sqrt(xp.stack(variances, axis=-1)),
@@ -233,6 +235,15 @@ def _errors(
     }
 
 
+def _in_beams(xp: Any, surface: UniformPlanarArray, found: tuple[Any, Any], true: tuple[Any, Any]) -> Any:
+    """How far two directions (θ, φ) are apart in direction cosines, in widths of the beam along each side."""
+    (polar, azimuth), (true_polar, true_azimuth) = found, true
+    width_y, width_z = beam_widths(surface)
+    along_y = (xp.sin(polar) * xp.sin(azimuth) - xp.sin(true_polar) * xp.sin(true_azimuth)) / width_y
+    along_z = (xp.cos(polar) - xp.cos(true_polar)) / width_z
+    return xp.sqrt(along_y * along_y + along_z * along_z)
+
+
 def _mean_square(xp: Any, errors: Any, covariance: Any) -> Any:
     """eᵀC⁻¹e/3, (...): errors (..., 3) by their covariance (..., 3, 3); NaN where that is not finite."""
     known = xp.all(xp.isfinite(covariance), axis=(-2, -1))[..., None, None]
@@ -251,6 +262,7 @@ _ATTRIBUTES = {
     "estimate_azimuth_rad": {"units": "rad", "long_name": "estimated azimuth"},
     "squared_error_angle_rad2": {"units": "rad2", "long_name": "squared error of an angle, mean of the two"},
     "squared_error_range_m2": {"units": "m2", "long_name": "squared error of the range"},
+    "direction_error_beams": {"long_name": "error of the direction in widths of the beam, λ/(n d) along each side"},
     "bound_angle_rad2": {"units": "rad2", "long_name": "joint Cramér-Rao bound on an angle, mean of the two"},
     "bound_range_m2": {"units": "m2", "long_name": "joint Cramér-Rao bound on the range"},
     "normalised_error": {"long_name": "error of κ, θ, φ over the square root of its bound"},

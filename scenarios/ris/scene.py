@@ -59,7 +59,12 @@ class RisScene(Scenario, ABC):
     and, scaled, its noise; a realization with fewer cycles has the first ones of one with more.
     """
 
-    elements_per_side: int = Field(25, ge=2, le=200, description="elements along each side of the surface, √N; along y where elements_upwards is set")
+    elements_per_side: int = Field(
+        25,
+        ge=2,
+        le=200,
+        description="elements along each side of the surface, √N; along y where elements_upwards is set",
+    )
     elements_upwards: int | None = Field(
         None, ge=2, le=200, description="elements along z, where that is another number than along y"
     )

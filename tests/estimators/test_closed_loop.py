@@ -129,7 +129,7 @@ def test_without_noise_exact() -> None:
     """Also from the problem's own grid; a grid alone leaves 1e-3 and more."""
     problem, cycles, truth = trials(3, (200.0,), n_users=2, n_scatterers=1, surface=SMALL)
     problem = dataclasses.replace(problem, angle_step_rad=0.05, range_step_m=1.0)
-    for method in (NewtonisedPursuit(enough=-1.0), NewtonisedPursuit(inverse_range_per_m=None), ClosedLoop()):
+    for method in (NewtonisedPursuit(enough=-1.0), NewtonisedPursuit(on_problem_grid=True), ClosedLoop()):
         estimates = estimate(method, problem, cycles)
         assert np.max(angle_errors(estimates, truth)) < 1e-6, method
         np.testing.assert_allclose(estimates.gain[:, 0], truth.gains, atol=1e-5)

@@ -14,7 +14,7 @@ from engine.numerics.path_projection import project, responses
 Array = Any
 
 HOPE = 0.6
-"""Of the highest peak on the grid: one that is lower is not fitted, as between candidates a peak loses less than that."""
+"""Of a peak's height: what the grid shows of it at least, between candidates; what cannot be the highest is not fitted."""
 
 
 class Peaks(NamedTuple):

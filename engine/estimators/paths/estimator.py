@@ -16,7 +16,7 @@ class Observer(Protocol):
         """Take further cycles of the same trials, at least one."""
 
     def estimate(self, *, stating: bool = True) -> PathEstimates:
-        """Where the users and scatterers are, from all cycles so far; stating: and how sure that is, which takes time."""
+        """Where users and scatterers are, from all cycles so far; stating: and how sure that is, which takes time."""
 
 
 class Localizer(Protocol):

@@ -15,9 +15,9 @@ from engine.estimators.paths.order import least_fall
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.numerics.candidates import CandidateGrid, FieldOfView
 from engine.numerics.dictionary import Dictionary
+from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_fit import fit_paths
 from engine.numerics.path_projection import project, responses
-from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.pursuit import degrees_of_freedom
 from engine.numerics.resolution import beam_widths, inverse_range_step_per_m
 
@@ -109,6 +109,7 @@ class JointPursuit:
         places[:, 0] = np.maximum(places[:, 0], min(LEAST_START * step_per_m, 0.5 / problem.view.range_min_m))
         self._candidates = xp.asarray(places)
         self.lattice = grid.allowed.shape
+        self._position = None if grid.allowed.all() else xp.asarray(np.flatnonzero(grid.allowed))
         self.cell_beams = _cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
         self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
@@ -180,7 +181,7 @@ class JointPursuit:
         assert self.order is not None
         n_users = self.problem.n_users
         freedom = degrees_of_freedom(n_cycles, n_users, count)
-        n_places = math.prod(self.lattice) * self.cell_beams**2
+        n_places = self.all_places.shape[0] * self.cell_beams**2
         return least_fall(n_users, n_places, self.order, freedom, noise_known=self.noise_known)
 
     def refined(self, trials: Trials, paths: Paths) -> Paths:
@@ -299,7 +300,11 @@ class JointPursuit:
         Indices and scores, highest first; 0 where there are no more.
         """
         xp = self.xp
-        whole = xp.reshape(scores, (*scores.shape[:-1], *self.lattice))
+        whole = scores
+        if self._position is not None:  # what is left out of the lattice is no neighbour
+            whole = xp.zeros((*scores.shape[:-1], math.prod(self.lattice)))
+            whole[..., self._position] = scores
+        whole = xp.reshape(whole, (*scores.shape[:-1], *self.lattice))
         highest = xp.ones(whole.shape, dtype=xp.bool)
         for axis in range(-3, 0):
             size = whole.shape[axis]
@@ -307,7 +312,9 @@ class JointPursuit:
             high = (..., slice(1, size), *(slice(None),) * (-axis - 1))
             highest[low] &= whole[low] >= whole[high]
             highest[high] &= whole[high] > whole[low]
-        left = xp.where(xp.reshape(highest, scores.shape), scores, xp.zeros_like(scores))
+        highest = xp.reshape(highest, (*scores.shape[:-1], -1))
+        highest = highest if self._position is None else highest[..., self._position]
+        left = xp.where(highest, scores, xp.zeros_like(scores))
         found, values = [], []
         numbers = xp.arange(scores.shape[-1])
         for rank in range(n):
@@ -353,7 +360,7 @@ def _cell_in_beams(surface: UniformPlanarArray, grid: CandidateGrid) -> float:
 def fit_bounds(surface: UniformPlanarArray, view: FieldOfView) -> np.ndarray:
     """Lowest and highest κ, θ, φ of a fit, (2, 3): the view, and what the surface cannot tell from its edge.
 
-    In κ from 0, a plane wave, to a step of inverse range past the nearest range, but no place within the surface's edge.
+    In κ from 0, a plane wave, to a step of inverse range past the nearest range, but not to within the surface's edge.
     """
     width_y, width_z = (BEYOND_BEAMS * width for width in beam_widths(surface))
     nearest = 1 / view.range_min_m

@@ -26,7 +26,9 @@ class NewtonisedPursuit(PathEstimator):
         None, gt=0, le=0.5, description="cells of both angles; from aperture, wavelength and view if null"
     )
     beam_share: float = Field(0.4, gt=0, le=0.6, description="cells of both angles over the beam's width λ/(n d)")
-    range_loss: float = Field(0.05, gt=0, lt=0.5, description="power that a wave between two levels of 1/range may lose")
+    range_loss: float = Field(
+        0.05, gt=0, lt=0.5, description="power that a wave between two levels of 1/range may lose"
+    )
     on_problem_grid: bool = Field(False, description="start on the problem's own dictionary instead")
     enough: float | None = Field(
         3.0, description="misfit below which no further scatterer is looked for; null: as many as the problem tells"

@@ -36,7 +36,18 @@ LESS = 1e-6
 WORTH = 0.05
 """Of the noise's variance: what a user that moves takes off at least."""
 DOUBT = 2.0
-"""Misfit above which another explanation is looked for."""
+"""Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
+NATS = 12.0
+"""In units of the noise's variance: what is worse by more before users have settled is not followed, but in doubt."""
+SETTLING = 4
+"""Rounds of users given scatterers and joint fit, at most."""
+ROUNDS = 2
+LESS = 1e-6
+"""Of the residual's energy: what a better explanation takes off at least."""
+WORTH = 0.05
+"""Of the noise's variance: what a user that moves takes off at least."""
+DOUBT = 2.0
+"""Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
 DOUBT_OF_A_USER = 3.0
 """The same of one user's part of it, of which there are several."""
 
@@ -48,7 +59,7 @@ MARGIN = 3.0
 Proposal = Callable[..., Paths]
 
 
-def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, lost: float = DOUBT) -> Paths:
     """The paths, or better ones; trial by trial and in an order that does not depend on the others."""
     xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
     paths = settled(pursuit, trials, rows, paths)
@@ -60,7 +71,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
         before = pursuit.cost(trials, paths)
         for proposal in _proposals(pursuit, hopeful=turn == 0):
             if turn:
-                index = active[doubt(pursuit, trials, paths)[active] > 0]
+                index = active[doubt(pursuit, trials, paths, lost)[active] > 0]
             else:
                 index = active
             if index.shape[0]:
@@ -113,11 +124,11 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
     return paths
 
 
-def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOUBT) -> Array:
     """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt."""
     xp = pursuit.xp
-    total = pursuit.misfit(trials, paths) - DOUBT
-    user = xp.max(pursuit.misfit_of_users(trials, paths), axis=-1) - DOUBT_OF_A_USER
+    total = pursuit.misfit(trials, paths) - lost
+    user = xp.max(pursuit.misfit_of_users(trials, paths), axis=-1) - lost - 1
     return xp.where(user > total, user, total)
 
 
@@ -186,7 +197,9 @@ def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) ->
     return paths._replace(places=xp.concat([users, paths.places[:, n_users:, :]], axis=1))
 
 
-def _scatterers_first(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int, hopeful: bool) -> Paths:
+def _scatterers_first(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int, hopeful: bool
+) -> Paths:
     """The paths, or better ones from scatterers by what all users have in common, the first at its peak of that rank."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     tried = paths._replace(count=xp.zeros_like(paths.count))
