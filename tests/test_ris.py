@@ -212,10 +212,7 @@ def test_chunks_change_no_bit_and_a_trial_is_replayed(tmp_path: Path) -> None:
         ({"methods": (Method(estimator=OnGrid(), random_cycles=1),)}, "unidentifiable=true"),
         ({"elements_per_side": 36, "range_min_m": 0.8}, "no far field is left"),
         ({"range_min_m": 0.3}, "reactive near field"),
-        (
-            {"subcarrier_hz": 20e6},
-            "subcarrier_hz = 2e.07 makes .* 6.2 standard deviations .* needed at most 1.6.*e.06 Hz",
-        ),
+        ({"subcarrier_hz": 20e6}, "standard deviations other than at the carrier.* needed at most 1.5"),
         ({"angle_step_rad": 0.1}, "wider than the surface's beam"),
         ({"users": "near", "near_range_max_m": 0.4}, "near users would lie between"),
         ({"range_min_m": 12.0}, "needed min < max"),

@@ -60,10 +60,7 @@ class RisScene(Scenario, ABC):
     """
 
     elements_per_side: int = Field(
-        25,
-        ge=2,
-        le=200,
-        description="elements along each side of the surface, √N; along y where elements_upwards is set",
+        25, ge=2, le=200, description="elements along each side of the surface, √N; along y, with elements_upwards"
     )
     elements_upwards: int | None = Field(
         None, ge=2, le=200, description="elements along z, where that is another number than along y"

@@ -14,7 +14,7 @@ from engine.numerics.path_projection import project, responses
 Array = Any
 
 HOPE = 0.6
-"""Of a peak's height: what the grid shows of it at least, between candidates; what cannot be the highest is not fitted."""
+"""Of a peak's height: what the grid shows of it at least; what cannot be the highest then is not fitted."""
 
 
 class Peaks(NamedTuple):

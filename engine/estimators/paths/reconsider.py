@@ -70,10 +70,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
     for turn in range(1 + ROUNDS):
         before = pursuit.cost(trials, paths)
         for proposal in _proposals(pursuit, hopeful=turn == 0):
-            if turn:
-                index = active[doubt(pursuit, trials, paths, lost)[active] > 0]
-            else:
-                index = active
+            index = active[doubt(pursuit, trials, paths, lost)[active] > 0] if turn else active
             if index.shape[0]:
                 found = proposal(pursuit, trials.take(index), rows, paths.take(index))
                 paths = paths.replaced(index, found)
@@ -91,7 +88,7 @@ def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -
 
 
 def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
-    """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all of them before the users."""
+    """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all before the users."""
     n_scatterers = pursuit.problem.n_scatterers
     for k in range(n_scatterers):
         yield partial(_sought_again, these=(k,), hopeful=hopeful)
@@ -178,7 +175,7 @@ def _sought_again(
 def _settled_if_near(
     pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, tried: Paths, nats: float
 ) -> Paths:
-    """The paths, or what is tried, settled, where that is better; not settled where it is the same or worse by so much."""
+    """The paths, or what is tried, settled, where that is better; as it is where it is the same or worse by so much."""
     xp = pursuit.xp
     behind = (pursuit.cost(trials, tried) - pursuit.cost(trials, paths)) / trials.noise_variance
     (index,) = xp.nonzero((behind < nats) & ~(xp.abs(behind) < SAME))
@@ -200,7 +197,7 @@ def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) ->
 def _scatterers_first(
     pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int, hopeful: bool
 ) -> Paths:
-    """The paths, or better ones from scatterers by what all users have in common, the first at its peak of that rank."""
+    """The paths, or better ones from scatterers by what users have in common, the first at its peak of that rank."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     tried = paths._replace(count=xp.zeros_like(paths.count))
     for k in range(pursuit.problem.n_scatterers):
