@@ -173,7 +173,9 @@ class JointPursuit:
         return paths
 
     def fall(self, trials: Trials, fewer: Paths, more: Paths) -> Array:
-        """By how much χ² falls, (T,)."""
+        """By how much χ² falls, (T,); with σ² as the larger model leaves it where it is unknown (the ratio is an F)."""
+        if not self.noise_known:
+            trials = self.with_noise_left(trials, more)
         return 2 * (self.xp.sum(fewer.energy, axis=-1) - self.xp.sum(more.energy, axis=-1)) / trials.noise_variance
 
     def least_fall(self, count: int, n_cycles: int) -> float:

@@ -83,7 +83,8 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
         return trials, paths
     paths, anew = pursuit.pruned(trials, paths), pursuit.acquired(trials, rows)
     (index,) = pursuit.xp.nonzero(pursuit.cost(trials, anew) < pursuit.cost(trials, paths))
-    return trials, paths.replaced(index, anew.take(index))
+    paths = paths.replaced(index, anew.take(index))
+    return pursuit.with_noise_left(trials, paths), paths
 
 
 class _Prepared:

@@ -51,6 +51,8 @@ DOUBT = 2.0
 DOUBT_OF_A_USER = 3.0
 """The same of one user's part of it, of which there are several."""
 
+USERS_ELSEWHERE = 6
+FEW_USERS = 2
 SAME = 1e-3
 """In the same units: the same explanation again."""
 MARGIN = 3.0
@@ -96,6 +98,9 @@ def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
         yield partial(_sought_again, these=pair, hopeful=hopeful)
     for rank in range(2 if hopeful else PEAKS_OF_SCATTERERS):
         yield partial(_scatterers_first, rank=rank, hopeful=hopeful)
+    few = pursuit.problem.n_users <= FEW_USERS  # several tell the scatterers from one another by themselves
+    for nth in range((2 if few else 0) if hopeful else USERS_ELSEWHERE):
+        yield partial(_user_elsewhere, nth=nth, hopeful=hopeful)
 
 
 def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -206,6 +211,30 @@ def _scatterers_first(
         place = pursuit.places(pursuit.peaks(scores, nth + 1)[0][..., nth])
         tried = with_scatterer(tried, n_users + k, place)
     tried = pursuit.refined(trials, _at_best(pursuit, trials, rows, tried))
+    return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
+
+
+def _user_elsewhere(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, nth: int, hopeful: bool
+) -> Paths:
+    """The paths, or better ones begun with one user at another of its peaks, scatterers unknown; nth: in their order.
+
+    A user's own place is often not the highest peak before its scatterers are known, but hardly behind it.
+    """
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
+    alone = paths._replace(count=xp.zeros_like(paths.count))
+    peaks = peaks_of_users(pursuit, trials, rows, alone, PEAKS_OF_USERS)
+    best = xp.argmin(peaks.energy, axis=-1)
+    chosen = (xp.arange(PEAKS_OF_USERS) == best[..., None])[..., None]
+    users = xp.sum(xp.where(chosen, peaks.places, xp.zeros_like(peaks.places)), axis=-2)
+    same = pursuit.unresolved(peaks.places, users[:, :, None, :])
+    behind = (peaks.energy - xp.min(peaks.energy, axis=-1)[..., None]) / peaks.nothing[..., None]
+    behind = xp.reshape(xp.where(same, xp.full_like(behind, np.inf), behind), (behind.shape[0], -1))
+    one = xp.argsort(behind, axis=-1, stable=True)[:, nth]
+    user, rank, trial = one // PEAKS_OF_USERS, one % PEAKS_OF_USERS, xp.arange(one.shape[0])
+    users[trial, user] = peaks.places[trial, user, rank]
+    places = xp.concat([users, paths.places[:, n_users:, :]], axis=1)
+    tried = pursuit.extended(trials, rows, pursuit.refined(trials, alone._replace(places=places)))
     return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
 
 
