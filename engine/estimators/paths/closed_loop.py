@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
-from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Trials, joined, trials_of
+from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Trials, joined, trials_of
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.estimators.paths.reconsider import better, doubt, reconsidered
@@ -42,19 +42,20 @@ class _Observer:
     def __init__(self, pursuit: JointPursuit, lost: float) -> None:
         self.pursuit, self.lost = pursuit, lost
         self.cycles: Cycles | None = None
+        self.rows: Rows | None = None
         self.paths: Paths | None = None
         self.known_doubt: Any = None
 
     def observe(self, cycles: Cycles) -> None:
+        self.rows = self.pursuit.more_rows(self.rows, cycles.beams)
         self.cycles = joined(self.cycles, cycles, self.pursuit.xp)
 
     def estimate(self, *, stating: bool = True) -> PathEstimates:
-        if self.cycles is None:
+        if self.cycles is None or self.rows is None:
             raise ValueError("no cycles: observe some before the first estimate")
-        pursuit = self.pursuit
+        pursuit, rows = self.pursuit, self.rows
         trials = trials_of(self.cycles, pursuit.xp)
         if self.paths is None:
-            rows = pursuit.rows(trials.beams)
             trials, paths = acquired(pursuit, trials, rows)
             paths = pursuit.pruned(trials, reconsidered(pursuit, trials, rows, paths, self.lost))
             self.known_doubt = doubt(pursuit, trials, paths, self.lost)
@@ -62,14 +63,14 @@ class _Observer:
             paths = pursuit.refined(trials, self.paths)
             if not pursuit.noise_known:
                 trials = pursuit.with_noise_left(trials, paths)
-            paths = self._tracked(trials, paths)
+            paths = self._tracked(trials, rows, paths)
         self.paths = paths
         if not pursuit.noise_known:
             trials = pursuit.with_noise_left(trials, paths)
-        lost = lost_probability(pursuit, trials, pursuit.rows(trials.beams), self.paths) if stating else None
+        lost = lost_probability(pursuit, trials, rows, self.paths) if stating else None
         return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape, lost)
 
-    def _tracked(self, trials: Trials, paths: Paths) -> Paths:
+    def _tracked(self, trials: Trials, rows: Rows, paths: Paths) -> Paths:
         """Sought anew where there is doubt, and more of it than the search left the last time."""
         pursuit, xp = self.pursuit, self.pursuit.xp
         now = doubt(pursuit, trials, paths, self.lost)
@@ -79,7 +80,7 @@ class _Observer:
         some = trials.take(index)
         groups, group = xp.unique_inverse(some.group)
         some = some._replace(beams=some.beams[groups], group=group)
-        rows = pursuit.rows(some.beams)
+        rows = Rows(rows.value[groups], rows.energy[groups])
         found = pursuit.extended(some, rows, paths.take(index))
         found = better(pursuit, some, found, pursuit.acquired(some, rows))
         found = pursuit.pruned(some, reconsidered(pursuit, some, rows, found, self.lost))

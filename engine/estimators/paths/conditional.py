@@ -35,12 +35,12 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
     xp = pursuit.xp
     basis = _basis(pursuit, trials, paths)
     samples = trials.samples - (trials.samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
-    value, energy = rows.value[trials.group], rows.energy[trials.group]
+    value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
     outside = energy - xp.sum(power(xp.conj(basis) @ value), axis=1)
     outside = xp.maximum(outside, pursuit.least_new * energy)[:, None, :]
     scores = power(xp.conj(samples) @ value) / outside
     index, heights = pursuit.peaks(scores, n_peaks)
-    beams = trials.beams[trials.group]
+    beams = trials.of_group(trials.beams)
     beams = beams - xp.matrix_transpose(basis) @ (xp.conj(basis) @ beams)
     places = pursuit.places(index)
     nothing = xp.sum(power(samples), axis=-1)
@@ -64,6 +64,6 @@ def _basis(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     places = paths.places[:, n_users:, :]
     present = xp.arange(places.shape[1])[None, :] < paths.count[:, None]
     places = xp.where(present[..., None], places, xp.zeros_like(places))
-    received = responses(pursuit.problem.surface, trials.beams[trials.group], places)
+    received = responses(pursuit.problem.surface, trials.of_group(trials.beams), places)
     received = xp.where(present[..., None], received, xp.zeros_like(received))
     return project(received, trials.samples[:, :0, :]).basis

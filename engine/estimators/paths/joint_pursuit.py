@@ -49,6 +49,13 @@ class Trials(NamedTuple):
     noise_variance: Array
     """(T,)"""
 
+    def of_group(self, values: Array) -> Array:
+        """Values (G, …) of each trial's group, (T, …): as they are where each trial is a group of its own."""
+        group = self.group
+        if group.shape[0] == values.shape[0] and bool((group[1:] > group[:-1]).all()):
+            return values
+        return values[group]
+
     def take(self, index: Array) -> "Trials":
         return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index])
 
@@ -118,6 +125,14 @@ class JointPursuit:
         """Of beams complex (G, C, N)."""
         value = self._dictionary.rows(beams)
         return Rows(value, self.xp.sum(power(value), axis=1))
+
+    def more_rows(self, rows: Rows | None, beams: Array) -> Rows:
+        """With those of further beams (G, C', N)."""
+        further = self.rows(beams)
+        if rows is None:
+            return further
+        value = self.xp.concat([rows.value, further.value], axis=1)
+        return Rows(value, rows.energy + further.energy)
 
     def acquired(self, trials: Trials, rows: Rows, *, everything: bool = False) -> Paths:
         """Users from the grid, then scatterers; everything: as many as there may be, significant or not."""
@@ -263,7 +278,7 @@ class JointPursuit:
 
     def user_scores(self, trials: Trials, rows: Rows) -> Array:
         """|φᴴy|²/‖φ‖² of every candidate for each user, Eq. (19) normalised, (T, L, M)."""
-        value, energy = rows.value[trials.group], rows.energy[trials.group]
+        value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
         return power(self.xp.conj(trials.samples) @ value) / energy[:, None, :]
 
     def scatterer_scores(self, trials: Trials, rows: Rows, places: Array) -> tuple[Array, Array]:
@@ -272,8 +287,8 @@ class JointPursuit:
         places (T, P, 3): of the users and the scatterers found.
         """
         xp = self.xp
-        fit = project(responses(self.problem.surface, trials.beams[trials.group], places), trials.samples)
-        value, energy = rows.value[trials.group], rows.energy[trials.group]
+        fit = project(responses(self.problem.surface, trials.of_group(trials.beams), places), trials.samples)
+        value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
         common = energy - xp.sum(power(xp.conj(fit.basis) @ value), axis=1)
         outside = common[:, None, :] - power(xp.conj(fit.own) @ value)
         outside = xp.maximum(outside, LEAST_NEW * energy[:, None, :])
@@ -283,10 +298,10 @@ class JointPursuit:
     def common_scores(self, trials: Trials, rows: Rows, scatterers: Array) -> Array:
         """Σ_l |φᴴr_l|²/‖P⊥ φ‖² of all users together, outside the scatterers found (T, K, 3), no user known; (T, M)."""
         xp = self.xp
-        value, energy = rows.value[trials.group], rows.energy[trials.group]
+        value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
         samples, outside = trials.samples, energy
         if scatterers.shape[1]:
-            received = responses(self.problem.surface, trials.beams[trials.group], scatterers)
+            received = responses(self.problem.surface, trials.of_group(trials.beams), scatterers)
             basis = project(received, trials.samples[:, :0, :]).basis
             samples = samples - (samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
             outside = xp.maximum(energy - xp.sum(power(xp.conj(basis) @ value), axis=1), LEAST_NEW * energy)

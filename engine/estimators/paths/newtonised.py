@@ -102,10 +102,8 @@ class _Observer:
         self.rows: Rows | None = None
 
     def observe(self, cycles: Cycles) -> None:
-        xp, rows = self.pursuit.xp, self.pursuit.rows(cycles.beams)
-        if self.rows is not None:
-            rows = Rows(xp.concat([self.rows.value, rows.value], axis=1), self.rows.energy + rows.energy)
-        self.cycles, self.rows = joined(self.cycles, cycles, xp), rows
+        self.rows = self.pursuit.more_rows(self.rows, cycles.beams)
+        self.cycles = joined(self.cycles, cycles, self.pursuit.xp)
 
     def estimate(self, *, stating: bool = True) -> PathEstimates:
         if self.cycles is None or self.rows is None:

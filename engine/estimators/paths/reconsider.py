@@ -96,7 +96,7 @@ def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
         yield partial(_sought_again, these=(k,), hopeful=hopeful)
     for pair in combinations(range(n_scatterers), 2):
         yield partial(_sought_again, these=pair, hopeful=hopeful)
-    for rank in range(2 if hopeful else PEAKS_OF_SCATTERERS):
+    for rank in range(1 if hopeful else PEAKS_OF_SCATTERERS):
         yield partial(_scatterers_first, rank=rank, hopeful=hopeful)
     few = pursuit.problem.n_users <= FEW_USERS  # several tell the scatterers from one another by themselves
     for nth in range((2 if few else 0) if hopeful else USERS_ELSEWHERE):
