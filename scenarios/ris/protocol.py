@@ -53,7 +53,10 @@ class Outcome(NamedTuple):
 
 
 def cycles_before_lock(n_elements: int, n_scatterers: int, scatterer_power: float, snr: float) -> int:
-    """Random cycles after which the wrong place is found with probability of about 0.01, and two more.
+    """Random cycles after which a single user's wrong place is the likeliest with probability 0.01, and two more.
+
+    By the formula; a greedy search lost more users: 0.035 at 5 dB, 0.038 with 4 scatterers at 15 dB, 0.053
+    for one user at 0 dB without any.
 
     1 + K + ln(4N/P)/ln(1 + s): 4N places that differ, s = 1/(1/SNR + Σ 10^{−κ/10}), the scatterers counted as noise;
     each of them costs a cycle. n_scatterers K, of scatterer_power relative to the direct path; snr: of one cycle.
