@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.estimators.paths import Cycles, PathEstimates, PathProblem
-from engine.estimators.paths.joint_pursuit import UNRESOLVED_BEAMS, fit_bounds
+from engine.estimators.paths.fit_bounds import fit_bounds
+from engine.estimators.paths.joint_pursuit import UNRESOLVED_BEAMS
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.path_fit import fit_paths

@@ -9,10 +9,11 @@ from ris_trials import LAB, SURFACE, angle_errors, places, trials
 
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
-from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, trials_of
+from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
 from engine.estimators.paths.reconsider import reconsidered
+from engine.estimators.paths.trials import Paths, Rows, trials_of
 from engine.numerics import path_information
 from engine.numerics.circle_manifold import optimise
 from engine.numerics.cycle_bound import objective_after

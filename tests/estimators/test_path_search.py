@@ -9,10 +9,11 @@ from path_scenes import LAB, PathScene, path_scene
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.conditional import peaks_of_users
-from engine.estimators.paths.joint_pursuit import Paths as FoundPaths
-from engine.estimators.paths.joint_pursuit import fit_bounds, trials_of
+from engine.estimators.paths.fit_bounds import fit_bounds
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.order import NEVER, least_fall
+from engine.estimators.paths.trials import Paths as FoundPaths
+from engine.estimators.paths.trials import trials_of
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.wavefront import wave

@@ -7,7 +7,8 @@ matrix product, and a fit of one wave takes each of its highest peaks off the gr
 
 from typing import Any, NamedTuple
 
-from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Trials, power
+from engine.estimators.paths.joint_pursuit import JointPursuit
+from engine.estimators.paths.trials import Paths, Rows, Trials, power
 from engine.numerics.path_fit import fit_paths
 from engine.numerics.path_projection import project, responses
 

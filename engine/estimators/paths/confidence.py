@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from engine.estimators.paths.conditional import Peaks, peaks_of_users
-from engine.estimators.paths.joint_pursuit import RANGE_LOSS, JointPursuit, Paths, Rows, Trials
+from engine.estimators.paths.fit_bounds import RANGE_LOSS
+from engine.estimators.paths.joint_pursuit import JointPursuit
+from engine.estimators.paths.trials import Paths, Rows, Trials
 
 Array = Any
 

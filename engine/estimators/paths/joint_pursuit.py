@@ -7,15 +7,16 @@ share, as in Algorithm 1 of Cao et al., arXiv 2501.17868.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
 from engine.estimators.paths.order import least_fall
-from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.numerics.candidates import CandidateGrid, FieldOfView
+from engine.estimators.paths.problem import PathEstimates, PathProblem
+from engine.estimators.paths.trials import Paths, Rows, Trials, power, with_scatterer
+from engine.numerics.candidates import CandidateGrid
 from engine.numerics.dictionary import Dictionary
-from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_fit import fit_paths
 from engine.numerics.path_projection import project, responses
 from engine.numerics.pursuit import degrees_of_freedom
@@ -25,68 +26,12 @@ Array = Any
 
 LEAST_START = 0.02
 """Of a step of inverse range: κ where a fit starts at least, as at κ = 0 the bound might hold it."""
-BEYOND_BEAMS = 0.6
-"""Of a beam's width: how far outside the view a fit may go; what lies at its edge is estimated on both sides of it."""
 UNRESOLVED_BEAMS = 0.75
 """Of a beam's width: directions nearer than this are not told apart."""
-RANGE_LOSS = 0.05
-"""Of a wave's power: a step of inverse range is what costs this much."""
 FARTHEST_PER_M = 1e-9
 """A user's κ is at least this: what the fit leaves at 0 is a range too long to tell, and no plane wave by choice."""
 LEAST_NEW = 0.02
 """Of a candidate's energy: what counts at least as outside the paths already there."""
-
-
-class Trials(NamedTuple):
-    """T trials; what trial t saw came through beams[group[t]]."""
-
-    beams: Array
-    """complex (G, C, N)"""
-    group: Array
-    """(T,)"""
-    samples: Array
-    """complex (T, L, C)"""
-    noise_variance: Array
-    """(T,)"""
-
-    def of_group(self, values: Array) -> Array:
-        """Values (G, …) of each trial's group, (T, …): as they are where each trial is a group of its own."""
-        group = self.group
-        if group.shape[0] == values.shape[0] and bool((group[1:] > group[:-1]).all()):
-            return values
-        return values[group]
-
-    def take(self, index: Array) -> "Trials":
-        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index])
-
-
-class Rows(NamedTuple):
-    """What the beams of G groups receive from the M candidates."""
-
-    value: Array
-    """complex (G, C, M)"""
-    energy: Array
-    """summed over the cycles, (G, M)"""
-
-
-class Paths(NamedTuple):
-    """L users and the scatterers found so far, of T trials."""
-
-    places: Array
-    """κ, θ, φ (T, L + K, 3), users first; NaN where no scatterer was found"""
-    gain: Array
-    """complex (T, L, 1 + K), the direct path first; 0 where no scatterer was found"""
-    energy: Array
-    """‖residual‖² of each user, (T, L)"""
-    count: Array
-    """scatterers found, (T,)"""
-
-    def take(self, index: Array) -> "Paths":
-        return Paths(*(part[index] for part in self))
-
-    def replaced(self, index: Array, other: "Paths") -> "Paths":
-        """With others in the places that `index` names."""
-        return Paths(*(_put(mine, index, theirs) for mine, theirs in zip(self, other, strict=True)))
 
 
 class JointPursuit:
@@ -117,7 +62,7 @@ class JointPursuit:
         self._candidates = xp.asarray(places)
         self.lattice = grid.allowed.shape
         self._position = None if grid.allowed.all() else xp.asarray(np.flatnonzero(grid.allowed))
-        self.cell_beams = _cell_in_beams(problem.surface, grid)
+        self.cell_beams = cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
         self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
 
@@ -360,73 +305,3 @@ class JointPursuit:
     def _along_surface(self, places: Array) -> tuple[Array, Array]:
         polar, azimuth = places[..., 1], places[..., 2]
         return self.xp.sin(polar) * self.xp.sin(azimuth), self.xp.cos(polar)
-
-
-def _cell_in_beams(surface: UniformPlanarArray, grid: CandidateGrid) -> float:
-    """The side of a cell over the beam's width, the geometric mean of the two, in the middle of the view."""
-    width_y, width_z = beam_widths(surface)
-    polar, azimuth = grid.polar_rad, grid.azimuth_rad
-    middle = float(np.sin(polar).mean())
-    steps = [
-        (part[-1] - part[0]) / (len(part) - 1) if len(part) > 1 else width
-        for part, width in ((polar, width_z), (azimuth, width_y))
-    ]
-    return math.sqrt(middle * steps[0] / width_z * middle * float(np.cos(azimuth).mean()) * steps[1] / width_y)
-
-
-def fit_bounds(surface: UniformPlanarArray, view: FieldOfView) -> np.ndarray:
-    """Lowest and highest κ, θ, φ of a fit, (2, 3): the view, and what the surface cannot tell from its edge.
-
-    In κ from 0, a plane wave, to a step of inverse range past the nearest range, but not to within the surface's edge.
-    """
-    width_y, width_z = (BEYOND_BEAMS * width for width in beam_widths(surface))
-    nearest = 1 / view.range_min_m
-    step_per_m = inverse_range_step_per_m(surface, RANGE_LOSS)
-    beyond_edge = max(nearest, min(2 * nearest, 0.95 * 2 / surface.aperture_m))
-    most = min(nearest + step_per_m, beyond_edge)
-
-    def angle(edge: float, turn: float, width: float, limit: float) -> float:
-        """The edge moved outwards by a width in direction cosines."""
-        moved = edge + math.copysign(width / max(abs(turn), 0.2), limit)
-        return max(edge, min(moved, limit)) if limit > 0 else min(edge, max(moved, limit))
-
-    polar = [
-        angle(view.polar_min_rad - math.pi, math.sin(view.polar_min_rad), width_z, -math.pi) + math.pi,
-        angle(view.polar_max_rad, math.sin(view.polar_max_rad), width_z, math.pi),
-    ]
-    azimuth = [
-        angle(view.azimuth_min_rad, math.cos(view.azimuth_min_rad), width_y, -math.pi / 2),
-        angle(view.azimuth_max_rad, math.cos(view.azimuth_max_rad), width_y, math.pi / 2),
-    ]
-    return np.array([[0.0, polar[0], azimuth[0]], [most, polar[1], azimuth[1]]])
-
-
-def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:
-    """One scatterer more, at `place` (T, 3), in a column of the places; not fitted."""
-    return paths._replace(places=_put(paths.places, (slice(None), column), place), count=paths.count + 1)
-
-
-def trials_of(cycles: Cycles, xp: Any) -> Trials:
-    """The copies of all groups, one after the other."""
-    n_groups, n_copies, n_cycles, n_users = cycles.samples.shape
-    samples = xp.reshape(xp.matrix_transpose(cycles.samples), (n_groups * n_copies, n_users, n_cycles))
-    group = xp.arange(n_groups * n_copies) // n_copies
-    return Trials(cycles.beams, group, samples, xp.reshape(cycles.noise_variance, (-1,)))
-
-
-def joined(first: Cycles | None, further: Cycles, xp: Any) -> Cycles:
-    """Cycles of the same trials, one after the other."""
-    if first is None:
-        return further
-    beams = xp.concat([first.beams, further.beams], axis=1)
-    return Cycles(beams, xp.concat([first.samples, further.samples], axis=2), further.noise_variance)
-
-
-def _put(array: Array, index: Any, values: Array) -> Array:
-    changed = array.copy()
-    changed[index] = values
-    return changed
-
-
-def power(value: Array) -> Array:
-    return value.real**2 + value.imag**2

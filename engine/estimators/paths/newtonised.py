@@ -8,8 +8,9 @@ from pydantic import Field
 
 from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
-from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Trials, joined, trials_of
+from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.estimators.paths.trials import Paths, Rows, Trials, joined, trials_of
 from engine.numerics.candidates import CandidateGrid, field_grid, resolving_grid
 
 

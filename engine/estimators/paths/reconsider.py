@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from engine.estimators.paths.conditional import HOPE, peaks_of_users
-from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Trials, with_scatterer
+from engine.estimators.paths.joint_pursuit import JointPursuit
+from engine.estimators.paths.trials import Paths, Rows, Trials, with_scatterer
 
 Array = Any
 
