@@ -78,14 +78,6 @@ def field_grid(
     return CandidateGrid(polar, azimuth, np.concatenate([[0.0], 1 / ranges]), allowed)
 
 
-def level_grid(view: FieldOfView, inverse_range_per_m: tuple[float, ...], *, angle_step_rad: float) -> CandidateGrid:
-    """A grid with the same levels of inverse range in every direction: a start for estimators that leave the grid."""
-    polar = _cell_centres(view.polar_min_rad, view.polar_max_rad, angle_step_rad)
-    azimuth = _cell_centres(view.azimuth_min_rad, view.azimuth_max_rad, angle_step_rad)
-    levels = np.asarray(inverse_range_per_m, dtype=float)
-    return CandidateGrid(polar, azimuth, levels, np.ones((len(polar), len(azimuth), len(levels)), dtype=bool))
-
-
 def resolving_grid(
     array: UniformPlanarArray,
     view: FieldOfView,

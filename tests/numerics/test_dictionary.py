@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InputError
-from engine.numerics.candidates import CandidateGrid, FieldOfView, field_grid, level_grid
+from engine.numerics.candidates import CandidateGrid, FieldOfView, field_grid, resolving_grid
 from engine.numerics.dictionary import ERROR, TILE, Dictionary
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.wavefront import wave
@@ -24,6 +24,12 @@ def surface(n_y: int, n_z: int) -> UniformPlanarArray:
 
 def beams(array: UniformPlanarArray, *shape: int) -> np.ndarray:
     return np.exp(2j * np.pi * np.random.default_rng(5).random((*shape, array.n_elements)))
+
+
+def _levels(array: UniformPlanarArray, inverse_range_per_m: tuple[float, ...]) -> CandidateGrid:
+    return resolving_grid(
+        array, LAB, beam_share=0.4, range_loss=0.05, angle_step_rad=0.07, inverse_range_per_m=inverse_range_per_m
+    )
 
 
 def direct(array: UniformPlanarArray, grid: CandidateGrid, rows: np.ndarray) -> np.ndarray:
@@ -75,7 +81,7 @@ def test_a_rows_error_is_as_promised_for_any_surface(
 
 def test_levels_are_exact_where_all_are_kept() -> None:
     array = surface(15, 15)
-    grid = level_grid(LAB, (0.0, 0.2, 0.5, 1.0, 1.8), angle_step_rad=0.07)
+    grid = _levels(array, (0.0, 0.2, 0.5, 1.0, 1.8))
     given = beams(array, 4)
     np.testing.assert_allclose(
         Dictionary(array, grid, np).rows(given), direct(array, grid, given), atol=20 * ERROR * 15, rtol=0
@@ -84,7 +90,7 @@ def test_levels_are_exact_where_all_are_kept() -> None:
 
 def test_a_row_does_not_depend_on_the_batch() -> None:
     array = surface(25, 25)
-    dictionary = Dictionary(array, level_grid(LAB, (0.0, 0.5, 1.8), angle_step_rad=0.07), np)
+    dictionary = Dictionary(array, _levels(array, (0.0, 0.5, 1.8)), np)
     given = beams(array, 2 * TILE + 3)
     rows = dictionary.rows(given)
     for first, count in ((0, 1), (7, 1), (TILE - 1, 2), (5, TILE), (3, 2 * TILE), (2 * TILE, 3)):
