@@ -6,8 +6,10 @@ where a scatterer is; a scatterer was sought before another one was known. So
 
 - every user is sought given the scatterers, exactly (`engine.estimators.paths.conditional`), and this is repeated with
   the joint fit until nothing moves: `settled`;
-- where there is doubt, a scatterer is taken out, the users are sought without it, it is sought again at the highest,
-  the second, … peak of what is left, and all that is settled: `reconsidered`.
+- scatterers are taken out by ones and twos, the users are sought without them, and they are sought again at the
+  highest, the second, … peak of what is left, and all that is settled: wherever a peak may explain as much as is
+  explained now, and everywhere where χ² is larger than noise makes it (`reconsidered`);
+- where there is such doubt, all scatterers are sought before the users, and users at other peaks before scatterers.
 
 Every step is kept only if it lowers χ², so what is stored is the most likely of all explanations tried.
 """
@@ -27,33 +29,22 @@ Array = Any
 
 PEAKS_OF_USERS = 8
 PEAKS_OF_SCATTERERS = 8
-NATS = 12.0
-"""In units of the noise's variance: what is worse by more before users have settled is not followed, but in doubt."""
 SETTLING = 4
 """Rounds of users given scatterers and joint fit, at most."""
 ROUNDS = 2
+"""Of all proposals where there is doubt, at most."""
+DOUBT = 2.0
+"""Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
 LESS = 1e-6
 """Of the residual's energy: what a better explanation takes off at least."""
 WORTH = 0.05
 """Of the noise's variance: what a user that moves takes off at least."""
-DOUBT = 2.0
-"""Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
 NATS = 12.0
-"""In units of the noise's variance: what is worse by more before users have settled is not followed, but in doubt."""
-SETTLING = 4
-"""Rounds of users given scatterers and joint fit, at most."""
-ROUNDS = 2
-LESS = 1e-6
-"""Of the residual's energy: what a better explanation takes off at least."""
-WORTH = 0.05
-"""Of the noise's variance: what a user that moves takes off at least."""
-DOUBT = 2.0
-"""Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
-DOUBT_OF_A_USER = 3.0
-"""The same of one user's part of it, of which there are several."""
-
+"""In the same units: what is worse by more before users have settled is not followed, but in doubt."""
 USERS_ELSEWHERE = 6
+"""Begun with one user at another of its peaks, as many times where there is doubt."""
 FEW_USERS = 2
+"""Up to so many, also without doubt: their samples alone hardly tell one explanation from another."""
 SAME = 1e-3
 """In the same units: the same explanation again."""
 MARGIN = 3.0
