@@ -208,13 +208,14 @@ def test_chunks_change_no_bit_and_a_trial_is_replayed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"n_cycles": 5}, "needed at least 6 cycles"),
+        ({"n_cycles": 5}, "5 random cycles give 40 real observations for 42 unknowns .* needed at least 6 cycles"),
         ({"methods": (Method(estimator=OnGrid(), random_cycles=1),)}, "unidentifiable=true"),
         ({"elements_per_side": 36, "range_min_m": 0.8}, "no far field is left"),
         ({"range_min_m": 0.3}, "reactive near field"),
         ({"subcarrier_hz": 20e6}, "standard deviations other than at the carrier.* needed at most 1.5"),
         ({"angle_step_rad": 0.1}, "wider than the surface's beam"),
         ({"users": "near", "near_range_max_m": 0.4}, "near users would lie between"),
+        ({"users": "near", "near_range_max_m": 0.5}, "near users would lie between"),
         ({"range_min_m": 12.0}, "needed min < max"),
         ({"recorded_cycles": (3, 30)}, "ascending numbers from 1 to n_cycles = 20"),
         ({"methods": (Method(estimator=OnGrid()), Method(estimator=OnGrid()))}, "needed names that differ"),

@@ -9,6 +9,7 @@ import pytest
 
 from engine import Streams
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
+from engine.estimators.paths.on_grid import OnGrid
 from scenarios.ris import RisLocalization
 from scenarios.ris.localization import _ATTRIBUTES
 from scenarios.ris.protocol import Method
@@ -210,12 +211,23 @@ def test_every_variable_in_plain_loops(waves: str) -> None:
 
 
 def test_what_an_estimator_on_a_grid_does_not_state_is_nan() -> None:
-    from engine.estimators.paths.on_grid import OnGrid
-
     here = scene(methods=(Method(estimator=OnGrid(angle_step_rad=0.2), phases="random"),))
     found = here.prepare(np)(here.draw(Streams(0, 0), 2))
     for name in ("stated_deviation", "nees", "lost_probability"):
         assert np.isnan(found[name][1]).all()
+
+
+def test_methods_may_seek_different_numbers_of_scatterers() -> None:
+    """What fewer are sought for is filled up with NaN, and counted as not found."""
+    one = Method(estimator=OnGrid(angle_step_rad=0.2), phases="random")
+    here = scene(methods=(Method(estimator=Teller(), phases="random"), one))
+    found = here.prepare(np)(here.draw(Streams(0, 0), 2), intermediates=True)
+    polar = found["estimate_scatterer_polar_rad"][1]
+    assert polar.shape == (2, 2, 2, 2, 2)  # trials, methods, noise levels, recorded cycles, scatterers
+    assert np.isnan(polar[:, :, :, :, 1]).all()
+    assert np.isfinite(polar[:, :, :, :, 0]).all()
+    assert np.all(polar[:, 0, :, :, 0] == SCATTERER[1])
+    assert np.all(found["scatterers_found"][1] == 1)
 
 
 def test_a_surface_that_is_not_square() -> None:
