@@ -9,6 +9,7 @@ from path_scenes import LAB, PathScene, path_scene
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.conditional import peaks_of_users
+from engine.estimators.paths.confidence import _mistaken, _tail
 from engine.estimators.paths.fit_bounds import fit_bounds
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.order import NEVER, least_fall
@@ -122,6 +123,33 @@ def test_probability_of_being_lost() -> None:
         variance += float((chance * (1 - chance)).sum())
     assert stated > 4
     assert abs(lost - stated) < 4 * math.sqrt(variance) + 0.5 * stated
+
+
+def test_a_single_users_path_is_mistaken_as_often_as_its_gains_are_uncertain() -> None:
+    """Against gains drawn from what least squares knows of them; two paths half a beam apart, alike in strength."""
+    surface = UniformPlanarArray(12, 12, 0.005, 0.01)
+    problem = PathProblem(surface, FieldOfView(*LAB, 0.3, 3.0), 1, 2)
+    pursuit = NewtonisedPursuit().pursuit(problem, np)
+    rng = np.random.default_rng(0)
+    beams = np.exp(2j * np.pi * rng.random((1, 14, 144)))
+    places = np.array([[[0.5, 1.5, 0.1], [0.9, 1.53, 0.13], [1.0, 1.8, -0.3]]])
+    gain = np.array([[[1.1, 0.9j, 0.4]]])
+    received = beams[0] @ wave(surface, *places[0].T).T
+    for variance in (2.0, 20.0):
+        paths = FoundPaths(places, gain, np.zeros((1, 1)), np.array([2]))
+        cycles = Cycles(beams, np.zeros((1, 1, 14, 1), complex), np.full((1, 1), variance))
+        ours = float(_mistaken(pursuit, trials_of(cycles, np), paths)[0, 0])
+        root = np.linalg.cholesky(variance * np.linalg.inv(received.conj().T @ received))
+        noise = (rng.standard_normal((2, 40_000, 3)) * 0.5**0.5) @ np.eye(3)
+        amplitude = np.abs(gain[0, 0] + (noise[0] + 1j * noise[1]) @ root.T)
+        drawn = float(np.mean(amplitude.argmax(axis=-1) != 0))
+        assert ours == pytest.approx(drawn, rel=0.35, abs=0.02)
+    assert 0.05 < drawn < 0.6
+
+
+def test_the_normal_tail() -> None:
+    for x in (-6.0, -1.3, 0.0, 0.7, 2.4, 900.0):
+        assert float(_tail(np, np.array(x))) == pytest.approx(math.erfc(x / math.sqrt(2)) / 2, abs=4e-3)
 
 
 ORDERS = (
