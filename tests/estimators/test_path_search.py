@@ -62,9 +62,14 @@ def test_a_fit_ends_at_the_view_and_what_cannot_be_told_from_its_edge() -> None:
         assert most < 2 / surface.aperture_m  # no place within the surface's edge
         assert 0 < low[0] < view.polar_min_rad < view.polar_max_rad < high[0] < math.pi
         assert -math.pi / 2 <= low[1] < view.azimuth_min_rad < view.azimuth_max_rad < high[1] <= math.pi / 2
-        width = surface.wavelength_m / (surface.n_z * surface.spacing_m)
-        edge = view.polar_max_rad
-        assert math.cos(edge) - math.cos(high[0]) < 1.2 * width
+        width_y, width_z = (surface.wavelength_m / (n * surface.spacing_m) for n in (surface.n_y, surface.n_z))
+        edges = (view.polar_min_rad, view.polar_max_rad), (view.azimuth_min_rad, view.azimuth_max_rad)
+        for i, (width, turn, limits) in enumerate(
+            ((width_z, math.sin, (0.0, math.pi)), (width_y, math.cos, (-math.pi / 2, math.pi / 2)))
+        ):
+            for edge, moved, limit in zip(edges[i], (low[i], high[i]), limits, strict=True):
+                expected = min(0.6 * width / turn(edge), abs(limit - edge))
+                assert abs(moved - edge) == pytest.approx(expected)
 
 
 def test_users_given_the_scatterers_against_a_search_of_everything() -> None:

@@ -79,7 +79,8 @@ def test_levels_and_steps_cost_what_is_allowed() -> None:
     at_levels = wave(array, levels, np.full(len(levels), math.pi / 2), np.zeros(len(levels)))
     kept = (np.abs(whole @ at_levels.conj().T / array.n_elements) ** 2).max(axis=-1)
     assert 0.88 < kept.min() < 0.92
-    step = inverse_range_step_per_m(array, 0.1)
-    assert coherence(array, 0.0, step, *AHEAD) == pytest.approx(0.9, abs=1e-6)
-    one = wave(array, np.array([0.0, step]), np.full(2, math.pi / 2), np.zeros(2))
-    assert abs(one[0] @ one[1].conj() / array.n_elements) ** 2 == pytest.approx(0.9, abs=0.01)
+    for other in (array, surface(14, 14, 60e9, 0.5), surface(9, 23, 5e9, 0.3)):
+        step = inverse_range_step_per_m(other, 0.1)
+        assert coherence(other, 0.0, step, *AHEAD) == pytest.approx(0.9, abs=1e-6)
+        one = wave(other, np.array([0.0, step]), np.full(2, math.pi / 2), np.zeros(2))
+        assert abs(one[0] @ one[1].conj() / other.n_elements) ** 2 == pytest.approx(0.9, abs=0.01)
