@@ -15,14 +15,15 @@ from typing import Any
 
 import pytest
 import toy
-import zarr
 from compare import differences
 from soak import soak
 
 import engine
 from engine import StoreError, TaskError, WorkerError, provenance
-from engine.store.integrity import Problem, repair, verify
+from engine.store import local
+from engine.store.integrity import Problem, verify
 from engine.store.lock import holder
+from engine.store.repair import repair
 from engine.store.storage import LocalStorage
 from engine.store.store import Store
 
@@ -184,9 +185,8 @@ def test_a_full_disk_stops_the_run_and_the_same_again_continues(
 ) -> None:
     """At a task's first chunk, at later ones, at the mask."""
     path = tmp_path / "full.zarr"
-    put = zarr.storage._local._put
     with monkeypatch.context() as full:
-        full.setattr(zarr.storage._local, "_put", Fails(put, at, errno.ENOSPC))
+        full.setattr(local, "_write_new", Fails(local._write_new, at, errno.ENOSPC))
         with pytest.raises(TaskError, match="cannot write to the store .*: No space left on device; nothing") as caught:
             engine.run(SWEEP, path, run_serially=True)
     assert caught.value.details == ""
@@ -235,7 +235,7 @@ def test_a_finished_store_is_read_where_nothing_can_be_written(
 ) -> None:
     path = shutil.copytree(undisturbed, tmp_path / "s.zarr")
     monkeypatch.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, 0, errno.EROFS)))
-    monkeypatch.setattr(zarr.storage._local, "_put", Fails(zarr.storage._local._put, 0, errno.EROFS))
+    monkeypatch.setattr(local, "_write_new", Fails(local._write_new, 0, errno.EROFS))
     assert engine.run(SWEEP, path, run_serially=True).complete.all()
     assert not [item for item in verify(path) if isinstance(item, Problem)]
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import toy
 import xarray
+from forgery import forge_attribute
 
 import engine
 from engine import InputError, StoreError
 from engine.backend import backend
 from engine.execution.task import Evaluator, TaskRunner
 from engine.store import receipts
-from engine.store.integrity import Problem, repair, verify
+from engine.store.integrity import Problem, verify
+from engine.store.repair import repair
 from engine.store.store import Store
 from engine.sweep import Task
 
@@ -50,15 +52,9 @@ def test_the_attributes_say_where_the_numbers_came_from(stored: Path) -> None:
     assert {"commit", "backend", "device", "created"} <= attributes.keys()
 
 
-def set_attribute(path: Path, name: str, value: str) -> None:
-    metadata = json.loads((path / "zarr.json").read_text())
-    metadata["attributes"][name] = value
-    (path / "zarr.json").write_text(json.dumps(metadata))
-
-
 def test_results_can_be_read_without_the_scenario(stored: Path) -> None:
     """A year later its class may be gone."""
-    set_attribute(stored, "scenario_class", "gone:Gone")
+    forge_attribute(stored, "scenario_class", "gone:Gone")
     assert engine.open_results(stored).complete.values.all()
     with pytest.raises(
         InputError, match=r"scenario 'gone:Gone' .* is not imported on its word: import 'gone' yourself"
@@ -89,7 +85,7 @@ def test_changed_scenario_code_is_refused(stored: Path, monkeypatch: pytest.Monk
 
 
 def test_another_backend_is_refused(stored: Path) -> None:
-    set_attribute(stored, "backend", "gpu")
+    forge_attribute(stored, "backend", "gpu")
     with pytest.raises(StoreError, match="computed on the backend 'gpu'"):
         engine.run(toy.small, stored, run_serially=True)
 

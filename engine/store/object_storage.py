@@ -58,18 +58,35 @@ class ObjectStorage:
         yield from sorted(path.removeprefix(f"{self._root}/") for path in found)
 
     def read(self, key: str) -> bytes:
-        return self._checked(key, self._files.cat_file(self._path(key), start=0, end=limit_of(key) + 1))
+        try:
+            data = self._files.cat_file(self._path(key), start=0, end=limit_of(key) + 1)
+        except Exception as error:
+            if not _is_of_nothing(error):
+                raise
+            data = b""
+        return self._checked(key, data)
 
     def read_many(self, keys: list[str]) -> Iterator[bytes]:
-        """The bytes of many objects, fetched many at a time."""
+        """The bytes of many objects, fetched many at a time. Raises FileNotFoundError for one that is not there."""
+        for key, data in zip(keys, self.read_found(keys), strict=True):
+            if data is None:
+                raise FileNotFoundError(2, "No such object", key)
+            yield data
+
+    def read_found(self, keys: list[str]) -> Iterator[bytes | None]:
+        """The bytes of many objects, fetched many at a time; None for one that is not there."""
         for first in range(0, len(keys), 512):
             some = keys[first : first + 512]
             paths = [self._path(key) for key in some]
             ends = [limit_of(key) + 1 for key in some]
-            for key, data in zip(some, self._files.cat_ranges(paths, [0] * len(some), ends), strict=True):
-                if isinstance(data, Exception):
+            found = self._files.cat_ranges(paths, [0] * len(some), ends, on_error="return")
+            for key, data in zip(some, found, strict=True):
+                if isinstance(data, FileNotFoundError):
+                    yield None
+                elif isinstance(data, Exception) and not _is_of_nothing(data):
                     raise data
-                yield self._checked(key, data)
+                else:
+                    yield self._checked(key, b"" if isinstance(data, Exception) else data)
 
     def _checked(self, key: str, data: bytes) -> bytes:
         if len(data) > limit_of(key):
@@ -91,8 +108,9 @@ class ObjectStorage:
         with suppress(FileNotFoundError):
             self._files.rm_file(self._path(key))
 
-    def flush(self, keys: list[str]) -> None:
-        """Object storage answers a write when it is durable."""
+    def write_many(self, objects: Mapping[str, bytes]) -> None:
+        """Store objects, in no order: object storage answers a write when it is durable."""
+        self._files.pipe({self._path(key): data for key, data in objects.items()})
 
     def establish(self, objects: Mapping[str, bytes], folder: str) -> bool:
         """Make the store, its root last: without one it is not there. The caller holds the lock."""
@@ -110,3 +128,8 @@ class ObjectStorage:
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+
+def _is_of_nothing(error: Exception) -> bool:
+    """S3 refuses any range of an object that holds no byte."""
+    return "InvalidRange" in str(error) or "InvalidRange" in str(error.__cause__) or "range" in str(error).lower()
