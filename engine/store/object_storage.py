@@ -132,4 +132,5 @@ class ObjectStorage:
 
 def _is_of_nothing(error: Exception) -> bool:
     """S3 refuses any range of an object that holds no byte."""
-    return "InvalidRange" in str(error) or "InvalidRange" in str(error.__cause__) or "range" in str(error).lower()
+    said = f"{error} {error.__cause__}"
+    return "InvalidRange" in said or "not satisfiable" in said
