@@ -24,6 +24,7 @@ import xarray
 
 import engine
 from engine import StoreError, Sweep, provenance
+from engine.store.compact import compact
 from engine.store.integrity import Litter, Problem, verify
 from engine.store.repair import repair
 from engine.store.store import Store
@@ -40,6 +41,7 @@ FAMILIES = {
         RisLocalization(elements_per_side=9, snr_db=(10.0, 20.0), angle_step_rad=0.1), realizations=12, block=4, chunk=4
     ),
 }
+FAMILIES["compact"] = FAMILIES["leakage"]
 KINDS = ("bit", "digit", "truncated", "zeroed", "swapped tasks", "swapped stores", "deleted", "duplicated")
 
 
@@ -54,14 +56,16 @@ class Tally:
 
 
 def made(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Family → a store and another run of the same sweep. Those of the leakage family stopped at a limit and grew."""
+    """Family → a store and another run of the same sweep. Those of the leakage family grew; some are compact."""
     found = {}
     for name, sweep in FAMILIES.items():
         pair = folder / f"{name}.zarr", folder / f"{name}-other.zarr"
         for path in pair:
-            if name == "leakage":
+            if name in ("leakage", "compact"):
                 engine.run(sweep.replace(realizations=6), path, run_serially=True)
             engine.run(sweep, path, run_serially=True, max_seconds=600 if name == "leakage" else None)
+            if name == "compact":
+                compact(path)
         found[name] = pair
     return found
 
@@ -73,7 +77,9 @@ def seen(path: Path) -> dict[str, Any]:
     return {
         "complete": results.complete.values,
         "values": {name: _column(results[name]) for name in sorted(map(str, results.variables)) if name != "complete"},
-        "said": {name: (results[name].dims, sorted(results[name].attrs.items())) for name in map(str, results.variables)},
+        "said": {
+            name: (results[name].dims, sorted(results[name].attrs.items())) for name in map(str, results.variables)
+        },
         "attributes": json.dumps(results.attrs, sort_keys=True),
         "sweep": repr(sorted(store.require_current().definition().items())),
         "budget": store.grid,

@@ -14,6 +14,7 @@ from power import Trace, after_loss, recorded
 import engine
 from engine.errors import NearfieldError
 from engine.store import local
+from engine.store.compact import compact
 from engine.store.integrity import Litter, Problem, verify
 from engine.store.repair import repair
 from engine.store.storage import storage_at
@@ -24,7 +25,7 @@ GROWN = SMALL.replace(realizations=28)
 
 
 def traced(base: Path) -> tuple[Trace, dict[int, list[str]]]:
-    """A store made, grown within a chunk, and stopped at a limit of seconds; and what was reported stored when."""
+    """A store made, grown within a chunk, and stopped at a limit of seconds, and compacted; and what was reported stored when."""
     reported: dict[int, list[str]] = {}
     with recorded(base) as trace:
         for sweep, options in ((SMALL, {}), (GROWN, {"max_seconds": 600.0})):
@@ -32,6 +33,7 @@ def traced(base: Path) -> tuple[Trace, dict[int, list[str]]]:
                 if report.receipt:
                     key = f"{report.receipt.point[0]}.{report.receipt.start // 8}"
                     reported.setdefault(len(trace.events), []).append(f"{key} {report.receipt.stop}")
+        compact(base / "s.zarr")
     return trace, reported
 
 

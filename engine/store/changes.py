@@ -27,7 +27,7 @@ def settle(store: Store) -> None:
         if not store.is_sealed:
             _seal(store)
         elif not store.is_whole:
-            _replace(store, {})
+            replace_root(store, {})
         mend_copies(store)
 
 
@@ -39,19 +39,19 @@ def grow(store: Store, realizations: int) -> None:
     require_countable(realizations)
     if store.is_compact:
         raise StoreError(
-            f"{store.path} is compact and holds {before} realizations at each point: run the {realizations} into "
-            f"another path"
+            f"{store.path} is compact and holds {before} realizations at each point: 'nearfield compact --undo' "
+            f"spreads it, and then it can grow to {realizations}"
         )
     sweep = store.sweep.replace(realizations=realizations)
     budgets = [*store.attributes.get("budgets", []), *([before] if before % store.grid.chunk else [])]
     arrays = {name: description.of_length(name, array, realizations) for name, array in store.documents.items()}
     with reported(f"cannot grow the store {store.path}"):
-        _replace(store, {"realizations": realizations, "budgets": sorted(set(budgets))}, arrays)
+        replace_root(store, {"realizations": realizations, "budgets": sorted(set(budgets))}, arrays)
         mend_copies(store)
     store.sweep = sweep
 
 
-def _replace(store: Store, attributes: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
+def replace_root(store: Store, attributes: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
     """Write another root and go by it."""
     root = description.root_of(store.attributes | attributes, store.documents if arrays is None else arrays)
     description.write(store.storage, root)
@@ -87,7 +87,7 @@ def _seal(store: Store) -> None:
     short.discard(store.grid.realizations)
     budget = store.grid.realizations
     arrays = {name: description.of_length(name, array, budget) for name, array in store.documents.items()}
-    _replace(store, {"nearfield_format": FORMAT, "budgets": sorted(short), "has_stops": record is not None}, arrays)
+    replace_root(store, {"nearfield_format": FORMAT, "budgets": sorted(short), "has_stops": record is not None}, arrays)
 
 
 def mend_copies(store: Store) -> list[str]:
@@ -152,7 +152,7 @@ def _say(store: Store, has_stops: bool) -> None:
         lock.acquire()
         store.take(Store(store.storage).document)  # another driver may have grown it
     try:
-        _replace(store, {"has_stops": has_stops})
+        replace_root(store, {"has_stops": has_stops})
     finally:
         if not held:
             lock.release()

@@ -17,7 +17,7 @@ from engine.store.storage import Storage, reported
 
 _AHEAD = 256
 """Objects asked for together: object storage answers many at a time."""
-_NOTHING = 2**64 - 1
+NOTHING = 2**64 - 1
 """In a shard's index, of a chunk that it does not hold."""
 
 Index = tuple[int, ...]
@@ -126,7 +126,7 @@ class Array:
             raise self.damaged(index, "the index of the shard does not match its checksum")
         place = int(np.ravel_multi_index([i % n for i, n in zip(index, counts, strict=True)], counts))
         offset, size = (int.from_bytes(table[16 * place + 8 * i : 16 * place + 8 * i + 8], "little") for i in (0, 1))
-        return None if offset == _NOTHING else data[offset : offset + size]
+        return None if offset == NOTHING else data[offset : offset + size]
 
     def region(self, slices: tuple[slice, ...], shown: "Shown | None" = None) -> np.ndarray:
         """Values of a region, given by slices of step 1; what is not stored, or not shown, is fill."""

@@ -145,7 +145,7 @@ def _tasks(store: Store, processes: int) -> Iterator[Found]:
             try:
                 held = list(receipts.unpacked(store.storage, pack, store.book))
             except StoreError as error:
-                yield Problem(pack, str(error).rpartition(" is ")[2], "")
+                yield Problem(pack, f"is {str(error).rpartition(' is ')[2]}", pack)
                 continue
             yield from _checked(store, held)
         return
@@ -190,15 +190,14 @@ def _checked_keys(store: Store, keys: list[str]) -> Iterator[Found]:
 def _checked(store: Store, held: list[tuple[str, bytes]]) -> Iterator[Found]:
     """Receipts, each after the problems of its chunks."""
     for key, data in held:
-        remedy = "" if store.is_compact else key
         try:
             receipt = receipts.parsed(data, key, store.book)
         except StoreError as error:
-            yield Problem(key, f"the receipt {error}", remedy)
+            yield Problem(key, f"the receipt {error}", key)
             continue
         for name in (*store.variable_names(), COMPLETE):
             if what := fault_of(store, receipt, name):
-                yield Problem(chunk_key(store, name, receipt), what, remedy)
+                yield Problem(chunk_key(store, name, receipt), what, key)
         yield receipt
 
 
@@ -264,7 +263,7 @@ def _coordinate_faults(store: Store) -> Iterator[Problem]:
 
 def _strangers(store: Store) -> Iterator[Problem | Litter]:
     """Objects that are no part of the store, links, pipes, and what killed writers left."""
-    known = _Known(store)
+    known = Known(store)
     for key in store.storage.objects():
         if key.endswith(".partial") or known.is_leftover(key):
             yield Litter(key)
@@ -277,7 +276,7 @@ def _strangers(store: Store) -> Iterator[Problem | Litter]:
                 yield Problem(key, str(error).partition(f"{key} ")[2], "")
 
 
-class _Known:
+class Known:
     """Which objects a store has."""
 
     def __init__(self, store: Store) -> None:

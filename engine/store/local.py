@@ -101,24 +101,37 @@ class LocalStorage:
         if durable:
             _flush(str(file.parent))  # until the folder is on the disk, the file may be one that nobody finds
 
-    def write_many(self, objects: Mapping[str, bytes]) -> None:
-        """Store objects, each in one step, in no order. All are on the disk when it returns, with their folders."""
-        drafts: dict[str, str] = {}
+    def write_many(self, objects: Mapping[str, bytes], last: Mapping[str, bytes] | None = None) -> None:
+        """Store objects, each in one step, in no order, and then those of `last`: none of them is there before the
+        others are on the disk. All are, with their folders, when it returns.
+        """
         folders: set[str] = set()
+        first, then = self._drafts(objects), self._drafts(last or {})
+        drafts = [*first, *then]
         try:
-            for key, data in objects.items():
-                self._require_inside(key)
-                drafts[key] = partial = f"{self._text}/{key}.{uuid.uuid4().hex}.partial"
-                _draft(partial, data, folders)
-            _flush_all(drafts.values())
-            for key, partial in drafts.items():
-                os.replace(partial, f"{self._text}/{key}")
+            for partial, key in drafts:
+                _draft(partial, objects[key] if key in objects else (last or {})[key], folders)
+            _flush_all(partial for partial, _ in drafts)
+            self._named(first, folders)
+            if then:
+                self._named(then, set())
         except BaseException:
-            for partial in drafts.values():
+            for partial, _ in drafts:
                 with suppress(OSError):
                     os.unlink(partial)
             raise
-        _flush_all(folders | {os.path.dirname(partial) for partial in drafts.values()})
+
+    def _drafts(self, objects: Mapping[str, bytes]) -> list[tuple[str, str]]:
+        """Where each object is written before it gets its name, and the object."""
+        for key in objects:
+            self._require_inside(key)
+        return [(f"{self._text}/{key}.{os.urandom(8).hex()}.partial", key) for key in objects]
+
+    def _named(self, drafts: list[tuple[str, str]], folders: set[str]) -> None:
+        """Give drafts their names, and wait until their folders have them, and the others too."""
+        for partial, key in drafts:
+            os.replace(partial, f"{self._text}/{key}")
+        _flush_all(folders | {os.path.dirname(partial) for partial, _ in drafts})
 
     def create(self, key: str, data: bytes) -> bool:
         """Store an object unless there is one: of several who try at once, one is told True. For what may be lost."""

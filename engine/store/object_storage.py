@@ -108,9 +108,10 @@ class ObjectStorage:
         with suppress(FileNotFoundError):
             self._files.rm_file(self._path(key))
 
-    def write_many(self, objects: Mapping[str, bytes]) -> None:
-        """Store objects, in no order: object storage answers a write when it is durable."""
-        self._files.pipe({self._path(key): data for key, data in objects.items()})
+    def write_many(self, objects: Mapping[str, bytes], last: Mapping[str, bytes] | None = None) -> None:
+        """Store objects, in no order, and then those of `last`: object storage answers a write when it is durable."""
+        for some in (objects, last or {}):
+            self._files.pipe({self._path(key): data for key, data in some.items()})
 
     def establish(self, objects: Mapping[str, bytes], folder: str) -> bool:
         """Make the store, its root last: without one it is not there. The caller holds the lock."""

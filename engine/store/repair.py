@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from engine.store import changes, chunks, description, receipts, stops
+from engine.store import changes, chunks, compact, description, receipts, stops
 from engine.store.integrity import Litter, Problem, opened
 from engine.store.lock import Lock
 from engine.store.metadata import COMPLETE
@@ -28,10 +28,24 @@ def repair(path: str | os.PathLike[str], items: list[Problem | Litter]) -> list[
                 description.write(storage, description.root_of(by.attributes, by.documents))
             store = Store(path)
             store.lock = lock
+            if store.is_compact and any(_is_of_task(store, item) for item in items):
+                compact.expanded(store)  # which leaves damaged tasks out
+                items = [item for item in items if not _is_of_task(store, item)]
             left = [item for item in sorted(items, key=_is_mask) if not _mended(store, item)]
             return [item for item in left if isinstance(item, Problem)]
     finally:
         lock.release()
+
+
+def _is_of_task(store: Store, item: Problem | Litter) -> bool:
+    """A chunk, a receipt or a pack."""
+    names = (*store.variable_names(), COMPLETE, receipts.FOLDER)
+    return (
+        isinstance(item, Problem)
+        and bool(item.receipt)
+        and not item.chunk.endswith(ROOT)
+        and (item.chunk.partition("/")[0] in names)
+    )
 
 
 def _is_mask(item: Problem | Litter) -> bool:

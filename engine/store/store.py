@@ -201,6 +201,8 @@ class Store:
     ) -> Receipt:
         """Store a task's chunks and then its receipt. Raises if an earlier receipt disagrees."""
         self.chunk_of(task)
+        if self.is_compact:
+            raise StoreError(f"{self.path} is compact: 'nearfield compact --undo' spreads it, and then it can go on")
         arrays = {name: np.asarray(values) for name, (_, values, _) in variables.items()}
         self._require_shapes(task, arrays)
         receipt = Receipt(
@@ -222,8 +224,8 @@ class Store:
                 old = receipts.named(self.storage, key, earlier, self.book)
                 self._require_repeatable(old, receipt, arrays)
             arrays[COMPLETE] = np.ones(task.stop - task.start, bool)
-            self.storage.write_many({self._key(name, task): self._chunk(name, arrays[name]) for name in arrays})
-            self.storage.write(key, receipt.to_bytes())
+            objects = {self._key(name, task): self._chunk(name, arrays[name]) for name in arrays}
+            self.storage.write_many(objects, {key: receipt.to_bytes()})
         return receipt
 
     def _key(self, name: str, task: Task) -> str:
