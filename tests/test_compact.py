@@ -1,12 +1,15 @@
 """A finished store in few objects: the same to every reader, whole at every moment, and spread again."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import toy
 import xarray
+import zarr
 from compare import differences
 
 import engine
@@ -43,7 +46,8 @@ def test_it_is_the_same_to_every_reader(stored: Path, honest: Path) -> None:
     assert differences(stored, honest) == []
     plain, was = xarray.open_zarr(stored).load(), xarray.open_zarr(honest).load()
     assert plain.drop_attrs().identical(was.drop_attrs())
-    assert xarray.open_zarr(stored, consolidated=False).peak.load().equals(was.peak)
+    alone = zarr.open_array(stored, path="peak", mode="r", zarr_format=3)  # by the array's own metadata
+    assert np.array_equal(np.asarray(alone[:]), was.peak.values)
     assert engine.open_results(stored).power[1, 3:20:5, 1].identical(engine.open_results(honest).power[1, 3:20:5, 1])
     assert engine.replay(stored, 13, offset=2.0).attrs["stored"] == "equal"
 
@@ -141,11 +145,10 @@ def test_interrupted_at_any_step_it_is_whole_and_the_same_again_finishes(
 
             return call
 
-        with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        with monkeypatch.context() as patched, suppress(Interrupted):
             for name in ("write", "write_many", "delete"):
                 patched.setattr(LocalStorage, name, counted(name))
             way(path)
-            raise Interrupted
         steps = max(steps, done)
         for lock in path.glob("lock.*"):
             lock.unlink()

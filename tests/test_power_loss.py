@@ -25,7 +25,7 @@ GROWN = SMALL.replace(realizations=28)
 
 
 def traced(base: Path) -> tuple[Trace, dict[int, list[str]]]:
-    """A store made, grown within a chunk, and stopped at a limit of seconds, and compacted; and what was reported stored when."""
+    """A store made, grown within a chunk, limited in seconds and compacted; and what was reported as stored when."""
     reported: dict[int, list[str]] = {}
     with recorded(base) as trace:
         for sweep, options in ((SMALL, {}), (GROWN, {"max_seconds": 600.0})):

@@ -3,15 +3,18 @@
 import functools
 import json
 import os
+from contextlib import suppress
 from typing import Any
 
 import xarray
 
-from engine import Sweep
+from engine import StoreError, Sweep
 from engine.store.results import task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
 from jobs.show.generic_figure import means_against_first_axis
+
+_IN_MEMORY_BYTES = 2**29
 
 
 class Presentation:
@@ -21,6 +24,7 @@ class Presentation:
     """
 
     def __init__(self, results: xarray.Dataset, path: str | os.PathLike[str]) -> None:
+        results = read_once(results)
         self._sweep = _sweep_of(results)
         if self._sweep and self._sweep.timed:
             results = with_times(results, path)
@@ -46,6 +50,14 @@ class Presentation:
         """What figure and report take: the results, and their summary where the sweep makes one."""
         summarise = self._sweep.summary if self._sweep else None
         return (self.results, summarise(self.results)) if summarise else (self.results,)
+
+
+def read_once(results: xarray.Dataset) -> xarray.Dataset:
+    """The results in memory, where they fit: a figure, its tables and its summaries each go over all values."""
+    if results.nbytes <= _IN_MEMORY_BYTES:
+        with suppress(StoreError):  # what can be read is shown; what reads the damaged chunk says so
+            return results.load()
+    return results
 
 
 def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.Dataset:
