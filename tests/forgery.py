@@ -23,3 +23,16 @@ def forge(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]
 
 def forge_attribute(path: Path, name: str, value: Any) -> None:
     forge(path, lambda attributes, _: attributes.update({name: value}))
+
+
+def as_format_1(path: Path) -> None:
+    """As earlier versions wrote it: no digest, no copy, no seals, and no receipt that names its store."""
+    root = json.loads((path / "zarr.json").read_text())
+    for name in ("store_id", "budgets", "has_stops", "digest"):
+        root["attributes"].pop(name)
+    root["attributes"]["nearfield_format"] = 1
+    (path / "zarr.json").write_text(json.dumps(root))
+    (path / "zarr.copy.json").unlink()
+    for file in (path / "receipts").glob("*.json"):
+        receipt = json.loads(file.read_text())
+        file.write_text(json.dumps({name: receipt[name] for name in receipt if name not in ("store", "digest")}))

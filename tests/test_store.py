@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import toy
 import xarray
-from forgery import forge_attribute
+from forgery import as_format_1, forge, forge_attribute
 
 import engine
 from engine import InputError, StoreError
 from engine.backend import backend
 from engine.execution.task import Evaluator, TaskRunner
 from engine.store import receipts
-from engine.store.integrity import Problem, verify
+from engine.store.integrity import Litter, Problem, verify
 from engine.store.repair import repair
 from engine.store.store import Store
 from engine.sweep import Task
@@ -236,3 +236,93 @@ def test_replay_sees_a_changed_value(stored: Path) -> None:
 def test_replay_refuses_what_is_not_there(stored: Path, index: int, point: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         engine.replay(stored, index, **point)
+
+
+def test_a_receipt_stands_for_its_own_length_where_an_earlier_budget_ended(tmp_path: Path) -> None:
+    """Grown within a chunk and not yet run on: what is stored of the chunk is what the old receipt is for."""
+    sweep = toy.small.replace(realizations=12)
+    engine.run(sweep, tmp_path / "s.zarr", run_serially=True)
+    reports = engine.iterate(sweep.replace(realizations=20), tmp_path / "s.zarr", run_serially=True)
+    next(reports)
+    reports.close()
+    results = engine.open_results(tmp_path / "s.zarr")
+    assert results.complete.values.sum(axis=-1).tolist() == [12, 12, 12]
+    assert results.peak.notnull().equals(results.complete)
+    assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem)]
+
+
+def test_a_chunk_without_receipt_is_not_shown_and_is_litter(stored: Path) -> None:
+    (stored / "receipts" / "1.2.json").unlink()
+    results = engine.open_results(stored)
+    assert not results.complete[1, 16:24].any()
+    assert results.peak[1, 16:24].isnull().all()
+    assert sorted(item.key for item in verify(stored) if isinstance(item, Litter)) == [
+        "complete/c/1/2", "peak/c/1/2", "power/c/1/2/0",
+    ]  # fmt: skip
+
+
+def test_no_attribute_changes_a_value(stored: Path) -> None:
+    """In format 1, where nothing else guards it: refused. Written by a scenario: refused too."""
+    forge(stored, lambda _, arrays: arrays["peak"]["attributes"].update(scale_factor=2.0))
+    with pytest.raises(StoreError, match="peak has attributes .* 'scale_factor' would change the values"):
+        engine.open_results(stored)
+
+
+def test_damage_is_told_from_another_version(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forge_attribute(stored, "seed", 3)
+    with pytest.raises(StoreError, match=r"zarr.json of .* is damaged: the sweep that it describes is not the one"):
+        engine.load_sweep(stored)
+    forge_attribute(stored, "seed", 0)
+    assert engine.load_sweep(stored) == toy.small
+    monkeypatch.setattr(toy.Toy, "code_version", 2)
+    with pytest.raises(StoreError, match="computed by version 1 of toy:Toy, which is now version 2"):
+        engine.load_sweep(stored)
+
+
+def test_a_store_of_format_1_is_sealed_when_it_is_next_written(stored: Path) -> None:
+    good = engine.open_results(stored).load()
+    as_format_1(stored)
+    assert not [item for item in verify(stored) if isinstance(item, Problem)]
+    assert engine.open_results(stored).load().drop_attrs().identical(good.drop_attrs())
+    assert Store(stored).attributes["nearfield_format"] == 1  # read, it stays what it is
+    engine.run(toy.small.replace(realizations=44), stored, run_serially=True)
+    store = Store(stored)
+    assert store.is_sealed
+    assert store.attributes["budgets"] == []  # 40 ends no chunk of 8
+    assert all(receipt.store == store.identity and receipt.digest for receipt in store.receipts())
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+
+
+def test_a_receipt_of_format_1_with_other_moments_is_named(stored: Path) -> None:
+    as_format_1(stored)
+    receipt = json.loads((stored / "receipts" / "0.0.json").read_text())
+    receipt["moments"]["peak"][1] += 1e-3
+    (stored / "receipts" / "0.0.json").write_text(json.dumps(receipt))
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [(item.chunk, item.what) for item in problems] == [("peak/c/0/0", "has other moments than its receipt")]
+
+
+@pytest.mark.parametrize("field", ["commit", "seed", "scenario"])
+def test_a_damaged_root_is_named_with_its_field_and_restored(stored: Path, field: str) -> None:
+    good = (stored / "zarr.json").read_text()
+    root = json.loads(good)
+    root["attributes"][field] = 7 if field == "seed" else root["attributes"][field].replace("0", "1", 1) + " "
+    (stored / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(StoreError, match=r"zarr.json of .* is damaged: it does not have the digest"):
+        engine.open_results(stored)
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [item.chunk for item in problems] == ["zarr.json"]
+    assert f"attributes.{field}" in problems[0].what
+    assert repair(stored, problems) == []
+    assert (stored / "zarr.json").read_text() == good
+
+
+def test_an_arrays_own_metadata_are_held_to_the_root(stored: Path) -> None:
+    own = json.loads((stored / "power" / "zarr.json").read_text())
+    own["attributes"]["add_offset"] = 1.0
+    (stored / "power" / "zarr.json").write_text(json.dumps(own))
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [item.chunk for item in problems] == ["power/zarr.json"]
+    assert "attributes.add_offset" in problems[0].what
+    assert repair(stored, problems) == []
+    assert not [item for item in verify(stored) if isinstance(item, Problem)]

@@ -9,7 +9,9 @@ attributes: an object of another store is noticed, be it a receipt or the root i
 Stores of format 1 have neither digest nor copy. They open, and become format 2 when they are next written.
 """
 
+import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from engine.errors import StoreError
@@ -21,6 +23,8 @@ from engine.store.storage import Storage
 COPY = "zarr.copy.json"
 _CHANGING = ("nearfield_format", "realizations", "budgets", "has_stops", "packs", "digest")
 """Attributes that growth, stops and compaction change: no part of the identity."""
+
+_FIELDS = 5
 
 Document = dict[str, Any]
 
@@ -114,3 +118,28 @@ def write(storage: Storage, root: bytes) -> None:
     """Replace the root in one step, and then its copy."""
     storage.write(ROOT, root)
     storage.write(COPY, root)
+
+
+def differing(data: bytes | None, true: Document) -> str:
+    """Where a damaged object differs from what it should be: the first fields, by their names; empty if it is no JSON.
+
+    >>> differing(b'{"a": {"b": 1, "c": 2}}', {"a": {"b": 1.5, "c": 2}, "d": 0})
+    'a.b, d'
+    """
+    try:
+        found = json.loads(data or b"")
+    except (ValueError, RecursionError):
+        return ""
+    fields = list(itertools.islice(_differing(found, true, ""), _FIELDS))
+    return ", ".join(field for field in fields if field.isprintable())[:300]
+
+
+def _differing(found: Any, true: Any, name: str) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(true, dict):
+        for key in sorted(found.keys() | true.keys()):
+            if key in found and key in true:
+                yield from _differing(found[key], true[key], f"{name}.{key}".strip("."))
+            else:
+                yield f"{name}.{key}".strip(".")
+    elif canonical(found) != canonical(true):
+        yield name or "all of it"

@@ -75,8 +75,8 @@ def opened(path: str | os.PathLike[str] | Storage) -> tuple[Store, list[Problem]
         other = _by_copy(path)
         if other is None:
             raise
-        where = str(error).partition("; ")[0][:300]
-        return other, [Problem(ROOT, f"cannot be trusted ({where}), its copy can", ROOT)]
+        where = description.differing(_text(other.storage, ROOT), other.document) or str(error).partition("; ")[0][:300]
+        return other, [Problem(ROOT, f"is damaged ({where}), its copy is not", ROOT)]
     if not store.is_sealed:
         return store, list(_doubts_of_format_1(store))
     other = _by_copy(path)
@@ -102,6 +102,13 @@ def _by_copy(path: str | os.PathLike[str] | Storage) -> Store | None:
         with reported("cannot read the copy"):
             return Store(storage, mode="r", root=storage.read(description.COPY))
     except StoreError:
+        return None
+
+
+def _text(storage: Storage, key: str) -> bytes | None:
+    try:
+        return next(iter(storage.read_found([key])))
+    except (StoreError, OSError):
         return None
 
 
@@ -135,7 +142,8 @@ def _copies(store: Store) -> Iterator[Problem]:
             yield Problem(key, str(error).partition(f"{key} ")[2], "")
             continue
         if store.is_whole and not changes.same_document(data, array):
-            yield Problem(key, "is not what the root says of it", key if store.is_sealed else "")
+            what = f"is not what the root says of it ({description.differing(data, array) or 'it is missing'})"
+            yield Problem(key, what, key if store.is_sealed else "")
 
 
 def _tasks(store: Store, processes: int) -> Iterator[Found]:

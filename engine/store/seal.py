@@ -21,7 +21,7 @@ def sealed(body: bytes) -> bytes:
     """A JSON table, not empty, with its digest as the last entry.
 
     >>> sealed(b'{"a":1}')
-    b'{"a":1,"digest":"bc01ebd89c52c60e5a8e04bca5c0d4b6"}'
+    b'{"a":1,"digest":"8fef35b69ffd5eee960e5eed655bcc93"}'
     """
     return body[:-1] + _BEGIN + digest(body[:-1]).encode() + _END
 
