@@ -24,7 +24,7 @@ import engine
 from engine import Scenario, Streams, Sweep, Target, provenance
 from engine.execution.plan import Plan
 from engine.scenario import Simulate, Variables
-from engine.store import aims
+from engine.store import aims, create
 from engine.store.compact import compact
 from engine.store.integrity import verify
 from engine.store.store import Store
@@ -120,6 +120,7 @@ if __name__ == "__main__":
         "machine": platform.processor() or platform.machine(),
         "unit": "processor seconds, user and system; commands with the start of their process",
     }
+    create._MANY_OBJECTS = 10**7  # more objects of a few bytes than a run would make
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
         for name in SWEEPS:
             record[name] = measured(Path(scratch), name)

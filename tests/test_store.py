@@ -288,7 +288,7 @@ def test_a_store_of_format_1_is_sealed_when_it_is_next_written(stored: Path) -> 
     engine.run(toy.small.replace(realizations=44), stored, run_serially=True)
     store = Store(stored)
     assert store.is_sealed
-    assert store.attributes["budgets"] == []  # 40 ends no chunk of 8
+    assert store.attributes["budgets"] == "[]"  # 40 ends no chunk of 8
     assert all(receipt.store == store.identity and receipt.digest for receipt in store.receipts())
     assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import StoreError
-from engine.store import chunks, description, receipts, seal, stops
+from engine.store import chunks, description, metadata, receipts, seal, stops
 from engine.store.lock import Lock
 from engine.store.metadata import FORMAT
 from engine.store.storage import ROOT, reported
@@ -43,10 +43,10 @@ def grow(store: Store, realizations: int) -> None:
             f"spreads it, and then it can grow to {realizations}"
         )
     sweep = store.sweep.replace(realizations=realizations)
-    budgets = [*store.attributes.get("budgets", []), *([before] if before % store.grid.chunk else [])]
+    budgets = [*metadata.budgets_of(store.attributes), *([before] if before % store.grid.chunk else [])]
     arrays = {name: description.of_length(name, array, realizations) for name, array in store.documents.items()}
     with reported(f"cannot grow the store {store.path}"):
-        replace_root(store, {"realizations": realizations, "budgets": sorted(set(budgets))}, arrays)
+        replace_root(store, {"realizations": realizations, "budgets": json.dumps(sorted(set(budgets)))}, arrays)
         mend_copies(store)
     store.sweep = sweep
 
@@ -87,7 +87,11 @@ def _seal(store: Store) -> None:
     short.discard(store.grid.realizations)
     budget = store.grid.realizations
     arrays = {name: description.of_length(name, array, budget) for name, array in store.documents.items()}
-    replace_root(store, {"nearfield_format": FORMAT, "budgets": sorted(short), "has_stops": record is not None}, arrays)
+    replace_root(
+        store,
+        {"nearfield_format": FORMAT, "budgets": json.dumps(sorted(short)), "has_stops": int(record is not None)},
+        arrays,
+    )
 
 
 def mend_copies(store: Store) -> list[str]:
@@ -137,7 +141,7 @@ def note_stops(store: Store, record: stops.Record | None) -> None:
     with reported(f"cannot write to the store {store.path}"):
         if record is not None:
             store.storage.write(stops.FILE, stops.to_bytes(record, store.identity if store.is_sealed else ""))
-        if store.is_sealed and store.attributes.get("has_stops", False) != (record is not None):
+        if store.is_sealed and bool(store.attributes.get("has_stops")) != (record is not None):
             _say(store, record is not None)
         if record is None:
             store.storage.delete(stops.FILE)
@@ -152,7 +156,7 @@ def _say(store: Store, has_stops: bool) -> None:
         lock.acquire()
         store.take(Store(store.storage).document)  # another driver may have grown it
     try:
-        replace_root(store, {"has_stops": has_stops})
+        replace_root(store, {"has_stops": int(has_stops)})
     finally:
         if not held:
             lock.release()

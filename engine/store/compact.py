@@ -8,6 +8,7 @@ it was. Stopped after, what is left to remove is litter, and the store is compac
 """
 
 import itertools
+import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -73,7 +74,7 @@ def _compacted(store: Store) -> tuple[int, int]:
         for name in names:
             _write_shards(store, name, arrays[name], held)
         packs = _write_packs(store)
-        changes.replace_root(store, {"packs": packs}, store.documents | arrays)
+        changes.replace_root(store, {"packs": json.dumps(packs)}, store.documents | arrays)
         changes.mend_copies(store)
     _remove_leftovers(store)
     return before, _count(store.storage)
@@ -223,7 +224,7 @@ def expanded(store: Store) -> int:
             store.storage.write_many(first, last)
             first, last = {}, {}
     store.storage.write_many(first, last)
-    changes.replace_root(store, {"packs": {}}, store.documents | arrays)
+    changes.replace_root(store, {"packs": "{}"}, store.documents | arrays)
     changes.mend_copies(store)
     _remove_leftovers(store)
     return dropped

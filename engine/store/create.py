@@ -158,8 +158,8 @@ def _template(sweep: Sweep, variables: Variables, backend: Backend) -> dict[str,
                 for name, (_, values, _) in sweep.scenario.coordinates().items()
             }
         ),
-        "budgets": [],
-        "has_stops": False,
+        "budgets": "[]",
+        "has_stops": 0,
     }
     group = zarr.create_group(store, zarr_format=3)
     for name, values in sweep.axes.items():

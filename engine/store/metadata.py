@@ -6,6 +6,7 @@ package writes: no objects, no pickles, no compressed bombs. No name leads out o
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal, NamedTuple
@@ -80,12 +81,12 @@ class _Attributes(BaseModel):
     versions: str
     commit: Text
     created: Text
-    budgets: list[int] = []
-    """Earlier budgets that ended within a chunk: there a receipt may be for less than today's chunk."""
-    has_stops: bool = False
+    budgets: str = "[]"
+    """Earlier budgets that ended within a chunk, as JSON: there a receipt may be for less than today's chunk."""
+    has_stops: Annotated[int, Field(ge=0, le=1)] = 0
     """Whether the record of stops belongs to the store."""
-    packs: dict[str, str] = {}
-    """Object → digest of its bytes, of the receipts of a compacted store."""
+    packs: str = "{}"
+    """Object → digest of its bytes, as JSON, of the receipts of a compacted store."""
 
 
 def parsed(data: bytes, what: str) -> Any:
@@ -105,6 +106,16 @@ def grid_of(attributes: dict[str, Any]) -> Grid:
     """Points, realizations and chunk of a store, without its scenario."""
     shape = tuple(len(values) for values in axes_of(attributes).values())
     return Grid(shape, attributes["realizations"], attributes["chunk"])
+
+
+def budgets_of(attributes: dict[str, Any]) -> list[int]:
+    """Earlier budgets that ended within a chunk. JSON, as every attribute is what a netCDF file can hold."""
+    return [int(budget) for budget in json.loads(attributes.get("budgets", "[]"))]
+
+
+def packs_of(attributes: dict[str, Any]) -> dict[str, str]:
+    """Object → digest of its bytes, of the receipts of a compacted store; empty in any other."""
+    return {str(key): str(digest) for key, digest in json.loads(attributes.get("packs", "{}")).items()}
 
 
 def coordinate_checksums(attributes: dict[str, Any]) -> dict[str, str] | None:
@@ -131,11 +142,14 @@ def check_attributes(attributes: dict[str, Any], where: str) -> None:
             if not all(isinstance(value, bool | int | float | str) for value in values):
                 raise ValueError(f"axis {name}: needed numbers or names")
             _plain_text("".join(map(str, values)))
+        budgets_of(attributes)
+        if not all(re.fullmatch(r"receipts/pack\.\d{1,9}\.jsonl", key) for key in packs_of(attributes)):
+            raise ValueError("packs: needed names of packs")
         if grid_of(attributes).n_tasks > MOST_TASKS:
             raise ValueError(f"it asks for {grid_of(attributes).n_tasks} tasks, at most {MOST_TASKS} are run")
     except ValidationError as error:
         raise StoreError(f"{where} has attributes that no store has: {one_line(error)[:300]}") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{where} has attributes that no store has: {str(error)[:300]}") from None
 
 

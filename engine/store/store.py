@@ -98,12 +98,12 @@ class Store:
 
     @property
     def is_compact(self) -> bool:
-        return bool(self.attributes.get("packs"))
+        return bool(metadata.packs_of(self.attributes))
 
     @property
     def book(self) -> Book:
         """What the receipts must fit."""
-        return Book(self.grid, self.identity if self.is_sealed else "", self.attributes.get("packs") or {})
+        return Book(self.grid, self.identity if self.is_sealed else "", metadata.packs_of(self.attributes))
 
     @property
     def grid(self) -> Grid:
@@ -302,7 +302,7 @@ class Store:
         grid = self.grid
         if self.is_compact or not self.is_sealed:
             return {(r.point, r.start // grid.chunk): r.stop - r.start for r in self.receipts()}
-        short = {budget // grid.chunk for budget in self.attributes.get("budgets", []) if budget % grid.chunk}
+        short = {budget // grid.chunk for budget in metadata.budgets_of(self.attributes) if budget % grid.chunk}
         found, unsure = {}, []
         with reported(f"cannot read the store {self.path}"):
             for key in receipts.keys(self.storage):
