@@ -46,7 +46,7 @@ def arrays_of(document: Document) -> dict[str, Document]:
 
 def root_of(attributes: dict[str, Any], arrays: dict[str, Document]) -> bytes:
     """The bytes of `zarr.json`."""
-    document = {
+    document: Document = {
         "attributes": {name: value for name, value in attributes.items() if name != "digest"},
         "zarr_format": 3,
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": arrays},

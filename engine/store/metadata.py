@@ -230,7 +230,8 @@ def _inner_chunks(array: _Array, where: str) -> tuple[int, ...] | None:
     separator = array.chunk_key_encoding.get("configuration", {"separator": "/"})
     if array.chunk_key_encoding.get("name") != "default" or separator != {"separator": "." if is_sharded else "/"}:
         raise StoreError(f"{where} names its chunks in another way than a store does")
-    codecs, inner = array.codecs, None
+    codecs: Any = array.codecs
+    inner: Any = None
     if is_sharded:
         shards = array.codecs[0].get("configuration")
         shards = shards if isinstance(shards, dict) else {}

@@ -69,7 +69,9 @@ class _Engine(BackendEntrypoint):
     def open_dataset(  # type: ignore[override]
         self, filename_or_obj: Any, *, drop_variables: Any = None, store: Store, shown: Shown
     ) -> xarray.Dataset:
-        owned, variables, coordinates = {*store.variable_names(), COMPLETE}, {}, {}
+        owned = {*store.variable_names(), COMPLETE}
+        variables: dict[str, xarray.Variable] = {}
+        coordinates: dict[str, xarray.Variable] = {}
         for name, array in ((name, store.array(name)) for name in sorted(store.documents)):
             layout = array.layout
             if name == COMPLETE:
@@ -122,7 +124,8 @@ class _Mask(_Lazy):
 
 def _taken(key: tuple[Any, ...], shape: tuple[int, ...], read: Any) -> np.ndarray:
     """What whole numbers and slices select, read as one region of step 1."""
-    slices, within = [], []
+    slices: list[slice] = []
+    within: list[slice | int] = []
     for part, length in zip(key, shape, strict=True):
         if isinstance(part, slice):
             wanted = range(*part.indices(length))
