@@ -326,3 +326,11 @@ def test_an_arrays_own_metadata_are_held_to_the_root(stored: Path) -> None:
     assert "attributes.add_offset" in problems[0].what
     assert repair(stored, problems) == []
     assert not [item for item in verify(stored) if isinstance(item, Problem)]
+
+
+def test_a_budget_of_one_grows(tmp_path: Path) -> None:
+    """Zarr writes no chunk for the numbers of the realizations, which are [0]."""
+    engine.run(toy.small.replace(realizations=1), tmp_path / "s.zarr", run_serially=True)
+    assert engine.run(toy.small, tmp_path / "s.zarr", run_serially=True).complete.all()
+    assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem | Litter)]
+    assert xarray.open_zarr(tmp_path / "s.zarr").realization.values.tolist() == list(range(40))

@@ -109,8 +109,8 @@ def mend_copies(store: Store) -> list[str]:
         mended[description.COPY] = root
     numbers = chunks.objects_of("realization", np.arange(store.grid.realizations))
     mended |= {key: data for key, data in numbers.items() if _found(store, key) != data}
-    for key, data in mended.items():
-        store.storage.write(key, data)
+    if mended:
+        store.storage.write_many(mended)
     for key in list(store.storage.objects("realization")):
         if key.startswith("realization/c/") and key not in numbers:  # chunks of how earlier versions grew
             store.storage.delete(key)

@@ -87,7 +87,7 @@ def _write_mask(store: Store, item: Problem) -> None:
     if data is not None:
         receipt = receipts.named(store.storage, item.receipt, data, store.book)
         stored = chunks.padded(np.ones(receipt.stop - receipt.start, bool), store.layout(COMPLETE))
-        store.storage.write(item.chunk, chunks.encode(stored))
+        store.storage.write_many({item.chunk: chunks.encode(stored)})
 
 
 def _write_coordinate(store: Store, name: str) -> None:
@@ -98,8 +98,7 @@ def _write_coordinate(store: Store, name: str) -> None:
         values = np.asarray(store.axes[name])
     else:
         values = np.asarray(store.require_current().scenario.coordinates()[name][1])
-    for key, data in chunks.objects_of(name, values).items():
-        store.storage.write(key, data)
+    store.storage.write_many(chunks.objects_of(name, values))
 
 
 def _write_numbers(store: Store) -> None:
@@ -109,4 +108,4 @@ def _write_numbers(store: Store) -> None:
         whole = np.zeros(length, np.int64)
         part = np.arange(start, min(start + length, store.grid.realizations))
         whole[: len(part)] = part
-        store.storage.write(f"realization/c/{number}", chunks.encode(whole))
+        store.storage.write_many({f"realization/c/{number}": chunks.encode(whole)})
