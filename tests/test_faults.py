@@ -202,7 +202,10 @@ def test_a_lock_or_receipt_that_cannot_be_written(
 ) -> None:
     path = tmp_path / "full.zarr"
     with monkeypatch.context() as full:
-        full.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, at, number)))
+        if at == 0:
+            full.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, 0, number)))
+        else:  # behind the chunks of two variables and of the mask
+            full.setattr(local, "_write_new", Fails(local._write_new, 4 * at - 1, number))
         with pytest.raises(
             (TaskError, StoreError), match=f"cannot (lock|write to) the store .*: {os.strerror(number)}"
         ):
