@@ -204,8 +204,9 @@ def test_a_lock_or_receipt_that_cannot_be_written(
     with monkeypatch.context() as full:
         if at == 0:
             full.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, 0, number)))
-        else:  # behind the chunks of two variables and of the mask
-            full.setattr(local, "_write_new", Fails(local._write_new, 4 * at - 1, number))
+        else:
+            write, fails = local._write_new, Fails(local._write_new, at - 1, number)
+            full.setattr(local, "_write_new", lambda path, data: (fails if "receipts" in path else write)(path, data))
         with pytest.raises(
             (TaskError, StoreError), match=f"cannot (lock|write to) the store .*: {os.strerror(number)}"
         ):
