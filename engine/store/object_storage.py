@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from engine.errors import InputError, StoreError
 from engine.store.objects import ROOT, limit_of, too_large
+from engine.store.patience import is_passing, patiently
 
 _IN_BUCKETS = ("s3", "s3a", "gs", "gcs")
 
@@ -38,11 +39,11 @@ class ObjectStorage:
         return not names or (ROOT not in names and any(name.startswith("lock.") for name in names))
 
     def exists(self, key: str) -> bool:
-        return bool(self._files.exists(self._path(key)))
+        return bool(patiently(lambda: self._files.exists(self._path(key))))
 
     def names(self) -> list[str]:
         try:
-            found = self._files.ls(self._root, detail=False)
+            found = patiently(lambda: self._files.ls(self._root, detail=False))
         except FileNotFoundError:
             self._require_bucket()
             return []
@@ -54,12 +55,12 @@ class ObjectStorage:
             raise StoreError(f"{self.location}: there is no bucket {bucket!r}: create it, or choose another URL")
 
     def objects(self, prefix: str = "") -> Iterator[str]:
-        found = self._files.find(self._path(prefix) if prefix else self._root)
+        found = patiently(lambda: self._files.find(self._path(prefix) if prefix else self._root))
         yield from sorted(path.removeprefix(f"{self._root}/") for path in found)
 
     def read(self, key: str) -> bytes:
         try:
-            data = self._files.cat_file(self._path(key), start=0, end=limit_of(key) + 1)
+            data = patiently(lambda: self._files.cat_file(self._path(key), start=0, end=limit_of(key) + 1))
         except Exception as error:
             if not _is_of_nothing(error):
                 raise
@@ -83,10 +84,19 @@ class ObjectStorage:
             for key, data in zip(some, found, strict=True):
                 if isinstance(data, FileNotFoundError):
                     yield None
-                elif isinstance(data, Exception) and not _is_of_nothing(data):
-                    raise data
+                elif isinstance(data, Exception):
+                    yield self._again(key, data)
                 else:
-                    yield self._checked(key, b"" if isinstance(data, Exception) else data)
+                    yield self._checked(key, data)
+
+    def _again(self, key: str, error: Exception) -> bytes | None:
+        """One of many objects, alone and with patience; None for one that is not there."""
+        if not is_passing(error) and not _is_of_nothing(error):
+            raise error
+        try:
+            return self.read(key)
+        except FileNotFoundError:
+            return None
 
     def _checked(self, key: str, data: bytes) -> bytes:
         if len(data) > limit_of(key):
@@ -94,31 +104,41 @@ class ObjectStorage:
         return data
 
     def write(self, key: str, data: bytes, *, durable: bool = True) -> None:
-        self._files.pipe_file(self._path(key), data)
+        patiently(lambda: self._files.pipe_file(self._path(key), data))
 
     def create(self, key: str, data: bytes) -> bool:
         """As locally; on S3 and what speaks its language by If-None-Match, which the server must know."""
         try:
-            self._files.pipe_file(self._path(key), data, mode="create")
+            patiently(lambda: self._files.pipe_file(self._path(key), data, mode="create"))
         except FileExistsError:
-            return False
+            return self.read(key) == data  # an earlier try that seemed to fail: of two drivers no two write the same
         return True
 
     def delete(self, key: str) -> None:
         with suppress(FileNotFoundError):
-            self._files.rm_file(self._path(key))
+            patiently(lambda: self._files.rm_file(self._path(key)))
 
     def write_many(self, objects: Mapping[str, bytes], last: Mapping[str, bytes] | None = None) -> None:
         """Store objects, in no order, and then those of `last`: object storage answers a write when it is durable."""
-        for some in (objects, last or {}):
-            self._files.pipe({self._path(key): data for key, data in some.items()})
+        self._piped(objects)
+        self._piped(last or {})
+
+    def _piped(self, objects: Mapping[str, bytes]) -> None:
+        """All at once; where one of them fails for a moment, one after the other."""
+        try:
+            self._files.pipe({self._path(key): data for key, data in objects.items()})
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            for key, data in objects.items():
+                self.write(key, data)
 
     def establish(self, objects: Mapping[str, bytes], folder: str) -> bool:
         """Make the store, its root last: without one it is not there. The caller holds the lock."""
         for key in list(self.objects()):
             if not key.startswith("lock."):
                 self.delete(key)
-        self._files.pipe({self._path(key): data for key, data in objects.items() if key != ROOT})
+        self._piped({key: data for key, data in objects.items() if key != ROOT})
         self.write(ROOT, objects[ROOT])
         return True
 
