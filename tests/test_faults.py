@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import toy
 from compare import differences
-from soak import soak
+from soak import _command, _descendants, soak
 
 import engine
 from engine import StoreError, TaskError, WorkerError, provenance
@@ -130,6 +130,21 @@ def test_a_killed_driver_leaves_a_store_that_continues(undisturbed: Path, tmp_pa
     )  # a dead driver's lock stays, and is no obstacle
     engine.run(engine.load_sweep(path), path, run_serially=True)
     assert differences(undisturbed, path) == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_for_a_while_goes_on(undisturbed: Path, tmp_path: Path) -> None:
+    """SIGSTOP, as a debugger, a suspended machine or a memory limit does; the others work on, and nothing differs."""
+    path = tmp_path / "stopped.zarr"
+    process = start_slow_run(path)
+    wait_for_receipts(path, process, 2)
+    victim = next(pid for pid in _descendants(process.pid) if "ray::Worker" in _command(pid))
+    os.kill(victim, signal.SIGSTOP)
+    time.sleep(4)
+    os.kill(victim, signal.SIGCONT)
+    assert process.wait(timeout=120) == 0
+    assert differences(undisturbed, path) == []
+    assert holder(LocalStorage(path)) is None
 
 
 NODE_LOSS = """

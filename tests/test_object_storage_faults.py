@@ -25,6 +25,7 @@ from engine.store.integrity import Problem, verify
 from engine.store.lock import holder
 from engine.store.storage import storage_at
 
+pytestmark = pytest.mark.slow  # hundreds of requests through a proxy in Python
 SWEEP = toy.small.replace(axes={"offset": (0.0, 1.0)}, realizations=24)
 _BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 _BROKEN = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
