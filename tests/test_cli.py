@@ -215,7 +215,7 @@ def test_fig3_prints_its_own_tables(capsys: pytest.CaptureFixture[str], monkeypa
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 0
     text = capsys.readouterr().out
     assert "Squared error of the range (m²)" in text
-    assert "The paper's claims" in text
+    assert "Claims (reproduced" in text
     assert Path("results/leakage-fig3.svg").exists()
 
 

@@ -1,15 +1,13 @@
 """The record that all figures share, against plain loops."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray
 
 import engine
-from scenarios.figures.claims import by_point, ordered
-from scenarios.figures.rows import Interval, Quantity, Row, pooled, rows_of
+from scenarios.figures.rows import Quantity, Row, pooled, rows_of
 
 NAMES, POWERS, USERS = ("a", "b"), (0.0, 10.0), 3
 ERROR = Quantity("range", "m", "error", "bound", blind=4.0, lost_by="judge", lost_above=1.0)
@@ -88,25 +86,6 @@ def test_pooled_keeps_every_value_once(results: xarray.Dataset) -> None:
     assert any(np.array_equal(both.error.values, results.error.values[i, :, j]) for i in range(6) for j in range(USERS))
 
 
-def _row(mse: Interval, **point: Any) -> Row:
-    unknown = Interval(math.nan, math.nan, math.nan)
-    return Row(point, "a", "", "range", "m", 9, mse, 1.0, unknown, unknown, math.nan, math.nan)
-
-
-def test_a_pair_counts_against_an_order_beyond_its_intervals_only() -> None:
-    points = {"few": Interval(2, 1, 3), "many": Interval(2.5, 2, 3.5), "most": Interval(9, 8, 10)}
-    rows = by_point(
-        _row(mse, n_sensors=number, n_snapshots=1, noise_dbm=-70.0) for number, mse in enumerate(points.values())
-    )
-    few, many, most = rows
-    assert few == ("range", 0, 1, -70.0, "a")
-    within, beyond = ordered(rows, "fall", [(few, many)]), ordered(rows, "fall", [(few, many), (few, most)])
-    assert (within.verdict, within.ours) == ("reproduced", "at 0 of 1 pairs of points")
-    assert beyond.verdict == "not reproduced"
-    assert beyond.ours == "at 0 of 2 pairs of points, contradicted beyond the intervals at 1"
-    assert ordered(rows, "fall", [(few, few)]).ours == "no two points to compare"
-
-
 def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:
     import xarray
 
@@ -122,3 +101,61 @@ def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:
     assert [row.excluded for row in rows] == [1, 1]
     found = compared(results, "a", "b")["range", 20, 1, -80.0]
     assert (found.ratio, found.users) == (2.5, 2)
+
+
+def _flagged() -> xarray.Dataset:
+    """Six realizations, of which the last is not stored; "a" checks itself, "b" does not; two sets are pooled."""
+    flags = np.zeros((1, 2, 6, 2, 1))
+    flags[0, 0, :3, 0, 0] = 1, 1 + 2, 8  # rival; rival at an edge; no estimate
+    flags[0, 1] = 16
+    flags[:, :, 5] = np.nan
+    dims = ("n_sensors", "estimator", "realization", "sensor_set", "noise_dbm")
+    complete = np.ones((1, 6))
+    complete[:, 5] = 0
+    return xarray.Dataset(
+        {"self_check": (dims, flags), "complete": (("n_sensors", "realization"), complete)},
+        {"n_sensors": [20], "estimator": ["a", "b"], "noise_dbm": [-80.0]},
+    )
+
+
+def test_what_estimators_say_against_themselves_is_counted() -> None:
+    from engine.estimators.doubt import Doubt
+    from scenarios.figures.doubts import doubt_tables, doubt_words, doubts_of
+
+    found = doubts_of(_flagged(), ("n_sensors", "noise_dbm"), ("sensor_set",))
+    one, other = found
+    assert (one.estimator, one.point, one.estimates, one.excluded) == ("a", (20, -80.0), 9, 1)
+    assert {kind: count for kind, count in one.of_kind.items() if count} == {Doubt.RIVAL: 2, Doubt.EDGE: 1}
+    assert (one.doubtful, one.checked) == (2, 9)
+    assert (other.estimates, other.doubtful, other.checked) == (10, 0, 0)
+    (table,) = doubt_tables(found, ("K", "σ² (dBm)"))
+    assert table.headings == ("K", "σ² (dBm)", "estimator", "estimates", "excluded", "rival", "edge", "any")
+    assert table.rows == [("20", "-80", "a", "9", "1", "2", "1", "2 (22 %)")]
+    assert doubt_words(found) == ["in doubt by their own check: a 22 %"]
+    assert doubts_of(_flagged().drop_vars("self_check"), ("n_sensors", "noise_dbm")) == []
+    assert doubt_tables([other], ("K", "σ² (dBm)")) == doubt_words([other]) == []
+
+
+def test_shares_are_never_rounded_to_none_or_all() -> None:
+    from scenarios.figures.doubts import Doubts, doubt_words
+
+    for doubtful, text in ((0, "0 %"), (1, "< 1 %"), (999, "> 99 %"), (1000, "100 %")):
+        assert doubt_words([Doubts((), "a", 1000, 0, {}, doubtful, 1000)])[0].endswith(f"a {text}")
+
+
+def test_who_is_left_out_is_said() -> None:
+    from scenarios.figures.doubts import excluded_words
+
+    assert excluded_words([("a", 0), ("b", 0)]) == "excluded, not finite: none"
+    assert excluded_words([("a", 2), ("b", 0), ("a", 1)]) == "excluded, not finite: 3 of a"
+
+
+def test_a_sample_without_an_estimate_of_every_set_is_one() -> None:
+    errors = np.ones((4, 1, 3))
+    errors[0, 0, 1] = errors[0, 0, 2] = errors[2, 0, 0] = np.nan
+    results = xarray.Dataset({"error": (("realization", "estimator", "sensor_set"), errors)}, {"estimator": ["a"]})
+    quantity = Quantity("range", "m", "error")
+    (averaged,) = rows_of(results, (quantity,), average=("sensor_set",))
+    (apart,) = rows_of(results, (quantity,), pool=("sensor_set",))
+    assert (averaged.samples, averaged.excluded) == (2, 2)
+    assert (apart.samples, apart.excluded) == (9, 3)

@@ -39,7 +39,7 @@ MAY_IMPORT = {  # beside itself; * is any one name, and a row that names it full
     "engine.channels": (*FOR_SCIENCE, "engine.numerics"),
     "engine.estimators": (*FOR_SCIENCE, "engine.numerics"),
     "scenarios.__init__": (),
-    "scenarios.figures": FOR_SCENARIOS,
+    "scenarios.figures": (*FOR_SCENARIOS, "engine.intervals"),
     "scenarios.learning": FOR_SCENARIOS,
     "scenarios.multipath": (*FOR_FAMILIES, "scenarios.leakage.scene"),
     "scenarios.*": FOR_FAMILIES,

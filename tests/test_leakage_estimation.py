@@ -10,6 +10,7 @@ import engine
 from engine import InputError, Streams, Sweep
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Workbench
 from scenarios import leakage
+from scenarios.figures.claims import judged
 from scenarios.leakage import LeakageBound
 from scenarios.leakage import map as leakage_map
 from scenarios.leakage.claims import claims
@@ -167,17 +168,20 @@ def test_figures_summary_and_claims(tmp_path: Path) -> None:
     assert row.lost.value == float((errors > 0.1 * row.blind).mean())
     assert row.lost.low <= row.lost.value <= row.lost.high
     assert row.blind == pytest.approx(100 / 12)
-    found = claims(results, rows)
+    found = judged(claims(results))
     assert found[0].paper == "0.7 m²"
     assert any("bound" in claim.claim for claim in found)
+    assert {claim.outcome for claim in found if "ours" not in claim.paper} == {"not judged here"}
+    assert "grid_ranges = 20, the paper's 100" in found[0].verdict
+    assert "no n_sensors = 40" in found[0].verdict
     errors_against_noise(results, rows).savefig(tmp_path / "fig3.png")
     assert (tmp_path / "fig3.png").stat().st_size > 10_000
     for change in (results.where(results.realization < 0), results * 0):  # nothing stored; no error at all
         poor = change.assign(complete=results.complete).assign_attrs(results.attrs)
         errors_against_noise(poor, summary(poor))
-        assert len(report(poor, summary(poor))) == 3
+        assert len(report(poor, summary(poor))) == 4  # of flags as well
     nothing = results.where(results.realization < 0).assign_attrs(results.attrs)
-    assert not any(claim.verdict == "reproduced" for claim in claims(nothing, summary(nothing)))
+    assert not any(claim.outcome == "reproduced" for claim in judged(claims(nothing)))
 
 
 def test_map(tmp_path: Path) -> None:

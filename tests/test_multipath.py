@@ -11,6 +11,7 @@ import scenarios
 from engine import InputError, Streams, Sweep
 from engine.channels.tracing import Tracer
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Problem, Workbench
+from engine.estimators.doubt import Doubt
 from engine.numerics.geometry import path_gain
 from engine.numerics.leakage import leakage
 from engine.numerics.leakage_models.spherical import SPHERICAL
@@ -155,8 +156,19 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
     assert row.mse.value == pytest.approx(users.mean())
     assert np.log(row.mse.high / row.mse.value) > 1.9 * users.std(ddof=1) / np.sqrt(len(users)) / users.mean()
     tables = report(results, rows)
+    checks = results.self_check
+    assert np.all(checks.values[:, excluded > 0] == Doubt.NOT_FINITE)
+    assert np.all((checks.sel(estimator="least_squares").values[:, excluded == 0]) == Doubt.UNCHECKED)
+    assert not np.any(checks.sel(estimator="posterior_mean").values & Doubt.UNCHECKED)
+    (doubts,) = (table for table in tables if "own check" in table.title)
+    at = doubts.headings.index("estimates")
+    assert doubts.rows[0][at : at + 2] == tuple(str(2 * int(one.sum())) for one in (excluded == 0, excluded > 0))
+    assert {row.excluded for row in rows} == {int((excluded > 0).sum())}
     assert tables[-1].rows == [tuple(str(int((excluded == kind).sum())) for kind in range(3))]
-    errors_against_noise(results, rows).savefig(tmp_path / "fig4.png")
+    figure = errors_against_noise(results, rows)
+    assert f"{int((excluded > 0).sum())} excluded: in a building" in figure.get_suptitle()
+    assert "excluded, not finite: none" in figure.get_suptitle()
+    figure.savefig(tmp_path / "fig4.png")
     assert (tmp_path / "fig4.png").stat().st_size > 10_000
     assert engine.load_sweep(tmp_path / "r.zarr") == sweep.replace(realizations=16)
 

@@ -141,7 +141,7 @@ def test_networks_are_trained_and_used(store: str) -> None:
     assert np.isfinite(kept.estimate_range_m).all()
     assert engine.load_sweep("r.zarr") == judged
     tables = report(results, summary(results))
-    assert any("DeepSets, conditioned on σ² and L: ratios" in table.title for table in tables)
+    assert any("DeepSets told σ² and L, one a set: ratios" in table.title for table in tables)
     with pytest.raises(InputError, match="seed 9 drew the data that deep_sets was trained on"):
         both.draw(Streams(9, 0), 2)
     known = both.replace(checkpoints=(str(folder / "conditioned"),))

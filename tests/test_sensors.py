@@ -88,9 +88,13 @@ def test_the_sweep_shows_bias_floor_and_the_way_back(tmp_path: Path) -> None:
         assert plane.median == pytest.approx(plane.expected, rel=0.1)
         assert plane.half.low > 5 * plane.bound
         assert exact.half.value == pytest.approx(exact.bound, rel=0.4)
-    (table,) = report(results, summary(results))
-    assert len(table.rows) == 4
-    assert len(errors_against_range(results, summary(results)).axes) == 2
+    table, doubts = report(results, summary(results))
+    assert len(table.rows) == len(doubts.rows) == 4
+    assert table.headings[-1] == "excluded"
+    assert [row[-1] for row in table.rows] == ["0"] * 4
+    figure = errors_against_range(results, summary(results))
+    assert "excluded, not finite: none; in doubt by their own check: plane" in figure.get_suptitle()
+    assert len(figure.axes) == 2
 
 
 def test_the_bound_does_not_take_waves_as_plane() -> None:

@@ -106,7 +106,7 @@ def test_train_writes_networks_card_and_curves_and_they_are_used(
     results = open_results("s.zarr").load()
     rows = summary(results)
     assert {row.estimator for row in rows} >= {"deep_sets", "amortised_deep_sets", "posterior_mean"}
-    assert any("consistently outperforms" in claim.claim for claim in claims(results, rows))
+    assert any("consistently outperforms" in claim.claim for claim in claims(results))
     assert fig3_learned.figure is not None
     fig3_learned.figure(results, rows).savefig("f.png")
 

@@ -25,6 +25,8 @@ class Doubt(IntFlag):
     """there is no estimate"""
     UNCHECKED = 16
     """the estimator does not check itself"""
+    UNSEEN = 32
+    """there were more places to look at than the search's lists hold, and one left out may be likelier"""
 
 
 WORDS = {
@@ -33,6 +35,7 @@ WORDS = {
     Doubt.UNFINISHED: "the search did not end at a peak",
     Doubt.NOT_FINITE: "no estimate",
     Doubt.UNCHECKED: "does not check itself",
+    Doubt.UNSEEN: "more places to look at than the search could",
 }
 ATTRIBUTES = {
     "long_name": "self-check of the estimate, a sum of flags, 0 where nothing speaks against it",

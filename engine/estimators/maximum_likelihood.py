@@ -6,13 +6,12 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from engine.estimators.assumed_leakage import model_of, require_a_model
-from engine.estimators.doubt import unchecked
 from engine.estimators.estimator import FINENESS, Estimator
 from engine.estimators.peaks import STEPS
 from engine.estimators.posterior_spread import spread
 from engine.estimators.problem import Estimates
 from engine.estimators.rivals import rivals
-from engine.estimators.self_check import of_peaks
+from engine.estimators.self_check import of_candidates, of_peaks
 from engine.estimators.workbench import Batch, Workbench
 
 
@@ -51,7 +50,7 @@ class MaximumLikelihood(Estimator):
 
     def self_check(self, batch: Batch, estimates: Estimates) -> Any:
         if not self.steps:
-            return unchecked(estimates)
+            return of_candidates(batch, self.leakage, estimates)
         return of_peaks(batch.resolving(self.fineness), model_of(self.leakage), estimates)
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:

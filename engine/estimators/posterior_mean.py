@@ -6,12 +6,11 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from engine.estimators.assumed_leakage import model_of, require_a_model
-from engine.estimators.doubt import unchecked
 from engine.estimators.estimator import FINENESS, Estimator
 from engine.estimators.posterior import on_grid, posterior
 from engine.estimators.posterior_spread import spread
 from engine.estimators.problem import Estimates
-from engine.estimators.self_check import of_posterior
+from engine.estimators.self_check import of_posterior, of_sums
 from engine.estimators.workbench import Batch, Workbench
 
 
@@ -53,7 +52,7 @@ class PosteriorMean(Estimator):
 
     def self_check(self, batch: Batch, estimates: Estimates) -> Any:
         if not self.off_grid:
-            return unchecked(estimates)
+            return of_sums(batch, self.leakage, estimates)
         return of_posterior(batch.resolving(self.fineness), model_of(self.leakage), estimates)
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:

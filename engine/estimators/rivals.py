@@ -30,13 +30,16 @@ fewer sensors it is a sum over."""
 _AS_HIGH = 0.5
 _NEARLY = 0.1
 _AT_A_PEAK, _AS_HIGH_AS_A_PEAK = 1.0, 0.1
+_CROWDED, _LATER = 200.0, 1e9
+"""Half a cell that costs more, 20 deviations and more across, may hold several peaks: neighbours are climbed as well,
+if there is room for them. At the points of Fig. 3 it costs 30 at most, in the median."""
 _ROUNDS = ((64, 3), (RIVALS, 8))
 _MORE_OF_ONE_SENSOR = 1000
 """How many of an observation's candidates are climbed, and by how many steps more; with few sensors, so many over
 their number, as there are more places that explain them and each costs less."""
 _ON, _ON_ROUNDS = 12, 6
 """Steps of a round of those that go on, and such rounds at most, each as long as the one before was worthwhile."""
-_WORTH_GOING_ON, _WORTH_ANOTHER = 0.1, 3e-3
+_WORTH_GOING_ON, _WORTH_ANOTHER = 1e-3, 1e-4
 """Of log-likelihood, what the first step is expected to add, and a round to have added; what another step is."""
 
 
@@ -50,8 +53,23 @@ class _Places(NamedTuple):
     angle_rad: np.ndarray
 
 
+class Searched(NamedTuple):
+    """What a search for the highest peak comes to."""
+
+    peaks: Local
+    """see `rivals`"""
+    unseen: Any
+    """whether places were left out, for want of room in a list, that may stand beside a higher peak, (B, M)"""
+
+
 def rivals(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Local:
     """Peaks (B, M, at most 1 + PEAKS + RIVALS), as `climbed` returns them, among which the highest is."""
+    peaks: Local = batch.once(searched, model, steps).peaks
+    return peaks
+
+
+def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
+    """The peaks, and where some may be missing."""
     xp = batch.workbench.xp
     device = batch.once(climbed, model, steps)
     peaks = Local(*(_on_host(xp, part).copy() for part in device))
@@ -60,14 +78,16 @@ def rivals(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Local:
     more = Local(*(np.repeat(part[..., :1], RIVALS, axis=-1) for part in peaks))
     more.value[:] = -np.inf
     found = Local(*(np.concatenate(pair, axis=-1) for pair in zip(peaks, more, strict=True)))
-    places = _doubtful(batch, model, peaks)
+    places, full = _doubtful(batch, model, peaks)
+    left_out = np.full(full.shape, -np.inf)
     for n in sorted(set(likelihood.n_snapshots)):
         here = likelihood.with_snapshots(np, n)[places.m]
-        _climb_the_highest(likelihood, n, _Places(*(part[here] for part in places)), found)
+        _climb_the_highest(likelihood, n, _Places(*(part[here] for part in places)), found, left_out)
     found = _in_order(found)
     _climb_on(likelihood, found)
     found = _in_order(found)
-    return found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found))
+    unseen = full | (left_out > found.value[..., 0])
+    return Searched(found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found)), xp.asarray(unseen))
 
 
 def _in_order(found: Local) -> Local:
@@ -83,24 +103,28 @@ def _on_host(xp: Any, part: Any) -> np.ndarray:
     return np.asarray(part) if is_numpy_namespace(xp) else xp.asnumpy(part)
 
 
-def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> _Places:
-    """Candidates that may stand beside a peak higher than those that were climbed."""
+def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> tuple[_Places, np.ndarray]:
+    """Candidates that may stand beside a peak higher than those that were climbed; where there are more of these than
+    are listed, (B, M): for the first pass, where each of its list is lower than the highest peak by no more than half a
+    cell costs (at most 2 % of users at a point of Fig. 3)."""
     xp, problem, ridges = batch.workbench.xp, batch.workbench.problem, batch.ridges(model)
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
     surface = batch.likelihood(model)
     maxima, value = _on_host(xp, surface.maxima), _on_host(xp, surface.maxima_value)
     doubt = _DOUBT + _DOUBT_OF_ONE_SENSOR / batch.observations.statistic.shape[-1]
-    reach = doubt * _half_a_cell(grid, Local(*(part[..., 0] for part in peaks)))
+    half = _half_a_cell(grid, Local(*(part[..., 0] for part in peaks)))
+    reach = doubt * half
     b, m, i = np.nonzero(value > (peaks.value[..., 0] - reach - _AS_HIGH)[..., None])
+    full = np.all(value > (peaks.value[..., 0] - half)[..., None], axis=-1) & (reach <= _WITHIN_REACH)
     parts = [np.column_stack([b, m, maxima[b, m, i]])]
     for one in range(reach.shape[1]):
         (rows,) = np.nonzero(reach[:, one] > _WITHIN_REACH)
         if len(rows):
-            many = ridges(rows, one, peaks.value[rows, one, 0] - reach[rows, one])
+            many, full[rows, one] = ridges(rows, one, peaks.value[rows, one, 0] - reach[rows, one])
             at, which = np.nonzero(many >= 0)
             parts.append(np.column_stack([rows[at], np.full(len(at), one), many[at, which]]))
     b, m, candidate = np.unique(np.concatenate(parts), axis=0).T
-    return _Places(b, m, candidate, *problem.places(np, candidate))
+    return _Places(b, m, candidate, *problem.places(np, candidate)), full
 
 
 def _half_a_cell(grid: ResolvingGrid, at: Local) -> np.ndarray:
@@ -110,8 +134,9 @@ def _half_a_cell(grid: ResolvingGrid, at: Local) -> np.ndarray:
     return 0.5 * ends * ends
 
 
-def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: Local) -> None:
-    """Of observations with this L: climbs from the places, what is found into places 1 + PEAKS … of `found`."""
+def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: Local, left_out: np.ndarray) -> None:
+    """Of observations with this L: climbs from the places, what is found into places 1 + PEAKS … of `found`, and into
+    left_out (B, M) the most that is expected, or was reached, beside places that the rounds have no room for."""
     if not len(places.b):
         return
     grid: ResolvingGrid = likelihood.problem.grid  # type: ignore[assignment]
@@ -119,19 +144,23 @@ def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: L
     at = likelihood.each(b, m, n).at(np, places.range_m[:, None, None], places.angle_rad[:, None, None])
     at = Local(*(part[:, 0, 0] for part in at))
     height = at.value + _expected(grid, at)
-    margin = _AS_HIGH + _DOUBT * _half_a_cell(grid, at)
-    keep = (height > found.value[b, m, 0] - margin) & ~_known(found, b, m, at, height, grid)
-    keep &= _highest_nearby(places, height, grid.n_ranges)
+    half = _half_a_cell(grid, at)
+    keep = (height > found.value[b, m, 0] - _AS_HIGH - _DOUBT * half) & ~_known(found, b, m, at, height, grid)
+    alone = _highest_nearby(places, height, grid.n_ranges)
+    keep &= alone | (half > _CROWDED)
+    order = np.where(alone, height, height - _LATER)
     more = _MORE_OF_ONE_SENSOR // likelihood.statistic.shape[-1]
     for most, steps in _ROUNDS:
         most = max(most, more) if steps == _ROUNDS[0][1] else max(most, more // 2)
-        keep &= _rank(b, m, np.where(keep, height, -np.inf)) < most
+        room = _rank(b, m, np.where(keep, order, -np.inf)) < most
+        np.maximum.at(left_out, (b[keep & ~room], m[keep & ~room]), height[keep & ~room])
+        keep &= room
         b, m, at, height = b[keep], m[keep], Local(*(part[keep] for part in at)), height[keep]
         if not len(b):
             return
         ends = climb(np, likelihood.each(b, m, n), grid, at.range_m, at.angle_rad, steps)
         at = Local(*(part[:, 0, 0] for part in ends))
-        height, keep = at.value, np.ones(len(b), dtype=bool)
+        height, order, keep = at.value, at.value, np.ones(len(b), dtype=bool)
         rank = _rank(b, m, height)
         here = rank < RIVALS
         first = found.value.shape[-1] - RIVALS

@@ -91,9 +91,10 @@ class GridSearch:
             )
             whole = Surface(*(self.xp.concatenate(parts) for parts in zip(*surfaces, strict=True)))
 
-            def ridges_of_each(rows: np.ndarray, m: int, needed: np.ndarray) -> np.ndarray:
+            def ridges_of_each(rows: np.ndarray, m: int, needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
                 parts = [looks[row](np.array([0]), m, needed[i : i + 1]) for i, row in enumerate(rows)]
-                return np.concatenate(parts)
+                many, full = (np.concatenate(part) for part in zip(*parts, strict=True))
+                return many, full
 
             return whole, lambda: self.xp.concatenate([one() for one in settled]), ridges_of_each
         inputs = self._likelihood_inputs(seen)
@@ -119,10 +120,11 @@ class GridSearch:
             score = _Likelihood(self._per_leakage(seen), statistic, self.problem)
             return self.xp.asarray(self._settled(found, inputs.slack.astype(float), seen, score))
 
-        def ridges(rows: np.ndarray, m: int, needed: np.ndarray) -> np.ndarray:
+        def ridges(rows: np.ndarray, m: int, needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             passes = _cpu_passes(self.candidates.table, (self.problem.grid.n_angles, self.problem.grid.n_ranges))
             score = _single(needed - constants[rows, m])[:, None]
-            return passes.ridges(self._sensors(_of_rows(seen, rows)), _of_one(inputs, rows, m), score).at[:, 0]
+            found, full = passes.ridges(self._sensors(_of_rows(seen, rows)), _of_one(inputs, rows, m), score)
+            return found.at[:, 0], full[:, 0]
 
         return Surface(*(self.xp.asarray(part) for part in surface)), likeliest, ridges
 
@@ -227,10 +229,11 @@ class GridSearch:
 
 class Ridges(Protocol):
     """Candidates of observation m of realizations `rows` (n,) that exceed their neighbours in range or in angle, and
-    whose log-likelihood, but for single precision, is above `needed` (n,): (n, MANY_MAXIMA), −1 for none. On the host.
+    whose log-likelihood, but for single precision, is above `needed` (n,): (n, MANY_MAXIMA), −1 for none; and for whom
+    there are more than that, the lower ones of which are left out, (n,). On the host.
     """
 
-    def __call__(self, rows: np.ndarray, m: int, needed: np.ndarray) -> np.ndarray: ...
+    def __call__(self, rows: np.ndarray, m: int, needed: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 def _of_rows(seen: Seen, rows: np.ndarray) -> Seen:

@@ -66,11 +66,12 @@ class CpuPasses:
         found.value *= -1
         return found, marginal, highest
 
-    def ridges(self, sensors: Sensors, inputs: LikelihoodInputs, needed: np.ndarray) -> Maxima:
-        """The highest candidates on ridges of the likelihood above scores `needed` (B, M), single precision."""
-        found = Maxima.none(*needed.shape, MANY_MAXIMA)
-        ridges(self.table.slabs, _in_slabs(self.table, self.shape), sensors, inputs, needed, found)
-        return found
+    def ridges(self, sensors: Sensors, inputs: LikelihoodInputs, needed: np.ndarray) -> tuple[Maxima, np.ndarray]:
+        """The highest candidates on ridges of the likelihood above scores `needed` (B, M), single precision, and where
+        there are more of them than are listed, (B, M)."""
+        found, full = Maxima.none(*needed.shape, MANY_MAXIMA), np.zeros(needed.shape, dtype=bool)
+        ridges(self.table.slabs, _in_slabs(self.table, self.shape), sensors, inputs, needed, found, full)
+        return found, full
 
     @staticmethod
     def _likelihood(

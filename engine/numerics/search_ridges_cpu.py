@@ -10,9 +10,9 @@ from engine.numerics.search_likelihood_cpu import NEGLIGIBLE, summed
 from engine.numerics.search_tiles_cpu import list_ridges
 
 
-def _ridges_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, needed: Any, maxima: Any) -> None:
-    """The highest of the ridges' candidates above `needed` (B, M) into `maxima`, (B, M, P); other arguments as
-    `search_likelihood_cpu.likelihood` has them."""
+def _ridges_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, needed: Any, maxima: Any, full: Any) -> None:
+    """The highest of the ridges' candidates above `needed` (B, M) into `maxima`, (B, M, P); where there were more, full
+    (B, M) says so. Other arguments as `search_likelihood_cpu.likelihood` has them."""
     n_slabs, _, width = slabs.shape
     size, n_observations, _ = inputs.scale.shape
     n_angles, n_ranges, angles_per_slab = shape
@@ -38,6 +38,7 @@ def _ridges_plain(slabs: Any, shape: Any, sensors: Any, inputs: Any, needed: Any
     for b in range(size):
         for m in range(n_observations):
             maxima.at[b, m, count[b, m] :] = -1
+            full[b, m] = lowest[b, m] > needed[b, m]
 
 
 ridges = compiled(_ridges_plain)

@@ -194,6 +194,32 @@ def task_seconds(path: str | os.PathLike[str]) -> xarray.DataArray:
     )
 
 
+def seconds_of_tasks(path: str | os.PathLike[str]) -> xarray.DataArray:
+    """Processor seconds of a realization in each task, along the sweep's axes and `task`; see `task_seconds`.
+
+    The task of each point that ended first is left out where there are others: its process may have had to warm up. NaN
+    for a task that is not stored.
+    """
+    store = Store(path, mode="r")
+    taken: dict[tuple[int, ...], list[tuple[str, float]]] = {}
+    for receipt in store.receipts():
+        seconds = receipt.seconds if receipt.cpu_seconds is None else receipt.cpu_seconds
+        taken.setdefault(receipt.point, []).append((receipt.finished, seconds / (receipt.stop - receipt.start)))
+    most = max(map(len, taken.values()), default=1)
+    values = np.full((*store.grid.shape, most), np.nan)
+    for point, tasks in taken.items():
+        kept = [seconds for _, seconds in sorted(tasks)][len(tasks) > 1 :]
+        values[point][: len(kept)] = kept
+    axes = {name: list(held) for name, held in store.axes.items()}
+    return xarray.DataArray(
+        values,
+        {**axes, "task": np.arange(most)},
+        [*axes, "task"],
+        "seconds_of_tasks",
+        {"units": "s", "long_name": "processor time of a realization, by task"},
+    )
+
+
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a store holds."""
     return Store(path, mode="r").require_current()

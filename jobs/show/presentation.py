@@ -9,7 +9,7 @@ from typing import Any
 import xarray
 
 from engine import StoreError, Sweep
-from engine.store.results import task_seconds
+from engine.store.results import seconds_of_tasks, task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
 from jobs.show.generic_figure import means_against_first_axis
@@ -61,8 +61,13 @@ def read_once(results: xarray.Dataset) -> xarray.Dataset:
 
 
 def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.Dataset:
-    """The results with what their realizations took, as `seconds_per_realization`. Reads every receipt."""
-    return results.assign_coords(seconds_per_realization=task_seconds(path).variable)
+    """The results with what their realizations took, as `seconds_per_realization` and `seconds_of_tasks`.
+
+    Reads every receipt.
+    """
+    return results.assign_coords(
+        seconds_per_realization=task_seconds(path).variable, seconds_of_tasks=seconds_of_tasks(path).variable
+    )
 
 
 def _sweep_of(results: xarray.Dataset) -> Sweep | None:

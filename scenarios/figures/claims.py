@@ -1,92 +1,124 @@
-"""What a paper says of a figure, judged from our numbers: one record for all families, and what family A's share."""
+"""One rule for what papers say of their figures and what we say of ours: an outcome for each claim.
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+A claim is a set of comparisons, each with the region in which its number must lie: an inequality or an order over
+points (one end), an equivalence with a stated margin (two), a share, or a slope. The claims of a table share one
+probability of a wrong outcome, 5 %, in equal parts, and the numbers of a claim its part (Bonferroni);
+`scenarios.figures.comparisons` has when a number is known.
+"""
 
-import numpy as np
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.sweep import TextTable
-from scenarios.figures.paired import Comparisons
-from scenarios.figures.rows import SQUARED_ERRORS, Row
-from scenarios.figures.style import label
+from scenarios.figures.comparisons import ABOVE, BELOW, INSIDE, UNKNOWN, Comparison, Finding
 
-if TYPE_CHECKING:
-    import xarray
+REPRODUCED, CONTRADICTED, UNDECIDED = "reproduced", "contradicted", "undecided at this budget"
+NOT_JUDGED, BETTER = "not judged here", "better than the paper"
+OUTCOMES = (REPRODUCED, CONTRADICTED, UNDECIDED, NOT_JUDGED, BETTER)
+WRONG = 0.05
+"""Probability that a table has a wrong outcome"""
+TITLE = "Claims"
+RULE = (
+    f"{REPRODUCED}: all numbers are inside what is claimed; {CONTRADICTED}: one is outside; at most 5 % for a wrong "
+    f"word in the table; realizations are compared pair by pair"
+)
+_MOST = 1e7
 
-REPRODUCED, NOT_REPRODUCED, CONTRADICTED = "reproduced", "not reproduced", "contradicted"
-RowsByPoint = dict[tuple[Any, ...], Row]
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed, and the numbers that decide it.
+
+    paper: what the paper says, or that it is ours. beside: what a reader should know next to our numbers. better: the
+    side of a region on which a result is better than the paper's. differs: what is not as in the paper, so that the
+    claim is not judged. lacking: what a run needs before there is anything to compare. a_sample: realizations of one.
+    """
+
+    claim: str
+    paper: str
+    comparisons: tuple[Comparison, ...]
+    say: Callable[[Sequence[Finding]], str]
+    beside: str = ""
+    better: str = ""
+    differs: tuple[str, ...] = ()
+    lacking: str = "two points to compare"
+    a_sample: int = 1
 
 
-class Claim(NamedTuple):
-    """What the paper says, what was found, and whether the two agree."""
+class Judged(NamedTuple):
+    """A claim, what was found, and its outcome."""
 
     claim: str
     paper: str
     ours: str
     verdict: str
 
+    @property
+    def outcome(self) -> str:
+        """The verdict without what follows in brackets."""
+        return next(one for one in OUTCOMES if self.verdict.startswith(one))
 
-def verdict(agrees: bool) -> str:
-    return REPRODUCED if agrees else NOT_REPRODUCED
+
+def judged(claims: Iterable[Claim]) -> list[Judged]:
+    """The outcome of each claim of a table."""
+    claims = list(claims)
+    parts = max(1, sum(1 for one in claims if one.comparisons and not one.differs))
+    return [_judged(one, WRONG / (2 * parts * max(1, len(one.comparisons)))) for one in claims]
 
 
 def claims_table(claims: Iterable[Claim]) -> TextTable:
-    """The paper's claims beside ours; `nearfield report` knows it by its last heading."""
-    return TextTable("The paper's claims", ("claim", "paper", "this run", "verdict"), [tuple(one) for one in claims])
+    """Claims beside what was found; `nearfield report` knows the table by its last heading."""
+    return TextTable(f"{TITLE} ({RULE})", ("claim", "paper", "this run", "verdict"), list(map(tuple, judged(claims))))
 
 
-def by_point(rows: Iterable[Row]) -> RowsByPoint:
-    """Family A's rows by (quantity, K, L, σ², estimator)."""
-    axes = ("n_sensors", "n_snapshots", "noise_dbm")
-    return {(row.quantity, *(row.point[axis] for axis in axes), row.estimator): row for row in rows}
+def _judged(claim: Claim, tail: float) -> Judged:
+    findings = [one.judged(tail) for one in claim.comparisons]
+    known = [one for one in findings if not math.isnan(one.value)]
+    ours = "; ".join(part for part in (claim.say(known) if known else "no numbers", claim.beside) if part)
+    return Judged(claim.claim, claim.paper, ours, _verdict(claim, findings))
 
 
-def ordered(rows: Mapping[Any, Row], claim: str, pairs: Iterable[tuple[Any, Any]]) -> Claim:
-    """Whether the first of each pair has the larger mean; a pair counts against it where intervals are apart."""
-    known = {key for key, row in rows.items() if np.isfinite(row.mse.value)}
-    pairs = [(above, below) for above, below in pairs if above != below and {above, below} <= known]
-    holds = sum(rows[above].mse.value >= rows[below].mse.value for above, below in pairs)
-    contradicts = sum(rows[above].mse.high < rows[below].mse.low for above, below in pairs)
-    ours = f"at {holds} of {len(pairs)} pairs of points" if pairs else "no two points to compare"
-    if contradicts:
-        ours += f", contradicted beyond the intervals at {contradicts}"
-    return Claim(claim, "yes", ours, verdict(bool(pairs) and contradicts == 0))
+def _verdict(claim: Claim, findings: Sequence[Finding]) -> str:
+    if claim.differs:
+        return f"{NOT_JUDGED} ({', '.join(claim.differs)})"
+    if not findings:
+        return f"{NOT_JUDGED} (needed {claim.lacking})"
+    outside = {one.side for one in findings} & {ABOVE, BELOW}
+    if outside:
+        return BETTER if outside == {claim.better} else CONTRADICTED
+    if all(one.side == INSIDE for one in findings):
+        return REPRODUCED
+    return f"{UNDECIDED} ({_needed(findings, claim.a_sample)})"
 
 
-def orders(rows: Mapping[Any, Row], results: "xarray.Dataset", names: Sequence[str]) -> list[Claim]:
-    """What sensors, snapshots and noise do to every error, of rows by (quantity, K, L, σ², estimator)."""
-    sensors, counts, noises = (
-        sorted(results[axis].values.tolist()) for axis in ("n_sensors", "n_snapshots", "noise_dbm")
-    )
-    both = SQUARED_ERRORS
-    return [
-        ordered(rows, "more sensors lower every error", [
-            ((q, sensors[0], n, s, name), (q, sensors[-1], n, s, name))
-            for q in both for n in counts for s in noises for name in names]),
-        ordered(rows, "more snapshots lower every error", [
-            ((q, k, counts[0], s, name), (q, k, counts[-1], s, name))
-            for q in both for k in sensors for s in noises for name in names]),
-        ordered(rows, "more noise raises every error", [
-            ((q, k, n, noises[-1], name), (q, k, n, noises[0], name))
-            for q in both for k in sensors for n in counts for name in names]),
-    ]  # fmt: skip
+def _needed(findings: Sequence[Finding], a_sample: int) -> str:
+    most = a_sample * max(one.needed for one in findings if one.side == UNKNOWN)
+    if not most < _MOST:
+        return "no budget in reach decides"
+    digits = 10 ** max(0, math.floor(math.log10(most)))
+    return f"about {math.ceil(most / digits) * digits} realizations would decide"
 
 
-def consistently(name: str, against: Mapping[str, Comparisons]) -> Claim:
-    """ "DeepSets consistently outperforms the dense grid-search": no point's paired interval says otherwise.
+def counted(what: str, scale: Callable[[float], float] = lambda value: value) -> Callable[[Sequence[Finding]], str]:
+    """Says between which values the numbers lie, and at how many points they are inside, outside, or neither."""
 
-    against: baseline → comparisons of the estimator with it. Said of Fig. 3, and "the same trend" of Fig. 4. Beside it
-    how far the estimator is from the posterior mean, which none can beat that assumes the right model.
-    """
-    found = against["least_squares"]
-    better, worse = (sum(one.sign == sign for one in found.values()) for sign in (-1, 1))
-    lower = sum(one.ratio < 1 for one in found.values())
-    ours = (
-        f"lower at {lower} of {len(found)} points, beyond the paired interval at {better}; higher beyond it at {worse}"
-    )
-    for quantity in SQUARED_ERRORS:
-        ratios = [one.ratio for at, one in against.get("posterior_mean", {}).items() if at[0] == quantity]
-        if ratios:
-            ours += f"; {quantity} {min(ratios):.2f} to {max(ratios):.2f} times the posterior mean's"
-    claim = f"{label(name)}: consistently outperforms the dense grid search"
-    return Claim(claim, "yes", ours, verdict(better > 0 and worse == 0))
+    def say(findings: Sequence[Finding]) -> str:
+        values = [scale(one.value) for one in findings]
+        span = f"{min(values):.2g}" if len(values) == 1 else f"{min(values):.2g} to {max(values):.2g}"
+        sides = [one.side for one in findings]
+        outside = len(sides) - sides.count(INSIDE) - sides.count(UNKNOWN)
+        found = f"{what} {span}; inside at {sides.count(INSIDE)}, outside at {outside} of {len(sides)}"
+        counts = [one.samples for one in findings]
+        found += f", of the same {min(counts)}" + (f" to {max(counts)}" if max(counts) > min(counts) else "")
+        if outside:
+            worst = max((one for one in findings if one.side in (ABOVE, BELOW)), key=lambda one: abs(_log(one.value)))
+            found += f" (most at {worst.where}: {scale(worst.value):.2g})"
+        return found
+
+    return say
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else math.inf

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from scenarios.figures.tails import rests_on_few
+
 if TYPE_CHECKING:
     import xarray
 
@@ -76,11 +78,13 @@ class Row(NamedTuple):
     blind: float
     """mean squared error of a guess that has seen nothing"""
     excluded: int = 0
-    """users without an estimate, whose errors are in none of the numbers"""
+    """samples without an estimate, whose errors are in none of the numbers"""
     limit: float = np.nan
     """mean of the least possible expected squared error"""
     floor: float = np.nan
     """mean of a lower bound on that"""
+    carried: bool = False
+    """whether few realizations carry the mean of the squared errors, or may (`scenarios.figures.tails`)"""
 
     @property
     def rmse(self) -> Interval:
@@ -156,6 +160,7 @@ def _row(quantity: Quantity, group: str, point: dict[str, Any], here: dict[str, 
         blind=quantity.blind,
         limit=here["limit"],
         floor=here["floor"],
+        carried=bool(here["carried"]),
     )
 
 
@@ -175,7 +180,8 @@ def _statistics(
     unknown = of_errors["mean"] * np.nan
     found = dict.fromkeys(["bound", "limit", "floor", *_ends("lost"), *_ends("found_mse")], unknown)
     found |= {"samples": of_samples["count"], "median": of_errors["median"]} | _interval("mse", of_samples, "mean")
-    found["excluded"] = _excluded(results, results[quantity.error], (*pool, *average))
+    found["carried"] = rests_on_few(pooled(samples, *pool), unseen=quantity.expected not in results)
+    found["excluded"] = _excluded(results, results[quantity.error], pool, average)
     for name, variable in _means_of(quantity):
         if variable is not None and variable in results:
             found[name] = summarize(pooled(results[variable], *pool, *average), quantiles=())["mean"]
@@ -203,11 +209,14 @@ def errors_of(results: "xarray.Dataset", quantity: Quantity) -> "xarray.DataArra
     return results[quantity.expected].fillna(plain)
 
 
-def _excluded(results: "xarray.Dataset", errors: "xarray.DataArray", dims: tuple[str, ...]) -> "xarray.DataArray":
-    """How many realizations are stored that have no error, where an estimator has any."""
+def _excluded(
+    results: "xarray.Dataset", errors: "xarray.DataArray", pool: tuple[str, ...], average: tuple[str, ...]
+) -> "xarray.DataArray":
+    """How many samples are stored that have no error, where an estimator has any."""
     finite = errors < np.inf  # squares; NaN where there is none
     missing = ~finite & (results["complete"] == 1) if "complete" in results else ~finite
-    return pooled(missing, *dims).sum("realization") * pooled(finite, *dims).any("realization")
+    whole = missing.any([dim for dim in average if dim in missing.dims])  # as the mean over these is none
+    return pooled(whole, *pool).sum("realization") * pooled(finite, *pool, *average).any("realization")
 
 
 def _ends(name: str) -> list[str]:

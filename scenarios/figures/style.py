@@ -10,10 +10,11 @@ COLOURS = ("#d1495b", "#2e6f9e", "#1b7f5c", "#8a6db1", "#c78a2c", "#4d4d4d", "#5
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<")
 INK, FAINT, GRID = "#2b2b2b", "#8c8c8c", "#e6e6e6"
 LEARNED = ("deep_sets", "conditioned_deep_sets", "amortised_deep_sets")
+"""the first is the paper's"""
 _LABELS = {
-    "deep_sets": "DeepSets, one for each set",
-    "conditioned_deep_sets": "DeepSets, conditioned on σ² and L",
-    "amortised_deep_sets": "DeepSets, amortised",
+    "deep_sets": "DeepSets of Table II, one a set",
+    "conditioned_deep_sets": "DeepSets told σ² and L, one a set",
+    "amortised_deep_sets": "network upon likelihoods, amortised",
 }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.sweep import scenario_of
+from scenarios.figures.doubts import doubt_words, doubts_of, excluded_words
 from scenarios.figures.panels import (
     draw_errors,
     legend_below,
@@ -16,7 +17,8 @@ from scenarios.figures.panels import (
 )
 from scenarios.figures.rows import SQUARED_ERRORS, Row
 from scenarios.figures.style import COLOURS, FAINT, INK, MARKERS, label
-from scenarios.leakage.rows import realizations_a_point
+from scenarios.figures.tails import MOST, rests_on_few
+from scenarios.leakage.rows import ORDER, SETS, realizations_a_point
 from scenarios.leakage.scene import LeakageScene
 
 if TYPE_CHECKING:
@@ -35,8 +37,6 @@ def bound_against_sensors(results: "xarray.Dataset") -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from engine.summary import summarize
-
     scenario = scenario_of(results, LeakageScene)
     variances = scenario.prior_variance()
     figure = Figure(figsize=(10.5, 4.9), layout="constrained")
@@ -48,8 +48,9 @@ def bound_against_sensors(results: "xarray.Dataset") -> "Figure":
         ("bcrlb_range_m2", "BCRLB of the range (m²)"),
         ("bcrlb_angle_rad2", "BCRLB of the angle (rad²)"),
     )
+    carried = 0
     for panel, (name, ylabel), variance in zip(panels, labels, variances, strict=True):
-        _draw_bounds(panel, summarize(results[name], quantiles=()), colours, styles)
+        carried += _draw_bounds(panel, results[name], colours, styles)
         panel.axhline(variance, color="0.45", lw=1)
         panel.set(yscale="log", xlabel="number of sensors K", ylabel=ylabel)
         panel.grid(which="major", alpha=0.3)
@@ -67,21 +68,29 @@ def bound_against_sensors(results: "xarray.Dataset") -> "Figure":
         handlelength=1.8,
     )
     truth = scenario.leakage.name
+    few = f"\nHollow: near-singular sets of sensors, one draw in a hundred, make over {100 * MOST:.0f} % of the mean"
     figure.suptitle(
         f"Mean of {realizations_a_point(results)} realizations, 95 % intervals shaded; leakage {truth}\n"
-        f"Prior information {scenario.prior_information}; above the prior variance the “bound” is none",
+        f"Prior information {scenario.prior_information}; above the prior variance the “bound” is none"
+        + (few if carried else ""),
         fontsize=10,
     )
     return figure
 
 
-def _draw_bounds(panel: "Axes", bounds: "xarray.Dataset", colours: dict[float, Any], styles: dict[int, str]) -> None:
-    """A line for each noise power and number of snapshots, its interval shaded."""
+def _draw_bounds(panel: "Axes", values: "xarray.DataArray", colours: dict[float, Any], styles: dict[int, str]) -> int:
+    """A line for each noise power and number of snapshots, its interval shaded; how many means few draws carry."""
+    from engine.summary import summarize
+
+    bounds, few = summarize(values, quantiles=()), rests_on_few(values, unseen=False)
     for power, colour in colours.items():
         for count in bounds.n_snapshots.values:
             line = bounds.sel(noise_dbm=power, n_snapshots=count)
             panel.plot(line.n_sensors, line["mean"], styles.get(count, "-"), color=colour, lw=1.5, marker="o", ms=3)
             panel.fill_between(line.n_sensors, line["mean_low"], line["mean_high"], color=colour, alpha=0.2, lw=0)
+            hollow = line.isel(n_sensors=np.flatnonzero(few.sel(noise_dbm=power, n_snapshots=count).values))
+            panel.plot(hollow.n_sensors, hollow["mean"], "o", ms=4, color=colour, markerfacecolor="white", zorder=3)
+    return int(few.sum())
 
 
 def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figure":
@@ -104,9 +113,16 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
         f"estimators assume: {assumed}",
         f"least squares on {scenario['grid_ranges']} × {scenario['grid_angles']} candidates",
         f"{realizations_a_point(results)} realizations a point",
+        *words_on_estimates(results, summary),
     )
     titled(figure, "Locating a near-field user from far-field powers", facts)
     return figure
+
+
+def words_on_estimates(results: "xarray.Dataset", summary: list[Row]) -> list[str]:
+    """How many estimates are in none of the means, and how many may be wrong by their own check."""
+    excluded = excluded_words((row.estimator, row.excluded) for row in summary if row.quantity == "range")
+    return [excluded, *doubt_words(doubts_of(results, ORDER, (SETS,)))]
 
 
 def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:

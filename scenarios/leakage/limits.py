@@ -9,13 +9,17 @@ from engine.estimators import PosteriorMean
 from engine.sweep import Sweep, scenario_of
 from scenarios.figures.style import FAINT, INK, quiet
 from scenarios.leakage.estimation import LeakageEstimation, fig3
+from scenarios.leakage.figures import words_on_estimates
 from scenarios.leakage.rows import realizations_a_point, summary
 from scenarios.leakage.scene import LeakageScene
+from scenarios.leakage.tables import tables
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from scenarios.figures.rows import Row
 
 _NODES = 600
 _LINES = {
@@ -26,7 +30,7 @@ _LINES = {
 _QUANTITIES = {"range_m2": "range (m²)", "angle_rad2": "angle (rad²)"}
 
 
-def limits_against_sensors(results: "xarray.Dataset", _rows: Any = None) -> "Figure":
+def limits_against_sensors(results: "xarray.Dataset", rows: "list[Row]") -> "Figure":
     """Fig. 1 with limit and bound: means over the draws against the number of sensors, a column for each L.
 
     Shaded: the 95 % interval of the limit's mean, which is over users as well as sensors.
@@ -53,9 +57,8 @@ def limits_against_sensors(results: "xarray.Dataset", _rows: Any = None) -> "Fig
     entries += [Line2D([], [], color=INK, ls=style, label=text) for text, style in _LINES.values()]
     entries += [Line2D([], [], color=FAINT, lw=1, label="prior variance")]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=8)
-    figure.suptitle(
-        f"Mean of {realizations_a_point(results)} realizations; leakage {scenario.leakage.name}", fontsize=10
-    )
+    first = f"Mean of {realizations_a_point(results)} realizations; leakage {scenario.leakage.name}"
+    figure.suptitle("\n".join([first, *words_on_estimates(results, rows)]), fontsize=10)
     return figure
 
 
@@ -88,6 +91,7 @@ fig1_limits = Sweep(
     highlights=("posterior_variance_range_m2", "weiss_weinstein_range_m2"),
     summary=summary,
     figure=limits_against_sensors,
+    report=tables,
     full=200,
 )
 

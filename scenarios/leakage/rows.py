@@ -12,8 +12,10 @@ from scenarios.leakage.scene import LeakageScene
 if TYPE_CHECKING:
     import xarray
 
-_OUTLIER_SHARE = 0.1
-_SETS = "sensor_set"
+OUTLIER_SHARE = 0.1
+"""Of a blind guess's variance: a squared error above it is an outlier, the user lost"""
+ORDER = ("n_sensors", "n_snapshots", "noise_dbm")
+SETS = "sensor_set"
 """Fixed sensor sets are further realizations: the paper averages over them."""
 
 
@@ -25,7 +27,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     """
     range_m2, angle_rad2 = scenario_of(results, LeakageScene).variance_of_draws()
     quantities = _quantity("range", "m", range_m2), _quantity("angle", "rad", angle_rad2)
-    rows = rows_of(results, quantities, order=("n_sensors", "n_snapshots", "noise_dbm", "estimator"), pool=(_SETS,))
+    rows = rows_of(results, quantities, order=(*ORDER, "estimator"), pool=(SETS,))
     asked = {row.estimator for row in rows if row.samples}
     return [row for row in rows if row.estimator in asked] if asked else rows
 
@@ -39,7 +41,7 @@ def _quantity(name: str, unit: str, blind: float = np.nan) -> Quantity:
         f"bcrlb_{what}",
         blind,
         lost_by=error,
-        lost_above=_OUTLIER_SHARE * blind,
+        lost_above=OUTLIER_SHARE * blind,
         expected=f"expected_squared_error_{what}",
         limit=f"posterior_variance_{what}",
         floor=f"weiss_weinstein_{what}",
@@ -47,13 +49,32 @@ def _quantity(name: str, unit: str, blind: float = np.nan) -> Quantity:
 
 
 def errors_of(results: "xarray.Dataset") -> "xarray.Dataset":
-    """The squared errors alone, expected ones where they are stored, sensor sets as further realizations."""
+    """A user's squared errors, expected ones where they are stored; the mean over fixed sensor sets, which share users.
+
+    What compares estimators compares these: a sample is a user.
+    """
     quantities = _quantity("range", "m"), _quantity("angle", "rad")
-    errors = {one.error: of_quantities.errors_of(results, one) for one in quantities}
-    return pooled(results[list(SQUARED_ERRORS.values())].assign(errors), _SETS)
+    return _over_sets(results.assign({one.error: of_quantities.errors_of(results, one) for one in quantities}))[
+        list(SQUARED_ERRORS.values())
+    ]
+
+
+def bounds_of(results: "xarray.Dataset") -> "dict[str, xarray.DataArray]":
+    """The paper's bound on each squared error of `errors_of`."""
+    averaged = _over_sets(results)
+    return {name: averaged[f"bcrlb_{name}_{unit}2"] for name, unit in (("range", "m"), ("angle", "rad"))}
+
+
+def knows_the_unseen(results: "xarray.Dataset") -> bool:
+    """Whether squared errors are expected ones, in which a wrong place counts by its probability."""
+    return all(one.expected in results for one in (_quantity("range", "m"), _quantity("angle", "rad")))
+
+
+def _over_sets(values: "xarray.Dataset") -> "xarray.Dataset":
+    return values.mean(SETS, skipna=False) if SETS in values.dims else values
 
 
 def realizations_a_point(results: "xarray.Dataset") -> str:
     """How many are stored of each point: a number, or the range where points stopped at different ones."""
-    counts = pooled(results.complete, _SETS).sum("realization").values
+    counts = pooled(results.complete, SETS).sum("realization").values
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from engine.sweep import TextTable, scenario_of
+from scenarios.figures.doubts import doubt_tables, doubt_words, doubts_of, excluded_words
 from scenarios.figures.rows import Interval
 from scenarios.figures.style import COLOURS, FAINT, INK, MARKERS, label, quiet
 from scenarios.leakage.plane_sensors import apparent_range_m
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_ORDER = ("user_at_m", "n_snapshots", "noise_dbm")
 _HALF = 0.6745
 """Half of normal errors are smaller than so many deviations."""
 
@@ -28,6 +30,8 @@ class Point(NamedTuple):
     noise_dbm: float
     n_snapshots: int
     samples: int
+    excluded: int
+    """estimates that are not finite: in none of the numbers"""
     bias: Interval
     rmse: Interval
     median: float
@@ -45,6 +49,8 @@ def summary(results: "xarray.Dataset") -> list[Point]:
     from engine.summary import summarize
 
     error = results.estimate_range_m - results.user_at_m
+    stored = results.complete if "complete" in results else error * 0 + 1
+    missing = ((stored == 1) & ~np.isfinite(error)).sum("realization")
     errors, squares = summarize(error, quantiles=()), summarize(results.squared_error_range_m2, quantiles=())
     bound = summarize(results.crb_range_m2, quantiles=())["median"]
     inverse = _mean_inverse_range(scenario_of(results, LeakageScene))
@@ -59,6 +65,7 @@ def summary(results: "xarray.Dataset") -> list[Point]:
                 at["noise_dbm"],
                 at["n_snapshots"],
                 int(one["count"]),
+                int(missing.sel(at)),
                 _interval(one, "mean"),
                 _interval(square, "mean").root(),
                 float(one["median"]),
@@ -116,12 +123,14 @@ def errors_against_range(results: "xarray.Dataset", summary: list[Point]) -> "Fi
     entries |= dict(zip(*reversed(error.get_legend_handles_labels()), strict=True))
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
     scene = scenario_of(results, LeakageScene)
+    words = [excluded_words((one.estimator, one.excluded) for one in summary)]
+    words += doubt_words(doubts_of(results, _ORDER))
     figure.suptitle(
         f"Sensors at {scene.sensor_range_min_m:g} to {scene.sensor_range_max_m:g} m, "
         f"taken as infinitely far away and as they stand\n"
         f"K = {scene.n_sensors}, L = {most}, σ² = {least:g} dBm, maximum likelihood, "
-        f"{realizations_a_point(results)} realizations a point".replace("= -", "= −"),
-        fontsize=11.5, color=INK,
+        f"{realizations_a_point(results)} realizations a point\n{'; '.join(words)}".replace("= -", "= −"),
+        fontsize=11, color=INK,
     )  # fmt: skip
     return figure
 
@@ -146,7 +155,7 @@ def report(results: "xarray.Dataset", summary: list[Point]) -> list[TextTable]:
     """The errors of every estimator at every point."""
     headings = (
         "d (m)", "L", "σ² (dBm)", "estimator", "bias (m)", "median (m)", "plane (m)", "RMSE (m)", "half (m)",
-        "bound (m)", "n",
+        "bound (m)", "n", "excluded",
     )  # fmt: skip
     lines: list[tuple[str, ...]] = [
         (
@@ -161,10 +170,11 @@ def report(results: "xarray.Dataset", summary: list[Point]) -> list[TextTable]:
             f"{one.half.value:.3f}",
             f"{one.bound:.3f}",
             f"{one.samples}",
+            f"{one.excluded}",
         )
         for one in summary
     ]
     title = (
         "Error of the range; plane: 1/(1/d − 1/R) − d; half: of the errors are below; bound: would be, at Cramér-Rao"
     )
-    return [TextTable(title, headings, lines)]
+    return [TextTable(title, headings, lines), *doubt_tables(doubts_of(results, _ORDER), ("d (m)", "L", "σ² (dBm)"))]

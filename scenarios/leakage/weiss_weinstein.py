@@ -19,23 +19,26 @@ from engine.numerics.weiss_weinstein import weiss_weinstein
 from engine.scenario import Variables
 from scenarios.leakage.scene import Geometry, LeakageScene
 
-_CHAINS = (
-    (Window(), Window(1, 4, at_ranges=4, n_ranges=4)),
-    (
-        Window(4, at_angles=4, n_ranges=16),
-        Window(16, at_angles=16, n_ranges=20, range_power=0.25),
-    ),
-    tuple(
-        Window(4**i, 4 ** (i - 3), at_angles=4, at_ranges=min(4, 4 ** (i - 3)), n_ranges=24, range_power=-1.0)
-        for i in range(3, 15)
-    ),
+_WIDE = (
+    ((Window(),), (Window(1, 4, at_ranges=4, n_ranges=4),)),
+    ((Window(4, at_angles=4, n_ranges=16),), (Window(16, at_angles=16, n_ranges=20, range_power=0.25),)),
 )
-"""The first give the angle at −65 to −85 dBm, the second the range, the third both with less noise. Of the third, which
-are many, only some are looked at: a quadrature over the prior."""
+"""Chains of steps of windows. The first gives the angle at −65 to −85 dBm, the second the range."""
+_NARROW = tuple(
+    tuple(
+        Window(4**i, 4**j, at_angles=4, at_ranges=min(4, 4**j), n_ranges=24, range_power=-1.0)
+        for j in (i - 4, i - 3)
+        if j >= 0
+    )
+    for i in range(3, 15)
+)
+"""With less noise: one after the other until none is better. Of their positions, which are many, only some are looked
+at: a quadrature over the prior. The wider in range are higher by a seventh at K = 40, L = 50, −85 dBm."""
 _ALIKE = 6.0
-"""The next chain is tried where fewer of a lattice's places look alike, in the mean, and after the first one always."""
+"""The narrow ones are tried where fewer of a lattice's places look alike, in the mean."""
 
 OneBlock = tuple[np.ndarray, np.ndarray]
+_Chains = Sequence[Sequence[Sequence[list[Lattice]]]]
 
 
 def prepare_weiss_weinstein(scene: LeakageScene, xp: Any, nodes: int) -> Callable[[Geometry], tuple[Any, Any]]:
@@ -45,7 +48,7 @@ def prepare_weiss_weinstein(scene: LeakageScene, xp: Any, nodes: int) -> Callabl
         scene.user_range_min_m, scene.user_range_max_m, scene.user_angle_min_rad, scene.user_angle_max_rad,
         scene.prior_alpha if beta else 1.0, scene.prior_beta if beta else 1.0,
     )  # fmt: skip
-    chains = [[list(lattices(prior, window, nodes)) for window in chain] for chain in _CHAINS]
+    chains = [[[list(lattices(prior, one, nodes)) for one in step] for step in chain] for chain in (*_WIDE, _NARROW)]
     host = np.asarray if is_numpy_namespace(xp) else xp.asnumpy
 
     def bound(geometry: Geometry) -> tuple[Any, Any]:
@@ -60,17 +63,17 @@ def prepare_weiss_weinstein(scene: LeakageScene, xp: Any, nodes: int) -> Callabl
     return bound
 
 
-def _highest(
-    scene: LeakageScene, chains: Sequence[Sequence[list[Lattice]]], sensors: OneBlock, snr: float, n_snapshots: int
-) -> np.ndarray:
+def _highest(scene: LeakageScene, chains: _Chains, sensors: OneBlock, snr: float, n_snapshots: int) -> np.ndarray:
     """Of each quantity the bound of the window with the highest mean over the block: (2, B)."""
     best = np.zeros((2, len(sensors[0])))
     for number, chain in enumerate(chains):
         reached = np.zeros(2)
-        for window in chain:
-            *tried, alike = np.mean([_of_lattice(scene, one, sensors, snr, n_snapshots) for one in window], axis=0)
-            means = np.mean(tried, axis=-1)
-            best = np.where((means > best.mean(axis=-1))[:, None], tried, best)
+        for step in chain:
+            means = np.zeros(2)
+            for window in step:
+                *tried, alike = np.mean([_of_lattice(scene, one, sensors, snr, n_snapshots) for one in window], axis=0)
+                means = np.maximum(means, np.mean(tried, axis=-1))
+                best = np.where((np.mean(tried, axis=-1) > best.mean(axis=-1))[:, None], tried, best)
             if np.all(means < reached):
                 break
             reached = np.maximum(reached, means)

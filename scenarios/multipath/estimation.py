@@ -26,6 +26,7 @@ from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import checkpoints_in, is_shipped, shipped
 from engine.estimators.deepsets.setting import is_setting_of
+from engine.estimators.doubt import ATTRIBUTES, SELF_CHECK, Doubt, unchecked
 from engine.estimators.estimator import no_estimates, require_unseen
 from engine.numerics.noncentral_chi2 import summed_power
 from engine.numerics.pattern import SearchGrid
@@ -69,7 +70,7 @@ class MultipathEstimation(MultipathScene):
     `LeakageEstimation`; sets of sensors share the users.
     """
 
-    code_version: ClassVar[int] = 3
+    code_version: ClassVar[int] = 4
 
     noise_dbm: tuple[float, ...] = Field(
         (-65.0, -70.0, -75.0, -80.0, -85.0), min_length=1, description="noise power σ²"
@@ -195,7 +196,7 @@ class MultipathEstimation(MultipathScene):
             h, paths, status = traces.user_channels(users)
             power = traces.expected_power(h)
             size = len(power)
-            estimates = []
+            estimates, checks = [], []
             for a, (bench, estimators) in enumerate(zip(workbenches, prepared, strict=True)):
                 rho = 2 * snr[:, None, None] * power[:, None, None, a]  # (B, S, 1, K), Eq. (13)
                 statistic = summed_power(
@@ -207,7 +208,16 @@ class MultipathEstimation(MultipathScene):
                     np.broadcast_to(part[a], (size, self.n_sensors)) for part in (sensor_range_m, sensor_angle_rad)
                 )
                 batch = bench.batch(Observations(statistic, *places))
-                estimates.append([np.stack(estimate(batch)) for estimate in estimators])
+                of_set = [estimate(batch) for estimate in estimators]
+                estimates.append([np.stack(one) for one in of_set])
+                checks.append(
+                    [
+                        one.self_check(batch, estimate) if self.serves(one) else unchecked(estimate)
+                        for one, estimate in zip(self.all_estimators(), of_set, strict=True)
+                    ]
+                )
+            check = np.moveaxis(np.array(checks), 2, 0)  # (B, A, estimator, S, L)
+            check[status != INCLUDED] = int(Doubt.NOT_FINITE)
             found = np.moveaxis(np.array(estimates), (2, 3), (0, 1))  # (range | angle, B, A, estimator, S, L)
             found[:, status != INCLUDED] = np.nan
             truth = users.user_range_m[:, None, None, None, None], users.user_angle_rad[:, None, None, None, None]
@@ -215,6 +225,7 @@ class MultipathEstimation(MultipathScene):
             variables = {
                 **described_users(users, status, paths),
                 **described_estimates(per_set, (found[0], found[1]), truth),
+                SELF_CHECK: (per_set, check, ATTRIBUTES),
             }
             if intermediates:
                 dims = ("realization", "sensor_set", "sensor")
@@ -248,7 +259,7 @@ def _candidate_channels(channel: TracedChannel, grid: SearchGrid, height_m: floa
 fig4 = Sweep(
     MultipathEstimation(checkpoints=shipped("multipath-")),
     {"n_sensors": (20, 40)},
-    realizations=200,
+    realizations=300,  # fewer may not show what one lost user in a hundred carries
     full=1000,
     block=50,
     chunk=50,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engine.sweep import scenario_of
+from scenarios.figures.doubts import doubt_words, doubts_of, excluded_words
 from scenarios.figures.panels import (
     draw_errors,
     legend_below,
@@ -13,6 +14,7 @@ from scenarios.figures.panels import (
 )
 from scenarios.figures.rows import Row
 from scenarios.figures.style import COLOURS, FAINT, MARKERS, label
+from scenarios.multipath.rows import ORDER, SETS
 from scenarios.multipath.scene import MultipathScene
 
 if TYPE_CHECKING:
@@ -30,13 +32,22 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
     """
     figure, axes = panels_against_noise(summary, _panel, height=7.4, ylabel="mean squared error")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels(), at_most=4)
+    indoors = _left_out(results)
     facts = (
         scenario_of(results, MultipathScene).surroundings.name,
         f"{results.sizes['sensor_set']} sets of sensors",
-        f"{results.sizes['realization']} users",
+        f"{results.sizes['realization']} users, {indoors} excluded: in a building or reached by no path",
+        excluded_words((row.estimator, max(0, row.excluded - indoors)) for row in summary if row.quantity == "range"),
+        *doubt_words(doubts_of(results, ORDER, SETS)),
     )
     titled(figure, "Locating a near-field user from far-field powers under multipath", facts)
     return figure
+
+
+def _left_out(results: "xarray.Dataset") -> int:
+    """Users that count nowhere, as nobody can be there, or not be heard."""
+    out = results.excluded > 0
+    return int(out.any([dim for dim in out.dims if dim != "realization"]).sum())
 
 
 def _panel(axes: "Axes", rows: list[Row]) -> None:

@@ -11,7 +11,8 @@ from scenarios.multipath.scene import MultipathScene
 if TYPE_CHECKING:
     import xarray
 
-_SETS = "sensor_set"
+ORDER = ("n_sensors", "n_snapshots", "noise_dbm")
+SETS = ("sensor_set",)
 
 
 def summary(results: "xarray.Dataset") -> list[Row]:
@@ -24,10 +25,10 @@ def summary(results: "xarray.Dataset") -> list[Row]:
         Quantity(name, unit, SQUARED_ERRORS[name], blind=variance)
         for name, unit, variance in zip(("range", "angle"), ("m", "rad"), blind, strict=True)
     ]
-    rows = rows_of(results, quantities, order=("n_sensors", "n_snapshots", "noise_dbm", "estimator"), average=(_SETS,))
+    rows = rows_of(results, quantities, order=(*ORDER, "estimator"), average=SETS)
     return [row for row in rows if np.isfinite(row.mse.value)]
 
 
 def errors_over_sets(results: "xarray.Dataset") -> "xarray.Dataset":
     """A user's mean squared errors over the sensor sets."""
-    return results[list(SQUARED_ERRORS.values())].mean(_SETS, skipna=False)
+    return results[list(SQUARED_ERRORS.values())].mean(SETS, skipna=False)

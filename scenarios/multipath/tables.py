@@ -7,12 +7,14 @@ import numpy as np
 
 from engine.sweep import TextTable
 from scenarios.figures.claims import claims_table
+from scenarios.figures.doubts import doubt_tables, doubts_of
 from scenarios.figures.paired import Comparisons, against_baselines
 from scenarios.figures.rows import SQUARED_ERRORS, Row
 from scenarios.figures.style import LEARNED, label
+from scenarios.figures.tails import explained, mark
 from scenarios.multipath.claims import claims
 from scenarios.multipath.figures import legend
-from scenarios.multipath.rows import errors_over_sets
+from scenarios.multipath.rows import ORDER, SETS, errors_over_sets
 
 if TYPE_CHECKING:
     import xarray
@@ -37,7 +39,8 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
     beside = [_compared(name, found) for name, found in against.items()] or [
         TextTable("Learned estimators", ("none was trained for this place and these points",), [(_TRAIN,)])
     ]
-    return [*tables, *beside, claims_table(claims(results, summary, against)), _users(results)]
+    doubts = doubt_tables(doubts_of(results, ORDER, SETS), ("K", "L", "σ² (dBm)"))
+    return [claims_table(claims(results, learned)), *explained(tables), *doubts, *beside, _users(results)]
 
 
 def _line(row: Row) -> tuple[str, ...]:
@@ -47,7 +50,7 @@ def _line(row: Row) -> tuple[str, ...]:
         f"{row.point['n_snapshots']}",
         f"{row.point['noise_dbm']:g}",
         legend(row.estimator),
-        f"{row.mse.value:.2g} ×÷ {factor:.2f}",
+        f"{row.mse.value:.2g} ×÷ {factor:.2f}{mark(row.carried)}",
         f"{row.median:.2g}",
         f"{row.excluded}",
     )
@@ -59,11 +62,13 @@ def _compared(name: str, against: Mapping[str, Comparisons]) -> TextTable:
     lines = []
     for k, n, s in points:
         here = [found[quantity, k, n, s] for quantity in SQUARED_ERRORS for found in against.values()]
-        lines.append((f"{k}", f"{n}", f"{s:g}", *(f"{one.ratio:.2f} {_MARKS[one.sign]}" for one in here)))
+        users = "/".join(dict.fromkeys(f"{one.users}" for one in here))
+        lines.append((f"{k}", f"{n}", f"{s:g}", users, *(f"{one.ratio:.2f} {_MARKS[one.sign]}" for one in here)))
     headings = (f"{quantity} over {label(other)}'s" for quantity in SQUARED_ERRORS for other in against)
     return TextTable(
-        f"{label(name)}: ratios of mean squared errors; lower or higher where the paired 95 % interval says so",
-        ("K", "L", "σ² (dBm)", *headings),
+        f"{label(name)}: ratios of mean squared errors of the same users; lower or higher where the paired 95 % "
+        f"interval says so",
+        ("K", "L", "σ² (dBm)", "users", *headings),
         lines,
     )
 

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 class ErrorFigure:
     """One of the paper's figures of errors: what is on its horizontal axis, and whose errors it shows.
 
-    x: a dimension or an axis of the results. claims: the paper's, judged from the rows. panels: (field, quantity) of
+    x: a dimension or an axis of the results. claims: the paper's, judged from the results. panels: (field, quantity) of
     each column.
     """
 
     title: str
     x: str
-    claims: Callable[[list[Row]], list[Claim]]
+    claims: Callable[["xarray.Dataset"], list[Claim]]
     panels: tuple[tuple[str, str], ...]
 
     def summary(self, results: "xarray.Dataset") -> list[Row]:
         return summary(results)
 
     def report(self, results: "xarray.Dataset", rows: list[Row]) -> list[TextTable]:
-        """What to print of a run: a table for each panel, then the paper's claims beside ours."""
-        return [*error_tables(rows, self.x, self.panels), claims_table(self.claims(rows))]
+        """What to print of a run: the paper's claims beside ours, then a table for each panel."""
+        return [claims_table(self.claims(results)), *error_tables(rows, self.x, self.panels)]
 
     def draw(self, results: "xarray.Dataset", rows: list[Row]) -> "Figure":
         """Above: RMSE of the users found, with the bound; then RMSE of all; below, the share of users lost."""

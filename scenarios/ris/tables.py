@@ -6,7 +6,8 @@ import numpy as np
 
 from engine.sweep import TextTable
 from scenarios.figures.rows import Interval, Row
-from scenarios.ris.rows import QUANTITIES
+from scenarios.figures.tails import explained, mark
+from scenarios.ris.rows import LOST_RAD, QUANTITIES
 
 FIELD_NAMES = {"near": "near-field users", "far": "far-field users"}
 
@@ -15,14 +16,16 @@ def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> 
     """A table for each panel (field, quantity), with a column for each axis that varies, and for x."""
     varied = [name for name in (rows[0].point if rows else ()) if len({row.point[name] for row in rows}) > 1]
     axes = varied if x in varied else [*varied, x]
-    return [
+    tables = [
         TextTable(
-            f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % intervals",
+            f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % "
+            f"intervals; lost: a direction wrong by more than {LOST_RAD:g} rad",
             (*axes, "method", "RMSE of users found", "RMSE of all", "median", "lost", "joint CRB", "excluded"),
             [_line(row, axes) for row in rows if (row.group, row.quantity) == (field, quantity)],
         )
         for field, quantity in panels
     ]
+    return explained(tables)
 
 
 def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
@@ -30,7 +33,7 @@ def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
         *(_value(row.point[name]) for name in axes),
         row.estimator,
         _with_factor(row.found),
-        _with_factor(row.rmse),
+        f"{_with_factor(row.rmse)}{mark(row.carried)}",
         f"{row.root_median:.2g}",
         f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
         f"{row.root_bound:.2g}" if np.isfinite(row.root_bound) else "none",

@@ -3,16 +3,20 @@
 Matplotlib is imported when a figure is drawn.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from engine.sweep import TextTable, scenario_of
-from scenarios.figures.claims import Claim, claims_table, verdict
+from scenarios.figures.claims import Claim, claims_table
+from scenarios.figures.comparisons import BELOW, Finding, Region, Slope, TimeRatio
 from scenarios.figures.style import COLOURS, INK, MARKERS, quiet
 from scenarios.ris.axes import AXES, LOGARITHMIC, logarithmic, text_of
 from scenarios.ris.localization import RisLocalization
+from scenarios.ris.paper import differs_from_paper
 
 if TYPE_CHECKING:
     import xarray
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SMALLEST_IS_HARDEST = {"angle_step_rad"}
+_MODELS = ("ff", "hybrid", "nf")
+"""from the cheapest, as the paper has it"""
 
 
 class Times(NamedTuple):
@@ -49,8 +55,8 @@ class TimeFigure:
         return Times(seconds, seconds.copy(data=counts))
 
     def report(self, results: "xarray.Dataset", times: Times) -> list[TextTable]:
-        """What to print of a run: every point, then the paper's claims beside ours."""
-        return [_table(times), claims_table(claims(times))]
+        """What to print of a run: the paper's claims beside ours, then every point."""
+        return [claims_table(claims(results, times)), _table(times)]
 
     def draw(self, results: "xarray.Dataset", times: Times) -> "Figure":
         """Measured seconds of a realization, and the multiplications of the algorithm as printed."""
@@ -109,46 +115,69 @@ def _table(times: Times) -> TextTable:
     )
 
 
-def claims(times: Times) -> list[Claim]:
-    """What the paper says of time: the models' order, and how it grows along each axis."""
-    seconds = times.seconds
-    others = [str(dim) for dim in seconds.dims if dim != "model"]
-    hardest = seconds.isel(
-        {dim: int((np.argmin if dim in _SMALLEST_IS_HARDEST else np.argmax)(seconds[dim].values)) for dim in others}
-    )
-    cost = {str(model): float(hardest.sel(model=model)) for model in seconds.model.values}
+def claims(results: "xarray.Dataset", times: Times) -> list[Claim]:
+    """What the paper says of time: the models' order, and how it grows along each axis. Judged by measured seconds."""
+    differs = differs_from_paper(results)
+    samples = results.seconds_of_tasks
+    axes = [str(dim) for dim in samples.dims if dim not in ("model", "task")]
+    by_model = {str(model): samples.sel(model=model) for model in samples.model.values}
     found = []
-    if {"ff", "hybrid", "nf"} <= set(cost):
-        in_order = sorted(cost.items(), key=lambda item: item[1])
-        ours = " < ".join(f"{model} {value:.2g} s" for model, value in in_order)
-        agrees = cost["ff"] < cost["hybrid"] < cost["nf"]
-        found.append(Claim("time: far-field model < hybrid < near-field model", "yes", ours, verdict(agrees)))
-    if "n_cycles" in others and "hybrid" in cost and max(seconds.n_cycles.values) / 2 in seconds.n_cycles.values:
-        found.append(_order_in_cycles(times))
-    varied = [dim for dim in others if seconds.sizes[dim] > 1]
-    return [*found, *(_growth(seconds, model, dim) for dim in varied for model in cost)]
+    if set(_MODELS) <= set(by_model):
+        hardest = {dim: _ends(samples, dim)[1] for dim in axes}
+        found.append(_models_in_order({model: part.sel(hardest).values for model, part in by_model.items()}, differs))
+    if "n_cycles" in axes and "hybrid" in by_model:
+        found.append(_order_in_cycles(by_model["hybrid"], times.operations.sel(model="hybrid"), differs))
+    return [*found, *(_growth(part, model, dim, differs) for dim in axes for model, part in by_model.items())]
 
 
-def _growth(seconds: "xarray.DataArray", model: str, dim: str) -> Claim:
-    """Which way a model's time goes along an axis, at the last value of every other."""
-    curve = seconds.sel(model=model)
-    curve = curve.isel({other: -1 for other in curve.dims if other != dim})
-    (low, first), (high, last) = sorted((float(curve[dim][i]), float(curve[i])) for i in (0, -1))
+def _models_in_order(seconds: dict[str, np.ndarray], differs: tuple[str, ...]) -> Claim:
+    """far-field < hybrid < near-field, where the axes make it hardest."""
+    comparisons = tuple(
+        TimeRatio(f"{less} over {more}", seconds[less], seconds[more], Region(high=1.0))
+        for less, more in itertools.pairwise(_MODELS)
+    )
+
+    def say(findings: Sequence[Finding]) -> str:
+        return "time of " + ", ".join(f"{one.where} {_with_ends(one)}" for one in findings)
+
+    return Claim("time: far-field model < hybrid < near-field model", "yes", comparisons, say, differs=differs)
+
+
+def _growth(seconds: "xarray.DataArray", model: str, dim: str, differs: tuple[str, ...]) -> Claim:
+    """Which way a model's time goes from the easiest value along an axis to the hardest, at the last of every other."""
+    curve = seconds.isel({other: -1 for other in seconds.dims if other not in (dim, "task")})
+    easy, hard = _ends(seconds, dim)
+    over, under = (curve.sel({dim: end}).values for end in (hard, easy))
+    ratio = TimeRatio(f"{hard:g} over {easy:g}", over, under, Region(low=1.0))
+
+    def say(findings: Sequence[Finding]) -> str:
+        return f"time at {hard:g} over that at {easy:g}: {_with_ends(findings[0])}"
+
     paper = "falls" if dim in _SMALLEST_IS_HARDEST else "rises"
-    found = "rises" if last > first else "falls" if last < first else "unknown"
-    ours = f"{first:.2g} s at {low:g}, {last:.2g} s at {high:g}"
-    return Claim(f"time of the {model} model with {dim}", paper, ours, verdict(found == paper))
+    return Claim(f"time of the {model} model with {dim}", paper, (ratio,) if easy != hard else (), say, differs=differs)
 
 
-def _order_in_cycles(times: Times) -> Claim:
-    """The exponent of growth from half of the most cycles to all of them."""
+def _order_in_cycles(seconds: "xarray.DataArray", operations: "xarray.DataArray", differs: tuple[str, ...]) -> Claim:
+    """The exponent of growth with the number of cycles, as measured; beside it that of the algorithm as printed."""
+    cycles, samples = np.meshgrid(seconds.n_cycles.values, seconds.task.values, indexing="ij")
+    slope = Slope("C", cycles.ravel(), seconds.transpose("n_cycles", "task").values.ravel(), Region(1.75, 2.25))
+    counted = Slope("C", operations.n_cycles.values, operations.values, Region()).judged(0.025)
 
-    def order(values: "xarray.DataArray") -> float:
-        last = float(values.n_cycles.max())
-        ends = values.sel(model="hybrid", n_cycles=[last / 2, last]).values
-        return float(np.log2(ends[1] / ends[0]))
+    def say(findings: Sequence[Finding]) -> str:
+        return f"time here as C^{_with_ends(findings[0])}"
 
-    printed, here = order(times.operations), order(times.seconds)
-    ours = f"counted as printed C^{printed:.1f}; time here C^{here:.1f}, as new cycles cost their own rows only"
-    agrees = abs(printed - 2) < 0.5 and bool(np.isfinite(here))
-    return Claim("complexity order in the number of cycles C", "C²", ours, verdict(agrees))
+    return Claim(
+        "complexity order in the number of cycles C", "C²", (slope,) if samples.size else (), say,
+        f"operations of the algorithm as printed C^{counted.value:.1f}; here new cycles cost their own rows only",
+        better=BELOW, differs=differs,
+    )  # fmt: skip
+
+
+def _ends(values: "xarray.DataArray", dim: str) -> tuple[float, float]:
+    """The easiest and the hardest value along an axis."""
+    low, high = float(values[dim].min()), float(values[dim].max())
+    return (high, low) if dim in _SMALLEST_IS_HARDEST else (low, high)
+
+
+def _with_ends(one: Finding) -> str:
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"

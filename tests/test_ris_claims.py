@@ -1,0 +1,178 @@
+"""What the second paper says of its figures: each claim holds, and fails, on numbers made for it."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray
+
+from scenarios.figures.claims import CONTRADICTED, NOT_JUDGED, REPRODUCED, UNDECIDED, judged
+from scenarios.ris import RisLocalization, times
+from scenarios.ris import claims as of_errors
+from scenarios.ris.rows import LOST_RAD
+
+ALL, N = ("hybrid", "nf", "ff", "AML", "ANM", "NOMP", "closed loop"), 2000
+CLASS = "scenarios.ris.localization:RisLocalization"
+SNRS = (10.0, 20.0, 30.0)
+Rmse = Callable[[str, str, str, float], float]
+
+
+def stored(
+    x: str, values: tuple[float, ...], rmse: Rmse, methods: tuple[str, ...] = ALL, lost: Mapping[str, float] = {},
+    n: int = N, **fields: Any,
+) -> xarray.Dataset:  # fmt: skip
+    """Errors of two near and two far users. rmse: of (quantity, field, method, x). lost: the share, by method."""
+    random, users = np.random.default_rng(1), np.array(["near", "far", "near", "far"])
+    dims = ("realization", "estimator", x, "user")
+    shape = (n, len(methods), len(values), users.size)
+    errors = {}
+    for quantity, name in (("angle", "squared_error_angle_rad2"), ("range", "squared_error_range_m2")):
+        scale = np.array([[[rmse(quantity, f, m, v) for f in users] for v in values] for m in methods])
+        errors[name] = scale**2 * random.gamma(8, 1 / 8, shape)
+    share = np.array([lost.get(method, 0.0) for method in methods])[:, None, None]
+    errors["squared_error_angle_rad2"][random.random(shape) < share] = 1.0
+    bounds = {"bound_angle_rad2": np.full(shape, 1e-3**2), "bound_range_m2": np.full(shape, 0.1**2)}
+    scene = RisLocalization(**({"snr_db": (10.0,)} | fields))
+    return xarray.Dataset(
+        {name: (dims, array) for name, array in (errors | bounds).items()},
+        {x: list(values), "estimator": list(methods), "user_field": ("user", users)},
+        {"scenario_class": CLASS, "scenario": scene.model_dump_json(),
+         "axes": json.dumps({x: list(values)} if x not in ("snr_db", "cycle") else {})},
+    )  # fmt: skip
+
+
+def outcomes(claims: Any) -> dict[str, str]:
+    return {one.claim: one.outcome for one in judged(claims)}
+
+
+def as_the_paper_says(quantity: str, field: str, method: str, _: float) -> float:
+    base = {"hybrid": 6.0, "nf": 6.0, "ff": 6.0, "AML": 12.0, "ANM": 12.0, "NOMP": 1.0, "closed loop": 1.1}[method]
+    worse = {("far", "nf"): 2.0, ("near", "ff"): 3.0}.get((field, method), 1.0)
+    in_range = {"AML": 2.5, "nf": 2.0}.get(method, 1.0)
+    return base * (1e-3 * worse if quantity == "angle" else 0.1 * in_range)
+
+
+def test_fig4_as_the_paper_says_and_the_reverse() -> None:
+    found = outcomes(of_errors.against_snr(stored("snr_db", SNRS, as_the_paper_says)))
+    assert len(found) == 13
+    assert set(found.values()) == {REPRODUCED}
+    swapped = {"hybrid": "AML", "AML": "hybrid", "nf": "ff", "ff": "nf"}
+    reverse = outcomes(of_errors.against_snr(stored(
+        "snr_db", SNRS, lambda q, f, m, x: as_the_paper_says(q, f, swapped.get(m, m), x) * (x / 10 if m == "AML" else 1)
+    )))  # fmt: skip
+    kept = {claim for claim, verdict in reverse.items() if verdict == REPRODUCED}
+    alike = (
+        "joint bound",
+        "stays fixed",
+        "far users: hybrid and far-field",
+    )  # the last: as AML and nf, both twice as bad
+    assert kept == {claim for claim in found if any(part in claim for part in alike)}
+
+
+@pytest.mark.parametrize(
+    ("factor", "lost", "expected"),
+    [(1.15, 0.0, REPRODUCED), (1.35, 0.0, CONTRADICTED), (4.0, 0.0, CONTRADICTED), (1.15, 0.03, CONTRADICTED)],
+)
+def test_our_own_claim_of_the_bound_is_as_strict(factor: float, lost: float, expected: str) -> None:
+    def rmse(quantity: str, field: str, method: str, x: float) -> float:
+        return 1e-3 * factor if x >= 10 else 1.0
+
+    results = stored("snr_db", (5.0, *SNRS), rmse, ("NOMP",), {"NOMP": lost})
+    (verdict,) = outcomes(of_errors.against_snr(results)).values()
+    assert verdict == expected
+
+
+@pytest.mark.parametrize("n", [8, 40])
+def test_few_realizations_confirm_nothing(n: int) -> None:
+    found = outcomes(of_errors.against_snr(stored("snr_db", SNRS, as_the_paper_says, n=n)))
+    assert REPRODUCED not in {verdict for claim, verdict in found.items() if "range" not in claim}
+    assert CONTRADICTED not in found.values()
+
+
+def test_other_surfaces_are_not_judged_but_by_our_own_claims() -> None:
+    results = stored("snr_db", SNRS, as_the_paper_says, elements_per_side=20)
+    found = judged(of_errors.against_snr(results))
+    assert {one.outcome for one in found if "ours" not in one.paper} == {NOT_JUDGED}
+    assert {one.outcome for one in found if "ours" in one.paper} == {REPRODUCED}
+    assert "elements_per_side = 20, the paper's 25" in found[0].verdict
+
+
+def test_fig5_convergence() -> None:
+    cycles = (4.0, 8.0, 16.0, 20.0)
+
+    def settles(quantity: str, field: str, method: str, cycle: float) -> float:
+        return (2.0 if method == "nf" else 1.0) * (2e-2 if cycle < 10 else 8e-3)
+
+    found = outcomes(of_errors.against_cycles(stored("cycle", cycles, settles, ALL[:3], lost={"nf": 0.3})))
+    assert found["far users: near-field model is harder to converge"] == REPRODUCED
+    assert found["far users: hybrid converges with the cycles"] == REPRODUCED
+    falls_on = outcomes(of_errors.against_cycles(stored("cycle", cycles, lambda q, f, m, c: 0.1 / c, ALL[:3])))
+    assert falls_on["far users: ff converges with the cycles"] == UNDECIDED  # 20 over 16: 1.25, the margin itself
+    rises = outcomes(of_errors.against_cycles(stored("cycle", cycles, lambda q, f, m, c: 2e-5 * c**2, ALL[:3])))
+    assert rises["far users: ff converges with the cycles"] == CONTRADICTED
+
+
+def test_fig6_range_fig8_spacing_and_fig10_size() -> None:
+    ranges = (6.0, 10.0, 20.0)
+    grows = stored("range_max_m", ranges, lambda q, f, m, x: 1e-3 * x, ALL[:2], snr_db=(5.0,))
+    assert list(outcomes(of_errors.against_range(grows)).values()) == [REPRODUCED, CONTRADICTED]
+    elsewhere = stored("range_max_m", ranges, lambda q, f, m, x: 1e-3 * x, ALL[:2])
+    assert set(outcomes(of_errors.against_range(elsewhere)).values()) == {NOT_JUDGED}  # 10 dB, the paper's 5
+    spacings = (0.01, 0.02, 0.04, 0.08)
+    for floor, expected in ((0.02, REPRODUCED), (0.0, CONTRADICTED)):
+        results = stored("angle_step_rad", spacings, lambda q, f, m, x, floor=floor: 0.3 * max(floor, x), ("a",))  # type: ignore[misc]
+        assert list(outcomes(of_errors.against_spacing(results)).values()) == [expected]
+    sizes = (15.0, 20.0, 30.0)
+    for scale, expected in ((1.0, [REPRODUCED, REPRODUCED]), (5.0, [REPRODUCED, CONTRADICTED])):
+        results = stored(
+            "elements_per_side", sizes, lambda q, f, m, x, scale=scale: scale / x if q == "range" else 1e-3, ("a",)
+        )  # type: ignore[misc]
+        assert list(outcomes(of_errors.against_size(results)).values()) == expected
+
+
+def test_lost_users_count_as_just_lost_in_every_comparison() -> None:
+    """One in five lost: worse, by no more than the threshold allows, however far away they are."""
+    results = stored("snr_db", SNRS, lambda q, f, m, x: 2e-3, ALL[:2], lost={"nf": 0.2})
+    samples = of_errors.Samples.of(results, "snr_db")
+    hybrid, nf = (samples.curve("angle", "far", method)[0] for method in ALL[:2])
+    found = samples.bounded(nf, hybrid, of_errors.Region())
+    plain = np.minimum(
+        results.squared_error_angle_rad2.sel(estimator="nf", snr_db=10.0).values[:, 1::2], LOST_RAD**2 / 2
+    )
+    assert found.over == pytest.approx(plain.mean(axis=1))
+    directions = results.squared_error_angle_rad2.sel(snr_db=10.0).values[..., 1::2]
+    both = (directions <= LOST_RAD**2 / 2).all(axis=1)
+    kept = samples.found(nf, hybrid, of_errors.Region())
+    expected = (directions * both[:, None]).sum(axis=2)
+    some = both.any(axis=1)
+    assert np.isnan(kept.over[~some]).all()
+    assert kept.over[some] == pytest.approx(expected[some, 1])
+    assert kept.under[some] == pytest.approx(expected[some, 0])
+    share = samples.lost(nf, of_errors.Region(high=0.01))
+    assert (share.events, share.trials) == (int((plain == LOST_RAD**2 / 2).sum()), plain.size)
+
+
+def timed(power: float, order: tuple[float, float, float] = (1.0, 1.5, 2.0)) -> tuple[xarray.Dataset, times.Times]:
+    cycles, models = [6, 8, 10, 14, 20], ["ff", "hybrid", "nf"]
+    seconds = np.multiply.outer(order, np.asarray(cycles, float) ** power)
+    tasks = seconds[..., None] * np.exp(0.01 * np.random.default_rng(1).standard_normal((3, 5, 6)))
+    places = {"model": models, "n_cycles": cycles}
+    results = xarray.Dataset(
+        {"seconds_of_tasks": (("model", "n_cycles", "task"), tasks)}, {**places, "task": np.arange(6)},
+        {"scenario_class": CLASS, "scenario": RisLocalization().model_dump_json(), "axes": json.dumps(places)},
+    )  # fmt: skip
+    mean = xarray.DataArray(seconds, places)
+    return results, times.Times(mean, mean.copy(data=np.multiply.outer(np.ones(3), np.asarray(cycles, float) ** 2)))
+
+
+def test_times_are_judged_as_measured() -> None:
+    found = judged(times.claims(*timed(2.0)))
+    assert {one.outcome for one in found} == {REPRODUCED}
+    assert "algorithm as printed C^2.0" in found[1].ours
+    cheaper = {one.claim: one.outcome for one in judged(times.claims(*timed(1.0, (1.0, 2.0, 1.5))))}
+    assert cheaper["complexity order in the number of cycles C"] == "better than the paper"
+    assert cheaper["time: far-field model < hybrid < near-field model"] == CONTRADICTED
+    falls = {one.claim: one.outcome for one in judged(times.claims(*timed(-1.0)))}
+    assert falls["time of the hybrid model with n_cycles"] == CONTRADICTED
