@@ -290,3 +290,17 @@ def test_reproduce_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "results/leakage-fig1.png").stat().st_size > 50_000
     assert (tmp_path / "results/leakage-fig1.svg").exists()
     assert engine.open_results(tmp_path / "results/leakage-fig1.zarr").complete.all()
+
+
+def test_a_dry_run_proposes_larger_chunks_where_storing_takes_longer_than_computing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("run", "toy:small", "--store", "x", "--dry-run", "--realizations", "4000", "--chunk")
+    assert nearfield(*words, "8", monkeypatch=monkeypatch) == 0
+    found = re.search(r"^better +--chunk (\d+): .* (\d+) tasks instead of 1500$", capsys.readouterr().out, re.MULTILINE)
+    assert found
+    assert int(found[1]) % 4 == 0
+    assert 16 <= int(found[1]) <= 1000
+    assert int(found[2]) == 3 * -(-4000 // int(found[1]))
+    assert nearfield(*words, found[1], monkeypatch=monkeypatch) == 0
+    assert "better" not in capsys.readouterr().out

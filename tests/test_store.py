@@ -14,7 +14,7 @@ import engine
 from engine import InputError, StoreError
 from engine.backend import backend
 from engine.execution.task import Evaluator, TaskRunner
-from engine.store import receipts
+from engine.store import integrity, receipts
 from engine.store.integrity import Litter, Problem, verify
 from engine.store.repair import repair
 from engine.store.store import Store
@@ -334,3 +334,17 @@ def test_a_budget_of_one_grows(tmp_path: Path) -> None:
     assert engine.run(toy.small, tmp_path / "s.zarr", run_serially=True).complete.all()
     assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem | Litter)]
     assert xarray.open_zarr(tmp_path / "s.zarr").realization.values.tolist() == list(range(40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_old", [False, True])
+def test_several_processes_say_what_one_says(stored: Path, monkeypatch: pytest.MonkeyPatch, is_old: bool) -> None:
+    if is_old:
+        as_format_1(stored)
+    flip_a_bit(stored / "power" / "c" / "1" / "2" / "0")
+    (stored / "receipts" / "2.4.json").write_text('{"point": [2]')
+    monkeypatch.setattr(integrity, "_WORTH_A_PROCESS", 3)
+    monkeypatch.setattr(integrity, "_TASKS_TOGETHER", 4)
+    said = list(verify(stored, processes=2))
+    assert said == list(verify(stored))
+    assert sum(isinstance(item, Problem) for item in said) == 2
