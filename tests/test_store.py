@@ -348,3 +348,22 @@ def test_several_processes_say_what_one_says(stored: Path, monkeypatch: pytest.M
     said = list(verify(stored, processes=2))
     assert said == list(verify(stored))
     assert sum(isinstance(item, Problem) for item in said) == 2
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_a_root_of_another_store_or_another_time_is_found_out_and_not_continued(tmp_path: Path, is_stale: bool) -> None:
+    path, other = tmp_path / "s.zarr", tmp_path / "other.zarr"
+    small = toy.small.replace(realizations=12)
+    for one in (path, other):
+        engine.run(small, one, run_serially=True)
+    root = ((path if is_stale else other) / "zarr.json").read_bytes()
+    engine.run(small.replace(realizations=20), path, run_serially=True)
+    good = engine.open_results(path).load()
+    (path / "zarr.json").write_bytes(root)
+    with pytest.raises(StoreError, match="are of two stores, or of two times|is another store's|outside the store's"):
+        engine.run(toy.small, path, run_serially=True)
+    problems = [item for item in verify(path) if isinstance(item, Problem)]
+    assert [item.chunk for item in problems] == ["zarr.json"]
+    assert repair(path, problems) == []
+    assert engine.open_results(path).load().identical(good)
+    assert not [item for item in verify(path) if isinstance(item, Problem)]

@@ -28,7 +28,22 @@ def settle(store: Store) -> None:
             _seal(store)
         elif not store.is_whole:
             replace_root(store, {})
+        _require_own_copy(store)
         mend_copies(store)
+
+
+def _require_own_copy(store: Store) -> None:
+    """An old copy is made anew; one that says that the root is another store's, or older, may be the true one."""
+    data = _found(store, description.COPY)
+    try:
+        copy = description.parsed_root(data or b"", store.path)["attributes"]
+    except StoreError:
+        return
+    if description.identity(copy) != store.identity or copy["realizations"] > store.grid.realizations:
+        raise StoreError(
+            f"{ROOT} of {store.path} and its copy are of two stores, or of two times: 'nearfield verify --repair' "
+            f"finds out which is true"
+        )
 
 
 def grow(store: Store, realizations: int) -> None:
