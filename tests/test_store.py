@@ -367,3 +367,11 @@ def test_a_root_of_another_store_or_another_time_is_found_out_and_not_continued(
     assert repair(path, problems) == []
     assert engine.open_results(path).load().identical(good)
     assert not [item for item in verify(path) if isinstance(item, Problem)]
+
+
+def test_a_coordinate_of_zeros_has_no_chunk_and_is_zero(tmp_path: Path) -> None:
+    """Zarr leaves out what is all fill."""
+    engine.run(toy.small.replace(axes={"offset": (0.0,)}), tmp_path / "s.zarr", run_serially=True)
+    assert not (tmp_path / "s.zarr" / "offset" / "c").exists()
+    assert engine.open_results(tmp_path / "s.zarr").offset.values.tolist() == [0.0]
+    assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem)]
