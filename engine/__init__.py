@@ -12,7 +12,7 @@ The classes come when they are first named: without NumPy and pydantic `nearfiel
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import InputError, NearfieldError, StoreError, TaskError, WorkerError
@@ -40,6 +40,7 @@ __all__ = [
     "WorkerError",
     "iterate",
     "load_sweep",
+    "merge",
     "open_results",
     "replay",
     "run",
@@ -78,6 +79,13 @@ def open_results(path: str | os.PathLike[str]) -> "xarray.Dataset":
     from engine.store import results
 
     return results.open_results(path)
+
+
+def merge(paths: "Sequence[str | os.PathLike[str]]") -> "xarray.Dataset":
+    """The results of stores with other seeds, or other points, of one sweep. See `engine.store.merge.merge`."""
+    from engine.store import merge as merging
+
+    return merging.merge(paths)
 
 
 def load_sweep(path: str | os.PathLike[str]) -> "Sweep":

@@ -65,6 +65,10 @@ class Scenario(BaseModel, ABC):
         """Values along the output's own dimensions, beside `realization`."""
         return {}
 
+    def blind_guess(self) -> Mapping[str, float]:
+        """Variable of squared errors, or of a bound on them → mean squared error of who has seen nothing, its unit."""
+        return {}
+
     def stored_value(self, name: str) -> Any:
         """A field's value as stores keep it and axes have it: an object that is known by a name, by that."""
         value = getattr(self, name)

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 from engine.errors import InputError, NearfieldError, TaskError
 from jobs import commands
+from jobs.cli import completion
 from jobs.cli.found_commands import CommandFolder
 
 
@@ -21,7 +22,6 @@ class _Commands(CommandFolder):
 
 app = typer.Typer(
     cls=_Commands,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Monte Carlo studies of near-field localization: run, resume, plot and check them.",
@@ -57,6 +57,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     sys.path.append(os.getcwd())  # module:attribute names what lies beside the user; last, so that it hides nothing
     try:
+        if completion.VARIABLE in os.environ:
+            completion.answer(app)
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt

@@ -83,6 +83,8 @@ def command(choose: random.Random) -> list[str]:
         lambda: ["status", store()],
         lambda: ["verify", store()],
         lambda: ["plot", store(), "-o", pick(["p.svg", *VALUES])],
+        lambda: ["plot", store(), "-o", "p.svg", pick(["--x", "--hue", "--panel", "--metric", "--point"]), setting()],
+        lambda: ["merge", store(), store(), "-o", pick(["m.nc", "m.zarr", *VALUES])],
         lambda: ["replay", store(), "--index", value(), "--point", setting()],
         lambda: ["map", "--range", value(), "--angle", value(), "--n-elements", value()],
         lambda: [value(), value()],

@@ -2,13 +2,11 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 import engine
-from jobs.main import app
 
 ROOT = Path(engine.__file__).parent.parent
 DOCUMENTS = sorted(path for folder in (".", "deploy", "docs") for path in (ROOT / folder).glob("*.md"))
@@ -24,21 +22,6 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert len(commands) == 2
     assert commands[0].endswith("nearfield reproduce leakage:fig1")
     assert (ROOT / ".ci/run").read_text().splitlines()[-1] == commands[1]
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_shown_is_understood(document: Path) -> None:
-    """Subcommands and options exist; the commands are run in test_cli.py, test_submission.py and test_tutorial.py."""
-    import typer
-
-    group = typer.main.get_command(app)
-    for line in shell_lines(document):
-        words = shlex.split(line)
-        if "nearfield" in words[:-1]:  # also as a job's or a container's command
-            name, *words = words[words.index("nearfield") + 1 :]
-            command = group.commands[name]
-            known = {option for parameter in command.params for option in parameter.opts}
-            assert {word for word in words if re.match("--?[a-z]", word)} <= known, line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

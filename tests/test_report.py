@@ -17,10 +17,12 @@ import toy
 import xarray
 
 import engine
+from engine.scenario import Simulate, Variables
 from engine.sweep import TextTable
 from jobs import main as command_line
 from jobs.show.page import render
 from jobs.show.section import section
+from jobs.show.statistics import summaries
 
 HOSTILE = "</style><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>{{ 7 * 7 }}"
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -58,6 +60,24 @@ class Page(HTMLParser):
         return [" ".join(text.split()) for text in self.texts.get(tag, [])]
 
 
+class Hostile(toy.Toy):
+    """Describes its numbers with markup."""
+
+    def coordinates(self) -> Variables:
+        described = {"units": HOSTILE, "long_name": HOSTILE}
+        return {name: (dims, values, described) for name, (dims, values, _) in super().coordinates().items()}
+
+    def prepare(self, xp: Any) -> Simulate:
+        plain = super().prepare(xp)
+
+        def simulate(realizations: toy.Draws, *, intermediates: bool = False) -> Variables:
+            variables = plain(realizations, intermediates=intermediates)
+            described = {"units": HOSTILE, "long_name": HOSTILE}
+            return {name: (dims, values, described) for name, (dims, values, _) in variables.items()}
+
+        return simulate
+
+
 def claims(results: xarray.Dataset) -> list[TextTable]:
     verdicts = ("reproduced", "contradicted", "undecided at this budget (9)", "not judged here (9)")
     rows = [("power grows", "yes", "1.5e-07 W", verdict) for verdict in verdicts]
@@ -83,14 +103,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             if progress.tasks_done == tasks:
                 run.close()
     harm = toy.small.replace(
-        scenario=toy.Toy(size=5), axes={"label": (HOSTILE, "$x_")}, name=HOSTILE, about=HOSTILE, realizations=8
+        scenario=Hostile(size=5), axes={"label": (HOSTILE, "$x_")}, name=HOSTILE, about=HOSTILE, realizations=8
     )
     place = Path(HOSTILE.replace("/", "∕"))
     engine.run(harm, place, run_serially=True)
+    wide = toy.small.replace(
+        scenario=toy.Toy(levels_db=tuple(float(level) for level in range(14))), realizations=8, name="", report=None
+    )
+    engine.run(wide, "many.zarr", run_serially=True)
     sections = {name: section(Path(f"{name}.zarr")) for name in ("part", "whole", "empty")} | {"harm": section(place)}
+    many = render([section("many.zarr")])
     patch.undo()
     made = {name: render([one]) for name, one in sections.items()}
-    return made | {"all": render(list(sections.values()))}
+    return made | {"all": render(list(sections.values())), "many": many}
 
 
 @pytest.mark.parametrize("which", ["whole", "part", "empty", "harm", "all"])
@@ -167,10 +192,11 @@ def test_an_empty_store_gives_a_useful_page(pages: dict[str, str]) -> None:
 
 
 def test_what_a_store_says_is_text(pages: dict[str, str]) -> None:
-    """Name, description, path and axis values of the hostile store arrive as text, unevaluated."""
+    """Name, description, path, axis values and attributes of the hostile store arrive as text, unevaluated."""
     page = Page(pages["harm"])
     assert HOSTILE in page.text("h1")[0]
     assert any(HOSTILE in text for text in page.text("th"))
+    assert any(HOSTILE in text for text in page.text("summary"))  # a variable's description
     assert "hacked" not in " ".join(str(attributes) for tag, attributes in page.elements if tag in ("script", "img"))
 
 
@@ -248,6 +274,10 @@ def wrap(folder: Path, page: str, width: int, height: int) -> None:
         images: [...page.images].map(image => image.complete && image.naturalWidth > 0),
         tables: page.querySelectorAll("table").length,
         scrolls: [...page.querySelectorAll(".scroll")].some(part => part.scrollWidth > part.clientWidth),
+        cut: [...page.querySelectorAll(".scroll *")].filter(part =>
+          part.getBoundingClientRect().right > frame.clientWidth + 1).map(part => part.textContent.slice(0, 40)),
+        edges: getComputedStyle(page.querySelector(".scroll")).backgroundAttachment,
+        hint: getComputedStyle(page.querySelector(".picture figcaption"), "::after").content,
         font: getComputedStyle(page.querySelector("td")).fontSize, title: page.title,
         bar: (({x, y, width, height}) => ({x, y, width, height}))(box("progress")),
       });
@@ -289,3 +319,37 @@ def test_a_browser_lays_the_page_out(pages: dict[str, str], tmp_path: Path, widt
     assert full.mean() == pytest.approx(40 / 120, abs=0.03)
     ink = (picture[:, :width].min(-1) < 128).mean()
     assert 0.01 < ink < 0.3  # text on paper
+    assert found["edges"] == "local, local, scroll, scroll"  # what lies beyond an edge throws its shadow
+    assert ("scrolls sideways" in found["hint"]) == (width == 390)
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["all", "many"])
+def test_nothing_is_cut_in_print(pages: dict[str, str], tmp_path: Path, name: str) -> None:
+    """The styles of print on a page as wide as A4 between its margins, 182 mm: no table is wider, and none scrolls."""
+    page = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', "", pages[name])
+    page = page.replace("@media print", "@media all").replace(
+        "@media (max-width", "@media (max-height: 1px) and (max-width"
+    )
+    wrap(tmp_path, page, 688, 900)
+    printed = browse(tmp_path, "--dump-dom", "--window-size=1300,900")
+    body = next(attributes for tag, attributes in Page(printed).elements if tag == "body")
+    found = json.loads(body["data-found"] or "")
+    assert found["wide"] == []
+    assert found["cut"] == []
+    assert found["edges"].count("local") == 0
+    assert found["tables"] > 3
+
+
+def test_claims_come_first_then_tables(pages: dict[str, str]) -> None:
+    headings = Page(pages["whole"]).text("h3")
+    assert headings == ["Claims", "What was run", "Figures", "Tables", "Progress", "Provenance"]
+    assert Page(pages["many"]).text("h3")[0] == "What was run"  # whose sweep claims nothing
+
+
+def test_a_mean_of_decibels_is_not_told() -> None:
+    values = xarray.DataArray(np.arange(8.0), dims="realization", attrs={"units": "dBm", "long_name": "power"})
+    assert [one.title for one in summaries(values)] == ["Median of the power, with 95 % intervals"]
+    watts = values.assign_attrs(units="W")
+    assert [one.title.partition(" ")[0] for one in summaries(watts)] == ["Mean", "Median"]

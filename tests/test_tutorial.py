@@ -49,5 +49,5 @@ def test_the_tutorial_runs_as_it_stands(
     assert "4000/4000 realizations" in printed.err
     assert "equal bit for bit" in printed.out
     assert "20 receipts checked, 0 damaged objects" in printed.out
-    assert {path.name for path in tmp_path.glob("*.png")} == {"wide.png", "mystudy.png"}
+    assert {path.name for path in tmp_path.glob("*.png")} == {"wide.png", "mystudy.png", "rmse.png"}
     assert (tmp_path / "results/leakage-fig1.png").stat().st_size > 50_000

@@ -42,7 +42,7 @@ def _bessel_table(n_snapshots: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def _bessel_tables(n_snapshots: tuple[int, ...]) -> np.ndarray:
+def bessel_tables(n_snapshots: tuple[int, ...]) -> np.ndarray:
     return np.stack([_bessel_table(n) for n in n_snapshots])
 
 
@@ -115,7 +115,7 @@ def local_sums(table: LeakageTable, *, statistic: Any, per_leakage: Any, n_snaps
     size, n_observations, _ = statistic.shape
     out = np.empty((6, size, n_observations, table.value.shape[1] // n_observations))
     counts = np.asarray(n_snapshots)
-    _sums(*table, statistic, per_leakage, counts, _bessel_tables(n_snapshots), _information_table(), out)
+    _sums(*table, statistic, per_leakage, counts, bessel_tables(n_snapshots), _information_table(), out)
     for m, n in enumerate(n_snapshots):
         out[0, :, m, :] += np.sum(log_constant(statistic[:, m, :], n), axis=-1)[:, None]
     return out

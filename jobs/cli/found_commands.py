@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from engine.errors import InputError
 
@@ -64,3 +64,12 @@ class CommandFolder(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.commands.about(name)) for name in self.commands])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Commands for a shell to offer, from their texts: importing them all takes a second."""
+        found = self.commands
+        self.commands = {name: TyperCommand(name, help=found.about(name)) for name in found}
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self.commands = found

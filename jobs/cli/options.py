@@ -5,15 +5,34 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli import completion
+
+SweepArgument = Annotated[
+    str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", show_default=False, autocompletion=completion.sweeps)
+]
 StoreArgument = Annotated[
-    str, typer.Argument(metavar="PATH|URL", help="A result store: a folder, or s3://bucket/prefix.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="PATH|URL",
+        help="A result store: a folder, or s3://bucket/prefix.",
+        show_default=False,
+        autocompletion=completion.stores,
+    ),
 ]
 Imports = Annotated[
     list[str],
     typer.Option("--import", metavar="MODULE", help="Import a module of yours, so that it may be named."),
 ]
-Settings = Annotated[list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the scenario.")]
-Axes = Annotated[list[str], typer.Option("--axis", metavar="FIELD=A,B,C", help="Sweep a field over values.")]
+Settings = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="Change a field of the scenario.", autocompletion=completion.fields
+    ),
+]
+Axes = Annotated[
+    list[str],
+    typer.Option("--axis", metavar="FIELD=A,B,C", help="Sweep a field over values.", autocompletion=completion.fields),
+]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", metavar="FILE", help="A .toml or .json file; the command line wins.")
 ]

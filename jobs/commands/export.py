@@ -15,7 +15,9 @@ from jobs.cli.options import StoreArgument
 
 def command(
     path: StoreArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .nc, .csv or .parquet file.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="A .nc, .zarr, .csv or .parquet file.")
+    ],
     realizations: Annotated[
         bool, typer.Option("--realizations", help="In a table: every realization, not means with intervals.")
     ] = False,

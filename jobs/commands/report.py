@@ -10,13 +10,17 @@ from typing import Annotated
 import typer
 
 from engine import InputError
+from jobs.cli import completion
 from jobs.show.drawing import require_matplotlib
 from jobs.show.page import render
 from jobs.show.section import section
 
 
 def command(
-    stores: Annotated[list[str], typer.Argument(metavar="STORE…", help="Result stores.", show_default=False)],
+    stores: Annotated[
+        list[str],
+        typer.Argument(metavar="STORE…", help="Result stores.", show_default=False, autocompletion=completion.stores),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="An .html file.")] = Path(
         "report.html"
     ),

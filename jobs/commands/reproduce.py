@@ -22,7 +22,7 @@ from jobs.show.tables import print_report, print_tables
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", show_default=False)],
+    name: options.SweepArgument,
     store: Annotated[str | None, typer.Option(metavar="PATH|URL", help="Where to keep it; results/NAME.zarr.")] = None,
     realizations: options.Realizations = None,
     full: options.Full = False,

@@ -13,16 +13,23 @@ from rich.console import Console
 
 import engine
 from engine import InputError
-from jobs.cli import named, options
+from jobs.cli import completion, named, options
 from jobs.cli.progress import watch
 from jobs.show.stops import print_stops
 
 
 def command(
     store: Annotated[
-        str, typer.Option(metavar="PATH|URL", help="Where the results are or will be: a folder, or s3://bucket/prefix.")
+        str,
+        typer.Option(
+            metavar="PATH|URL",
+            help="Where the results are or will be: a folder, or s3://bucket/prefix.",
+            autocompletion=completion.stores,
+        ),
     ],
-    name: Annotated[str | None, typer.Argument(metavar="[NAME|MODULE:ATTRIBUTE]")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME|MODULE:ATTRIBUTE]", autocompletion=completion.sweeps)
+    ] = None,
     realizations: options.Realizations = None,
     full: options.Full = False,
     axis: options.Axes = [],  # noqa: B006  typer copies it

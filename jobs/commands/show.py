@@ -12,7 +12,7 @@ from jobs.cli import named, options
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="NAME|MODULE:ATTRIBUTE", show_default=False)],
+    name: options.SweepArgument,
     axis: options.Axes = [],  # noqa: B006  typer copies it
     set_: options.Settings = [],  # noqa: B006
     settings: options.SettingsFile = None,

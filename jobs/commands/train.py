@@ -18,13 +18,18 @@ from typing import Annotated, Any
 import typer
 
 from engine import InputError
-from jobs.cli import named, options
+from jobs.cli import completion, named, options
 from jobs.show.drawing import require_matplotlib, write_figure
 
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A training, or a sweep that there is one for; lists them.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A training, or a sweep that there is one for; lists them.",
+            autocompletion=completion.trainings,
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the networks go; checkpoints/NAME.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few sensor sets and samples: about two minutes.")] = False,

@@ -1,11 +1,13 @@
 """Results in files that others read: NetCDF whole, CSV and Parquet as one table."""
 
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import xarray
+from numpy.dtypes import StringDType
 
 from engine import InputError
 from engine.summary import summarize
@@ -16,16 +18,18 @@ _SLAB = 2000
 
 
 def export(results: xarray.Dataset, output: Path, *, realizations: bool = False) -> str:
-    """Write results to a .nc, .csv or .parquet file; what was written, in words.
+    """Write results to a .nc, .zarr, .csv or .parquet file; what was written, in words.
 
-    .nc: everything, as xarray has it, attributes and all. Tables: a row for each point and each value along the other
-    dimensions, with means, medians, their 95 % intervals and counts of every variable; or, with `realizations`, the
-    values themselves, a row for each stored realization. Units are in the headings, [m2]. Raises InputError.
+    .nc, .zarr: everything, as xarray has it, attributes and all. Tables: a row for each point and each value along the
+    other dimensions, with means, medians, their 95 % intervals and counts of every variable; or, with `realizations`,
+    the values themselves, a row for each stored realization. Units are in the headings, [m2]. Raises InputError.
     """
     if output.suffix == ".nc":
         return _netcdf(results, output)
+    if output.suffix == ".zarr":
+        return _zarr(results, output)
     if output.suffix not in (".csv", ".parquet"):
-        raise InputError(f"output: given {str(output)!r}, needed a file ending in .nc, .csv or .parquet")
+        raise InputError(f"output: given {str(output)!r}, needed a file ending in .nc, .zarr, .csv or .parquet")
     if output.suffix == ".parquet" and find_spec("pyarrow") is None:
         raise InputError("Parquet needs pyarrow: pip install 'nearfield[ml]', or write .csv")
     names = _varying(results)
@@ -43,6 +47,27 @@ def _netcdf(results: xarray.Dataset, output: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror or error}") from None
     return f"{len(results.data_vars)} variables, by {engine}"
+
+
+def _zarr(results: xarray.Dataset, output: Path) -> str:
+    """Plain xarray, no store to be continued, in a folder that is not there yet: what a folder holds may be one."""
+    if output.exists():
+        raise InputError(f"output: {output} is there already: remove it, or choose another path")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Consolidated metadata")  # is not yet in the v3 specification
+            plain = results.assign_coords(_with_text(results)).drop_encoding()
+            plain.attrs.pop("nearfield_format", None)
+            plain.to_zarr(output, mode="w-", zarr_format=3)
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror or error}") from None
+    return f"{len(results.data_vars)} variables, by zarr"
+
+
+def _with_text(results: xarray.Dataset) -> dict[Any, Any]:
+    """Names as text of any length, which is how Zarr has it; of a fixed width they are outside its specification."""
+    names = {name: values for name, values in results.coords.items() if values.dtype.kind == "U"}
+    return {name: (values.dims, values.values.astype(StringDType()), values.attrs) for name, values in names.items()}
 
 
 def _varying(results: xarray.Dataset) -> list[str]:

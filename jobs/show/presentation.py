@@ -12,7 +12,7 @@ from engine import StoreError, Sweep
 from engine.store.results import seconds_of_tasks, task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
-from jobs.show.generic_figure import means_against_first_axis
+from jobs.show.generic_figure import figure_of
 
 _IN_MEMORY_BYTES = 2**29
 
@@ -38,7 +38,7 @@ class Presentation:
     def figure(self) -> Any:
         """The sweep's own, or one line per series if it has none."""
         own = self._sweep.figure if self._sweep else None
-        return own(*self._arguments) if own else means_against_first_axis(self.results)
+        return own(*self._arguments) if own else figure_of(self.results)
 
     def tables(self) -> list[TextTable] | None:
         """The sweep's own, None if it has none."""

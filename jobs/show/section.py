@@ -17,7 +17,7 @@ from engine.store import stops
 from engine.store.receipts import Receipt
 from engine.store.store import Store
 from jobs.cli import named
-from jobs.show.generic_figure import means_against_first_axis
+from jobs.show.generic_figure import figure_of
 from jobs.show.grids import Grid, grid
 from jobs.show.presentation import Presentation
 from jobs.show.settings import Setting, axes_of, settings_of
@@ -46,7 +46,10 @@ class Section:
     notes: list[str]
     facts: dict[str, str]
     pictures: list[Picture]
+    claims: list[Grid]
+    """what the paper says, beside ours"""
     report: list[Grid]
+    """the sweep's other tables"""
     summaries: list[Summary]
     axes: Grid
     settings: list[Setting]
@@ -82,6 +85,7 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
     notes = _notes(attributes, extent)
     presentation = Presentation(engine.open_results(path), path)
     results, reading = presentation.results, _Reading(presentation, notes)
+    tables = reading.report() if receipts else []
     stopped = reading.stops(store, record, receipts) if record else None
     name = str(attributes["name"] or attributes["scenario_class"])
     return Section(
@@ -93,7 +97,8 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
         notes=notes,
         facts=facts(extent, receipts),
         pictures=reading.pictures() if receipts else [],
-        report=reading.report() if receipts else [],
+        claims=[table for table in tables if table.has_verdicts],
+        report=[table for table in tables if not table.has_verdicts],
         summaries=reading.summaries() if receipts else [],
         axes=axes_of(results, axes),
         settings=settings_of(results, attributes, axes, base),
@@ -138,12 +143,12 @@ class _Reading:
             drawn = self._attempt("The figure of the sweep", lambda: _svg(self.presentation.figure()))
             if drawn:
                 return [Picture(drawn, sentence(self.results.attrs["about"] or self.results.attrs["name"]))]
-        drawn = self._attempt("A figure of the means", lambda: _svg(means_against_first_axis(self.results)))
-        return [Picture(drawn, "Mean of each variable with its 95 % interval, against the first axis")] if drawn else []
+        drawn = self._attempt("A figure of the means", lambda: _svg(figure_of(self.results)))
+        return [Picture(drawn, "Means with their 95 % intervals")] if drawn else []
 
     def report(self) -> list[Grid]:
         tables = self._attempt("The table of the sweep", self.presentation.tables)
-        return sorted(map(grid, tables or []), key=lambda grid: not grid.has_verdicts)
+        return list(map(grid, tables or []))
 
     def stops(self, store: Store, record: stops.Record, receipts: list[Receipt]) -> Grid | None:
         table = self._attempt("The table of stops", functools.partial(stop_table, store, record, receipts))

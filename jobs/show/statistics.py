@@ -20,12 +20,12 @@ class Summary(NamedTuple):
 
 
 def summaries(variable: xarray.DataArray) -> list[Summary]:
-    """Mean and median of a variable, and the root of the mean of a squared one."""
+    """Mean and median of a variable, and the root of the mean of a squared one; of decibels the median alone."""
     whole = summarize(variable, quantiles=())
     squared = whole["mse"].attrs.get("units") == variable.attrs.get("units") and "units" in variable.attrs
     made = []
     for statistic, word in _STATISTICS.items():
-        if statistic == "rmse" and not squared:
+        if (statistic == "rmse" and not squared) or (statistic != "median" and is_level(variable)):
             continue
         described = variable.copy(deep=False)
         described.attrs["units"] = pretty_unit(whole[statistic].attrs.get("units", ""))
@@ -43,6 +43,11 @@ def summaries(variable: xarray.DataArray) -> list[Summary]:
         ]
         made.append(Summary(f"{described.attrs['long_name']}, with 95 % intervals", tables))
     return made
+
+
+def is_level(variable: xarray.DataArray) -> bool:
+    """Whether values are logarithms, whose mean is that of no power."""
+    return str(variable.attrs.get("units", "")).startswith("dB")
 
 
 def _estimate(cell: xarray.Dataset) -> Estimate:

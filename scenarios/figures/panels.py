@@ -62,17 +62,21 @@ def of_estimator(rows: Sequence[Row], name: str) -> list[Row]:
     return sorted((row for row in rows if row.estimator == name), key=lambda row: row.point["noise_dbm"])
 
 
-_LETTER, _MARK = 0.0077, 0.62
-"""Inches that a letter takes, a point of its size; and a mark in a legend with the gap beside it."""
+_LETTER, _MARK, _SIZE = 0.0077, 0.62, 9.5
+"""Inches that a letter takes, a point of its size; a mark in a legend with the gap beside it; points of a legend."""
 
 
 def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str], *, at_most: int = 9) -> None:
-    """A legend below the panels, in as many columns as the figure is wide enough for."""
-    size = 9.5
-    widths = [_MARK + _LETTER * size * len(label) for label in labels]
-    fit = len(labels) if sum(widths) < figure.get_figwidth() else int(figure.get_figwidth() / max(widths))
-    columns = max(1, min(at_most, len(labels), fit))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=size)
+    """A legend below the panels of a figure, or of a part of one, in as many columns as it is wide enough for."""
+    columns = legend_columns(labels, figure.bbox.width / figure.dpi, at_most=at_most)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=_SIZE)
+
+
+def legend_columns(labels: Sequence[str], width: float, *, at_most: int = 9) -> int:
+    """In how many columns a legend of these labels fits a width in inches."""
+    widths = [_MARK + _LETTER * _SIZE * len(label) for label in labels]
+    fit = len(labels) if sum(widths) < width else int(width / max(widths))
+    return max(1, min(at_most, len(labels), fit))
 
 
 def titled(figure: "Figure", title: str, facts: Sequence[str]) -> None:

@@ -11,6 +11,8 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<")
 INK, FAINT, GRID = "#2b2b2b", "#8c8c8c", "#e6e6e6"
 LEARNED = ("deep_sets", "conditioned_deep_sets", "amortised_deep_sets")
 """the first is the paper's"""
+SYMBOLS = {"noise_dbm": "σ²", "n_snapshots": "L", "n_sensors": "K", "snr_db": "SNR"}
+"""field or dimension → its symbol in the papers"""
 _LABELS = {
     "deep_sets": "DeepSets of Table II, one a set",
     "conditioned_deep_sets": "DeepSets told σ² and L, one a set",

@@ -20,23 +20,12 @@ from engine.estimators import (
 )
 from engine.estimators.deepsets import AmortisedDeepSets, Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.setting import SPHERICAL_SENSORS, surroundings_of
+from scenarios.leakage.answer import UnderModel
+from scenarios.leakage.answer.answer import under
+from scenarios.leakage.answer.prior import Prior
 from scenarios.leakage.estimation import LeakageEstimation
+from scenarios.leakage.measured import Measured, require_well_formed
 from scenarios.leakage.plane_sensors import apparent_range_m, true_range_m
-
-
-class Measured(NamedTuple):
-    """What K sensors received under noise of known power."""
-
-    range_m: np.ndarray
-    """(K,)"""
-    angle_rad: np.ndarray
-    """from the array's axis, (K,)"""
-    power_w: np.ndarray
-    """mean over the snapshots, (K,)"""
-    n_snapshots: int
-    """of each sensor"""
-    noise_dbm: float
-    """σ² at a sensor"""
 
 
 class Estimate(NamedTuple):
@@ -92,13 +81,20 @@ class ExactSensors(NamedTuple):
     """by 1/(1/d − 1/R)"""
 
 
+class MeanSnapshots(NamedTuple):
+    """A learned estimator is told one snapshot count, the sensors' mean."""
+
+    estimator: str
+    n_snapshots: int
+
+
 class TakenForTrained(NamedTuple):
     """A learned estimator takes the measurements for some of the place that it was trained in."""
 
     estimator: str
 
 
-Remark = NearSensors | PlaneSensors | ExactSensors | TakenForTrained
+Remark = NearSensors | PlaneSensors | ExactSensors | TakenForTrained | MeanSnapshots
 
 
 class Located(NamedTuple):
@@ -124,16 +120,22 @@ def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[C
 
     scene: array, transmit power and the user's area; estimators assume its leakage. Its sensors, noise power, snapshot
     count and estimators are not looked at: those are the measurements'. Raises InputError for powers that cannot be.
+
+    Where sensors have different snapshot counts, the likelihood's estimates are those of `scenarios.leakage.answer`,
+    which takes each as it is; least squares asks for none; networks are told the mean.
     """
+    require_well_formed(measured)
     _require_possible(measured, scene.transmit_dbm)
-    scene = scene.replace(
-        noise_dbm=(measured.noise_dbm,), n_snapshots=(measured.n_snapshots,), n_sensors=len(measured.power_w)
-    )
+    count, equal = round(float(measured.counts.mean())), bool(np.ptp(measured.counts) == 0)
+    scene = scene.replace(noise_dbm=(measured.noise_dbm,), n_snapshots=(count,), n_sensors=len(measured.power_w))
     problem = replace(scene.problem(), sensor_range_m=None)  # one realization: quicker without a table
-    batch = Workbench(problem, np).batch(_observed(measured))
+    batch = Workbench(problem, np).batch(_observed(measured, count))
     posed = [_Posed(one, batch, False, False, not scene.leakage.two_sided) for one in _model_based(scene)]
     posed += [_posed_where_trained(one, batch) for one in checkpoints]
     answers = [_answer(one) for one in posed]
+    if not equal:
+        exact = under(measured, scene, scene.leakage, Prior.of(scene), draws=1)
+        answers = [_with_counts(one, exact) if isinstance(one, Estimate) else one for one in answers]
     taken = [TakenForTrained(one.estimator.name) for one in posed if one.takes_for_trained]
     return Located(
         tuple(one for one in answers if isinstance(one, Estimate)),
@@ -143,16 +145,24 @@ def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[C
             *_plane_sensors(measured, posed, answers),
             *_exact_sensors(measured, posed, answers),
             *taken,
+            *([] if equal else [MeanSnapshots(one.estimator.name, count) for one in posed if one.is_learned]),
         ),
     )
 
 
+def _with_counts(one: Estimate, exact: UnderModel) -> Estimate:
+    """An estimate and its deviations from a posterior in which each sensor has its own snapshot count."""
+    if one.is_learned:
+        return one
+    if one.estimator == "maximum_likelihood":
+        one = one._replace(range_m=exact.likeliest.range_m, angle_rad=exact.likeliest.angle_rad)
+    if one.estimator == "posterior_mean":
+        one = one._replace(range_m=exact.posterior.range_m, angle_rad=exact.posterior.angle_rad)
+    by_m, by_rad = exact.posterior.deviations_from(one.range_m, one.angle_rad)
+    return one._replace(deviation_range_m=by_m, deviation_angle_rad=by_rad)
+
+
 def _require_possible(measured: Measured, transmit_dbm: float) -> None:
-    if not math.isfinite(measured.noise_dbm):
-        raise InputError(f"noise_dbm: given {measured.noise_dbm:g}, needed a finite power")
-    shapes = [np.shape(part) for part in measured[:3]]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
-        raise InputError(f"measured ranges, angles and powers have shapes {shapes}, needed one of each for each sensor")
     strongest_w = np.max(measured.power_w)
     if strongest_w > 1e-3 * 10 ** (transmit_dbm / 10):
         raise InputError(
@@ -199,10 +209,9 @@ def _near_sensors(measured: Measured, scene: LeakageEstimation) -> list[NearSens
     return [NearSensors(count, far_m)] if count else []
 
 
-def _observed(measured: Measured) -> Observations:
+def _observed(measured: Measured, count: int) -> Observations:
     """One realization, noise power and snapshot count."""
-    noise_w = 1e-3 * 10 ** (measured.noise_dbm / 10)
-    statistic = 2 * measured.n_snapshots * measured.power_w / noise_w
+    statistic = 2 * count * np.maximum(measured.power_w, 0.0) / measured.noise_w
     return Observations(statistic[None, None, None, :], measured.range_m[None], measured.angle_rad[None])
 
 

@@ -121,6 +121,12 @@ class LeakageScene(Scenario, ABC):
         width_m = self.user_range_max_m - self.user_range_min_m
         return width_m**2 / 12, self.prior_variance()[1]
 
+    def blind_guess(self) -> dict[str, float]:
+        """Of errors the variance as users are drawn, of the bounds that of the prior which they know."""
+        drawn, prior = self.variance_of_draws(), self.prior_variance()
+        errors = dict(zip(("squared_error_range_m2", "squared_error_angle_rad2"), drawn, strict=True))
+        return errors | dict(zip(("bcrlb_range_m2", "bcrlb_angle_rad2"), prior, strict=True))
+
     def snr(self) -> np.ndarray:
         """P_t/σ² at each noise power, (S,)."""
         return 10 ** ((self.transmit_dbm - np.asarray(self.noise_dbm)) / 10)

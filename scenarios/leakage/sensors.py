@@ -42,6 +42,11 @@ class UserAtRange(LeakageEstimation):
     def draw_geometry(self, streams: Streams, size: int) -> Geometry:
         return super().draw_geometry(streams, size)._replace(user_range_m=np.full(size, self.user_at_m))
 
+    def blind_guess(self) -> dict[str, float]:
+        """None of the range: who guesses its mean is as far off as the users' place is from it."""
+        ranges = ("squared_error_range_m2", "bcrlb_range_m2")
+        return {name: value for name, value in super().blind_guess().items() if name not in ranges}
+
     def prepare(self, xp: Any) -> Simulate:
         estimated = super().prepare(xp)
 

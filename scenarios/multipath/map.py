@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from engine import InputError, Streams, Sweep
 from engine.channels.surroundings import Ring, indoors
 from engine.scenario import Simulate, Variables
-from engine.sweep import scenario_of
+from engine.sweep import TextTable, scenario_of
 from scenarios.multipath.scene import MultipathScene, Users, require_host, tracer_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _INK, _WALL, _ROOF = "#2b2b2b", "#3c3c3c", "#d9d4cc"
 _SHOWN_DB = 60.0
+_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _COARSE = 2
 
 
@@ -167,6 +168,24 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
     return figure
 
 
+def powers_over_the_area(results: "xarray.Dataset") -> list[TextTable]:
+    """How many places a beam reaches, and with what: quantiles over the places, as a mean of decibels says nothing."""
+    places = math.prod(scenario_of(results, MultipathMap).shape())
+    power = results.power_dbm.values[:places][results.complete.values[:places].astype(bool)]
+    reached = power[np.isfinite(power)]
+    rows: list[tuple[str, ...]] = [("places", f"{len(power)} of {places}")]
+    if len(power):
+        rows.append(("in a building, or reached by no path", f"{1 - len(reached) / len(power):.1%}"))
+    if len(reached):
+        levels = np.quantile(reached, _SHARES)
+        rows += [
+            (f"{share:.0%} of the others below", f"{level:.1f} dBm")
+            for share, level in zip(_SHARES, levels, strict=True)
+        ]
+        rows.append(("strongest", f"{reached.max():.1f} dBm"))
+    return [TextTable("Received power over the area", ("what", "value"), rows)]
+
+
 def _against(hole: Ring, outer: Ring) -> Ring:
     """A hole's corners in the other sense than the outer ring's, so that it is left open."""
     return hole[::-1] if _is_clockwise(hole) == _is_clockwise(outer) else hole
@@ -198,4 +217,5 @@ fig2 = Sweep(
     about="what a focused beam leaks over a campus, in dBm (Fig. 2); --set focus_range_m, focus_angle_rad",
     highlights=("power_dbm",),
     figure=leakage_over_the_area,
+    report=powers_over_the_area,
 )

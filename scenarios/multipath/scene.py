@@ -125,6 +125,9 @@ class MultipathScene(Scenario, ABC):
         widths = self.user_range_max_m - self.user_range_min_m, self.user_angle_max_rad - self.user_angle_min_rad
         return widths[0] ** 2 / 12, widths[1] ** 2 / 12
 
+    def blind_guess(self) -> dict[str, float]:
+        return dict(zip(("squared_error_range_m2", "squared_error_angle_rad2"), self.variance_of_draws(), strict=True))
+
     def setting(self) -> tuple[tuple[str, Any], ...]:
         """What expected powers follow from, beside array, users' area and how many sensors there are, by name.
 

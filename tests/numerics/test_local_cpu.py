@@ -94,8 +94,8 @@ def test_sums_of_one_sensor(n: int) -> None:
 
 
 def test_a_coarse_table_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    fine = local_cpu._bessel_tables((1,))
-    monkeypatch.setattr(local_cpu, "_bessel_tables", lambda _: fine.astype(np.float32).astype(float))
+    fine = local_cpu.bessel_tables((1,))
+    monkeypatch.setattr(local_cpu, "bessel_tables", lambda _: fine.astype(np.float32).astype(float))
     assert max(_errors(1)[:3]) > 100 * TOLERANCE
 
 
