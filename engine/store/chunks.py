@@ -142,7 +142,7 @@ class Array:
                     if shown is not None and shown.always_written:
                         raise self.damaged(index, "it is missing")
                     continue
-                _paste(result, slices, index, values, shown.rows(index) if shown else None, shown)
+                _paste(result, slices, index, values, shown)
         return result
 
 
@@ -158,18 +158,13 @@ class Shown:
 
 
 def _paste(
-    result: np.ndarray,
-    slices: tuple[slice, ...],
-    index: Index,
-    values: np.ndarray,
-    rows: int | None,
-    shown: Shown | None,
+    result: np.ndarray, slices: tuple[slice, ...], index: Index, values: np.ndarray, shown: Shown | None
 ) -> None:
-    """Copy what a chunk and a region have in common, `rows` realizations at most."""
+    """Copy what a chunk and a region have in common, as far as its realizations are shown."""
     into, out_of = [], []
     for axis, (i, length, wanted) in enumerate(zip(index, values.shape, slices, strict=True)):
         first = i * length
-        end = first + (rows if shown is not None and rows is not None and axis == shown.axes else length)
+        end = first + (shown.rows(index) if shown is not None and axis == shown.axes else length)
         low, high = max(first, wanted.start), min(end, wanted.stop)
         if low >= high:
             return

@@ -82,7 +82,6 @@ def completed(document: Document, storage: Storage) -> Document:
         return document
     attributes, where = document["attributes"], storage.location
     known = {*attributes["variables"], metadata.COMPLETE, "realization", *metadata.axes_of(attributes)}
-    known |= set(metadata.coordinate_checksums(attributes) or {})
     arrays = {}
     for name in sorted({*known, *(n for n in storage.names() if storage.exists(f"{n}/{ROOT}"))}):
         array: Document = metadata.parsed(storage.read(f"{name}/{ROOT}"), f"{name}/{ROOT} of {where}")
