@@ -14,7 +14,7 @@ import engine
 from engine import InputError, StoreError
 from engine.backend import backend
 from engine.execution.task import Evaluator, TaskRunner
-from engine.store import integrity, receipts
+from engine.store import chunks, integrity, receipts
 from engine.store.integrity import Litter, Problem, verify
 from engine.store.repair import repair
 from engine.store.store import Store
@@ -375,3 +375,21 @@ def test_a_coordinate_of_zeros_has_no_chunk_and_is_zero(tmp_path: Path) -> None:
     assert not (tmp_path / "s.zarr" / "offset" / "c").exists()
     assert engine.open_results(tmp_path / "s.zarr").offset.values.tolist() == [0.0]
     assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem)]
+
+
+def test_numbers_in_several_chunks_as_earlier_versions_grew_them(stored: Path) -> None:
+    """They stay until the store is next written, and a chunk beside the one of today is litter then."""
+    as_format_1(stored)
+    for name in ("zarr.json", "realization/zarr.json"):
+        document = json.loads((stored / name).read_text())
+        own = document["consolidated_metadata"]["metadata"]["realization"] if name == "zarr.json" else document
+        own["chunk_grid"]["configuration"]["chunk_shape"] = [20]
+        (stored / name).write_text(json.dumps(document))
+    for i in range(2):
+        (stored / "realization" / "c" / f"{i}").write_bytes(chunks.encode(np.arange(20 * i, 20 * i + 20)))
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+    second = (stored / "realization" / "c" / "1").read_bytes()
+    engine.run(toy.small.replace(realizations=44), stored, run_serially=True)
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+    (stored / "realization" / "c" / "1").write_bytes(second)
+    assert [item for item in verify(stored) if isinstance(item, Problem | Litter)] == [Litter("realization/c/1")]
