@@ -12,7 +12,8 @@ The classes come when they are first named: without NumPy and pydantic `nearfiel
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import InputError, NearfieldError, StoreError, TaskError, WorkerError
@@ -57,12 +58,54 @@ if not TYPE_CHECKING:  # a checker would take any name for granted
         return vars(importlib.import_module(f"{__name__}.{_CLASSES[name]}"))[name]
 
 
-def run(sweep: "Sweep", path: str | os.PathLike[str], **options: Any) -> "xarray.Dataset":
+def run(
+    sweep: "Sweep",
+    path: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    serial: bool = False,
+    address: str | None = None,
+    shared_storage: bool = False,
+    backend_name: str = "cpu",
+    max_failures: int = 0,
+    targets: "Iterable[Target | str]" = (),
+    max_seconds: float | None = None,
+    progress: bool = True,
+    run_serially: bool | None = None,
+) -> "xarray.Dataset":
     """Create or resume the store at `path`, compute what it lacks, and open it.
 
-    Options as `iterate`. To continue a store without restating its sweep: `run(load_sweep(path), path)`.
+    path: a folder, or a URL that fsspec knows, such as s3://bucket/prefix.
+    workers: processes, one core each, from the start. None: the run begins in this process, and all cores take over
+    where what is left takes longer than to start them. serial: in this process to the end.
+    address: an existing Ray cluster ('auto', 'ray://host:port'). shared_storage: every node of it sees the folder.
+    backend_name: 'cpu' or 'gpu'.
+    max_failures: tasks that may raise before the run stops.
+    targets: precisions at which a point may stop before its budget, such as 'rmse_range_m:rel=0.05'; all must hold.
+    max_seconds: of this run, after which no task is begun, and those that run end.
+    progress: in a notebook, show a bar. run_serially: what `serial` was called.
+
+    Stopping early, by Ctrl-C, keeps every stored task; the same call continues. To continue a store without restating
+    its sweep: `run(load_sweep(path), path)`. The numbers are the same bit for bit whoever computes.
+    Raises InputError for nonsense, StoreError for a store that cannot be used, TaskError when a scenario raised.
     """
-    for _ in iterate(sweep, path, **options):
+    from engine import notebook
+
+    if run_serially is not None:
+        warnings.warn("run_serially is now serial", DeprecationWarning, stacklevel=2)
+    reports = iterate(
+        sweep,
+        path,
+        workers=workers,
+        serial=serial if run_serially is None else run_serially,
+        address=address,
+        shared_storage=shared_storage,
+        backend_name=backend_name,
+        max_failures=max_failures,
+        targets=targets,
+        max_seconds=max_seconds,
+    )
+    for _ in notebook.shown(reports, sweep) if progress and notebook.is_notebook() else reports:
         pass
     return open_results(path)
 

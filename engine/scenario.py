@@ -65,6 +65,10 @@ class Scenario(BaseModel, ABC):
         """Values along the output's own dimensions, beside `realization`."""
         return {}
 
+    def account(self) -> str:
+        """What was made of files that it was described by, kept with the results; it changes none of them."""
+        return ""
+
     def blind_guess(self) -> Mapping[str, float]:
         """Variable of squared errors, or of a bound on them → mean squared error of who has seen nothing, its unit."""
         return {}

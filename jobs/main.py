@@ -30,6 +30,9 @@ app = typer.Typer(
 _INTERRUPTED, _TERMINATED = 130, 143
 _STOPPED = "stopped; what was finished is kept, the same command continues"
 
+_asked: list[int] = []
+"""Exit codes of what has asked to stop: libraries may make another error of it, as numba does while it compiles."""
+
 
 def _say_version(wanted: bool) -> None:
     if wanted:
@@ -54,7 +57,9 @@ def _without_command(
 
 def main() -> None:
     """Run the command line; exit code 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM, 1 for what else went wrong."""
+    _asked.clear()
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _interrupt)
     sys.path.append(os.getcwd())  # module:attribute names what lies beside the user; last, so that it hides nothing
     try:
         if completion.VARIABLE in os.environ:
@@ -62,26 +67,34 @@ def main() -> None:
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
-    except NearfieldError as error:
-        code = _failed(str(error), error.exit_code)
-        if isinstance(error, TaskError):
-            _note_traceback(error)
-    except TyperException as error:
-        code = _failed(f"{error.format_message().rstrip('.')}; see 'nearfield --help'", error.exit_code)
-    except MemoryError as error:
-        code = _failed(f"out of memory ({error}): choose fewer elements, sensors, or realizations in a block", 1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 1
-    except (KeyboardInterrupt, typer.Abort):
-        code = _failed(_STOPPED, _INTERRUPTED)
-    except SystemExit as stop:
-        if stop.code != signal.SIGTERM:
-            raise
-        code = _failed(_STOPPED, _TERMINATED)
-    except ValueError as error:
-        code = _failed(_validation_line(error), InputError.exit_code)
+    except BaseException as error:
+        code = _failed(_STOPPED, _asked[0]) if _asked else _told(error)
     sys.exit(code)
+
+
+def _told(error: BaseException) -> int:
+    """One line of an error that a user can make, and the exit code; any other is raised again."""
+    match error:
+        case NearfieldError():
+            code = _failed(str(error), error.exit_code)
+            if isinstance(error, TaskError):
+                _note_traceback(error)
+            return code
+        case TyperException():
+            return _failed(f"{error.format_message().rstrip('.')}; see 'nearfield --help'", error.exit_code)
+        case MemoryError():
+            return _failed(f"out of memory ({error}): choose fewer elements, sensors, or realizations in a block", 1)
+        case BrokenPipeError():
+            sys.stderr.close()
+            return 1
+        case KeyboardInterrupt() | typer.Abort():
+            return _failed(_STOPPED, _INTERRUPTED)
+        case SystemExit(code=signal.SIGTERM):
+            return _failed(_STOPPED, _TERMINATED)
+        case ValueError():
+            return _failed(_validation_line(error), InputError.exit_code)
+        case _:
+            raise error
 
 
 def _validation_line(error: ValueError) -> str:
@@ -97,7 +110,13 @@ def _validation_line(error: ValueError) -> str:
 
 def _terminate(number: int, _: object) -> None:
     """What Ray makes of SIGTERM too, once it runs: a batch system's or `ray job stop`'s way to say Ctrl-C."""
+    _asked.append(_TERMINATED)
     sys.exit(number)
+
+
+def _interrupt(_: int, __: object) -> None:
+    _asked.append(_INTERRUPTED)
+    raise KeyboardInterrupt
 
 
 def _failed(message: str, code: int) -> int:

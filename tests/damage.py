@@ -62,8 +62,8 @@ def made(folder: Path) -> dict[str, tuple[Path, Path]]:
         pair = folder / f"{name}.zarr", folder / f"{name}-other.zarr"
         for path in pair:
             if name in ("leakage", "compact"):
-                engine.run(sweep.replace(realizations=6), path, run_serially=True)
-            engine.run(sweep, path, run_serially=True, max_seconds=600 if name == "leakage" else None)
+                engine.run(sweep.replace(realizations=6), path, serial=True)
+            engine.run(sweep, path, serial=True, max_seconds=600 if name == "leakage" else None)
             if name == "compact":
                 compact(path)
         found[name] = pair
@@ -195,7 +195,7 @@ def mended(path: Path, items: list[Problem | Litter], sweep: Sweep, before: dict
         for item in repair(path, items):
             if "remove it by hand" in item.what:
                 (path / item.chunk).unlink()
-        engine.run(sweep, path, run_serially=True)
+        engine.run(sweep, path, serial=True)
         left = [item for item in verify(path) if isinstance(item, Problem)]
         values = [name for name in differences(before, seen(path)) if not name.startswith(("receipt", "stop", "said"))]
         return not left and not values

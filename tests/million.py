@@ -77,7 +77,7 @@ def measured(folder: Path, name: str, sweep: Sweep) -> dict[str, float]:
         "targets decided": _seconds(lambda: Plan(store.grid, receipts, wanted).states()),
         "load": _seconds(lambda: engine.open_results(path).load()),
         "summary": _seconds(lambda: engine.summarize(engine.open_results(path).x)),
-        "complete again": _seconds(lambda: engine.run(sweep, path, run_serially=True)),
+        "complete again": _seconds(lambda: engine.run(sweep, path, serial=True)),
         "verify": _seconds(lambda: list(verify(path))),
         "compact": _seconds(lambda: compact(path)),
         "objects, compact": sum(file.is_file() for file in path.rglob("*")),
@@ -88,13 +88,13 @@ def measured(folder: Path, name: str, sweep: Sweep) -> dict[str, float]:
 
 
 def _run(sweep: Sweep, path: Path, tasks: int) -> None:
-    for report in engine.iterate(sweep, path, run_serially=True):
+    for report in engine.iterate(sweep, path, serial=True):
         if report.tasks_done >= tasks:
             break
 
 
 def _resumed(sweep: Sweep, path: Path) -> None:
-    reports = engine.iterate(sweep, path, run_serially=True)
+    reports = engine.iterate(sweep, path, serial=True)
     next(reports), next(reports)
     reports.close()
 

@@ -42,7 +42,7 @@ def soak(folder: Path, *, seed: int, kills: int, say: Callable[[str], None] = pr
     """Disturb a run `kills` times, let it finish, compare."""
     choose = random.Random(seed)
     store, undisturbed = folder / "disturbed.zarr", folder / "undisturbed.zarr"
-    engine.run(SWEEP.replace(scenario=toy.Toy()), undisturbed, run_serially=True)  # the same numbers, at once
+    engine.run(SWEEP.replace(scenario=toy.Toy()), undisturbed, serial=True)  # the same numbers, at once
     done = runs = 0
     code = -1
     while code != 0:

@@ -117,6 +117,7 @@ def test_every_benchmark_here_yields_as_it_measures() -> None:
         "multipath",
         "ris",
         "scaling",
+        "start",
         "training",
     }
     assert not set(found) & {"measurement", "processes", "bound_literal", "ris_literal", "ris_literal_bound"}

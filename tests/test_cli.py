@@ -89,7 +89,7 @@ def test_nonsense_is_one_clear_line_and_exit_code_2(
     words: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "toy.zarr" in words:
-        engine.run(toy.small, "toy.zarr", run_serially=True)
+        engine.run(toy.small, "toy.zarr", serial=True)
     assert nearfield(*words.split(), monkeypatch=monkeypatch) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -195,7 +195,7 @@ def test_targets_are_shown_until_they_are_met(
 def test_verify_names_the_damage_and_repair_mends_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.run(toy.small, "s.zarr", run_serially=True)
+    engine.run(toy.small, "s.zarr", serial=True)
     chunk = Path("s.zarr/power/c/2/0/0")
     chunk.write_bytes(chunk.read_bytes()[:-9])
     assert nearfield("verify", "s.zarr", "--repair", monkeypatch=monkeypatch) == 1
@@ -290,6 +290,27 @@ def test_reproduce_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "results/leakage-fig1.png").stat().st_size > 50_000
     assert (tmp_path / "results/leakage-fig1.svg").exists()
     assert engine.open_results(tmp_path / "results/leakage-fig1.zarr").complete.all()
+
+
+@pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_that_a_library_makes_another_error_of_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, blow: signal.Signals, code: int
+) -> None:
+    """As numba does where the signal comes while it compiles."""
+
+    def compiles(*_: object, **__: object) -> None:
+        try:
+            os.kill(os.getpid(), blow)
+            time.sleep(1)
+        except BaseException:
+            pass
+        raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr(engine, "iterate", compiles)
+    assert nearfield("run", "leakage:fig1", "--store", "s.zarr", monkeypatch=monkeypatch) == code
+    assert capsys.readouterr().err == "nearfield: stopped; what was finished is kept, the same command continues\n"
+    with pytest.raises(RuntimeError, match="an author's own"):
+        command_line._told(RuntimeError("an author's own"))
 
 
 def test_a_dry_run_proposes_larger_chunks_where_storing_takes_longer_than_computing(

@@ -153,5 +153,5 @@ def test_list_imports_no_more_than_sweeps_are_made_of() -> None:
 
 
 def test_status_reads_without_what_draws_and_summarises(tmp_path: Path) -> None:
-    engine.run(toy.small, tmp_path / "s.zarr", run_serially=True)
+    engine.run(toy.small, tmp_path / "s.zarr", serial=True)
     assert imported((*HEAVY, "zarr", "scenarios.ris"), "status", str(tmp_path / "s.zarr")) == "['zarr']"

@@ -25,7 +25,7 @@ from engine.store.store import Store
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("honest") / "toy.zarr"
-    engine.run(toy.small, path, run_serially=True)
+    engine.run(toy.small, path, serial=True)
     return path
 
 
@@ -54,9 +54,9 @@ def test_it_is_the_same_to_every_reader(stored: Path, honest: Path) -> None:
 
 def test_a_finished_one_is_read_and_another_budget_refused(stored: Path) -> None:
     compact(stored)
-    assert engine.run(toy.small, stored, run_serially=True).complete.all()
+    assert engine.run(toy.small, stored, serial=True).complete.all()
     with pytest.raises(StoreError, match="is compact and holds 40 realizations .* 'nearfield compact --undo'"):
-        engine.run(toy.small.replace(realizations=48), stored, run_serially=True)
+        engine.run(toy.small.replace(realizations=48), stored, serial=True)
 
 
 def test_undone_it_grows(stored: Path, honest: Path) -> None:
@@ -66,7 +66,7 @@ def test_undone_it_grows(stored: Path, honest: Path) -> None:
     assert sorted(file.relative_to(stored) for file in stored.rglob("*")) == files
     assert faults(stored) == []
     assert differences(stored, honest) == []
-    assert engine.run(toy.small.replace(realizations=44), stored, run_serially=True).complete.all()
+    assert engine.run(toy.small.replace(realizations=44), stored, serial=True).complete.all()
     assert expand(stored) == 0
 
 
@@ -86,13 +86,13 @@ def test_an_unfinished_store_is_refused_and_one_that_met_its_targets_is_not(stor
         compact(stored)
     path = tmp_path / "met.zarr"
     target = "peak:rel=0.4:least=8"
-    was = engine.run(toy.small, path, run_serially=True, targets=[target]).load()
+    was = engine.run(toy.small, path, serial=True, targets=[target]).load()
     assert not was.complete.all()
     compact(path)
     assert faults(path) == []
     assert engine.open_results(path).load().identical(was)
     with pytest.raises(TaskError, match="is compact: 'nearfield compact --undo' spreads it"):
-        engine.run(toy.small, path, run_serially=True)
+        engine.run(toy.small, path, serial=True)
 
 
 def test_a_damaged_chunk_is_not_taken_in(stored: Path) -> None:
@@ -113,7 +113,7 @@ def test_damage_of_a_compact_store_is_named_and_mended(stored: Path, honest: Pat
     problems = [item for item in verify(stored) if isinstance(item, Problem)]
     assert {problem.chunk for problem in problems} == {victim}
     assert repair(stored, problems) == []
-    engine.run(toy.small, stored, run_serially=True)
+    engine.run(toy.small, stored, serial=True)
     assert differences(stored, honest) == []
     assert faults(stored) == []
 

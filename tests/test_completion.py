@@ -84,7 +84,7 @@ def test_fields_with_the_values_that_they_have(offered: Ask) -> None:
 def test_stores_of_a_folder(offered: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a.zarr", "results/b.zarr", "results/old.zarr"):
-        engine.run(toy.small.replace(realizations=4, chunk=4), tmp_path / name, run_serially=True)
+        engine.run(toy.small.replace(realizations=4, chunk=4), tmp_path / name, serial=True)
     (tmp_path / "a.txt").touch()
     (tmp_path / "folder").mkdir()
     assert offered("status", "") == ["a.zarr", "results/b.zarr", "results/old.zarr"]

@@ -1,10 +1,14 @@
 """A local Ray starts wherever temporary files lie: a socket's path is short, and batch systems' folders are not."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import engine
 from engine import InputError
 from engine.execution.cluster import connection
 
@@ -39,3 +43,38 @@ def test_the_longest_folder_leaves_room_for_the_socket() -> None:
     assert connection._LONGEST_FOLDER + len(below) <= 107
     with socket.socket(socket.AF_UNIX) as one, pytest.raises(OSError, match="AF_UNIX path too long"):
         one.bind("x" * 108)  # the limit is this system's too
+
+
+STORM = """
+import os, signal, threading, time
+import ray._private.utils
+from engine.execution.cluster.connection import connected
+
+came, over = [], threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: came.append(1))
+ray._private.utils.set_sigterm_handler = lambda _: None  # Ray's would end the process at the first
+
+def storm():
+    while not over.wait(0.02):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+thread = threading.Thread(target=storm)
+thread.start()
+try:
+    with connected(None, 1):
+        pass
+finally:
+    over.set()
+    thread.join()
+print("unharmed" if len(came) > 10 else "no storm")
+"""
+
+
+@pytest.mark.slow
+def test_a_sigterm_while_ray_starts_prints_no_stack() -> None:
+    """One every 20 ms from the start of `ray.init` to its end."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(engine.__file__).parent.parent)}
+    command = [sys.executable, "-c", STORM]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stdout.strip()) == (0, "unharmed"), run.stderr
+    assert "SIGTERM" not in run.stderr

@@ -75,7 +75,7 @@ def test_means_as_a_table_are_those_of_summarize(results: xarray.Dataset, tmp_pa
 
 def test_a_plain_zarr_reader_can_write_netcdf_too(tmp_path: Path) -> None:
     """A store of today, without this package: no attribute that a NetCDF file cannot hold."""
-    engine.run(leakage.fig1.replace(axes={"n_sensors": (5,)}, realizations=50), tmp_path / "x.zarr", run_serially=True)
+    engine.run(leakage.fig1.replace(axes={"n_sensors": (5,)}, realizations=50), tmp_path / "x.zarr", serial=True)
     xarray.open_zarr(tmp_path / "x.zarr").to_netcdf(tmp_path / "x.nc", engine="netcdf4")
     assert "coordinates" not in Store(tmp_path / "x.zarr").attributes
     store = Store(tmp_path / "x.zarr")

@@ -37,7 +37,7 @@ SWEEP = toy.small.replace(scenario=toy.Troubled())
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("good") / "good.zarr"
-    engine.run(SWEEP, path, run_serially=True)
+    engine.run(SWEEP, path, serial=True)
     return path
 
 
@@ -60,7 +60,7 @@ def test_a_task_that_keeps_killing_its_worker_stops_the_run_with_one_message(loc
 def test_an_exception_surfaces_once_with_its_circumstances(local_ray: None, tmp_path: Path, serially: bool) -> None:
     sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise"), seed=5)
     with pytest.raises(TaskError) as caught:
-        engine.run(sweep, tmp_path / "e.zarr", workers=None if serially else 1, run_serially=serially)
+        engine.run(sweep, tmp_path / "e.zarr", workers=None if serially else 1, serial=serially)
     message = str(caught.value)
     assert message.count("the third law") == 1
     assert "Troubled raised ZeroDivisionError: the third law (toy.py:" in message
@@ -73,10 +73,10 @@ def test_an_exception_surfaces_once_with_its_circumstances(local_ray: None, tmp_
 def test_a_run_goes_on_up_to_a_stated_number_of_failures(tmp_path: Path) -> None:
     sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise"))
     with pytest.raises(TaskError, match=r"5 tasks failed in all"):
-        engine.run(sweep, tmp_path / "f.zarr", run_serially=True, max_failures=5)
+        engine.run(sweep, tmp_path / "f.zarr", serial=True, max_failures=5)
     assert int(engine.open_results(tmp_path / "f.zarr").complete.sum()) == 80
     with pytest.raises(TaskError):  # the first one stops a run that allows none, before what comes after it
-        engine.run(sweep, tmp_path / "g.zarr", run_serially=True)
+        engine.run(sweep, tmp_path / "g.zarr", serial=True)
     assert int(engine.open_results(tmp_path / "g.zarr").complete.sum()) == 40
 
 
@@ -128,7 +128,7 @@ def test_a_killed_driver_leaves_a_store_that_continues(undisturbed: Path, tmp_pa
     assert bool(holder(LocalStorage(path))) == (
         blow == signal.SIGKILL
     )  # a dead driver's lock stays, and is no obstacle
-    engine.run(engine.load_sweep(path), path, run_serially=True)
+    engine.run(engine.load_sweep(path), path, serial=True)
     assert differences(undisturbed, path) == []
 
 
@@ -203,9 +203,9 @@ def test_a_full_disk_stops_the_run_and_the_same_again_continues(
     with monkeypatch.context() as full:
         full.setattr(local, "_write_new", Fails(local._write_new, at, errno.ENOSPC))
         with pytest.raises(TaskError, match="cannot write to the store .*: No space left on device; nothing") as caught:
-            engine.run(SWEEP, path, run_serially=True)
+            engine.run(SWEEP, path, serial=True)
     assert caught.value.details == ""
-    engine.run(SWEEP, path, run_serially=True)
+    engine.run(SWEEP, path, serial=True)
     assert differences(undisturbed, path) == []
     assert not list(path.rglob("*.partial"))
 
@@ -225,9 +225,9 @@ def test_a_lock_or_receipt_that_cannot_be_written(
         with pytest.raises(
             (TaskError, StoreError), match=f"cannot (lock|write to) the store .*: {os.strerror(number)}"
         ):
-            engine.run(SWEEP, path, run_serially=True)
+            engine.run(SWEEP, path, serial=True)
     assert len(Store(path).receipts()) == max(0, at - 1)
-    engine.run(SWEEP, path, run_serially=True)
+    engine.run(SWEEP, path, serial=True)
     assert differences(undisturbed, path) == []
 
 
@@ -235,9 +235,9 @@ def test_a_folder_that_cannot_be_written(undisturbed: Path, tmp_path: Path, monk
     with monkeypatch.context() as refused:
         refused.setattr(tempfile, "mkdtemp", Fails(tempfile.mkdtemp, 0, errno.EACCES))
         with pytest.raises(StoreError, match="cannot create the store .*: Permission denied; nothing stored was lost"):
-            engine.run(SWEEP, tmp_path / "s.zarr", run_serially=True)
+            engine.run(SWEEP, tmp_path / "s.zarr", serial=True)
     assert os.listdir(tmp_path) == []
-    engine.run(SWEEP, tmp_path / "s.zarr", run_serially=True)
+    engine.run(SWEEP, tmp_path / "s.zarr", serial=True)
     assert differences(undisturbed, tmp_path / "s.zarr") == []
 
 
@@ -245,7 +245,7 @@ def test_a_full_disk_while_the_store_is_made_leaves_nothing(tmp_path: Path, monk
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", Fails(os.fsync, 3, errno.ENOSPC))
         with pytest.raises(StoreError, match="cannot create the store .*: No space left on device"):
-            engine.run(SWEEP, tmp_path / "s.zarr", run_serially=True)
+            engine.run(SWEEP, tmp_path / "s.zarr", serial=True)
     assert os.listdir(tmp_path) == []
 
 
@@ -255,13 +255,13 @@ def test_a_finished_store_is_read_where_nothing_can_be_written(
     path = shutil.copytree(undisturbed, tmp_path / "s.zarr")
     monkeypatch.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, 0, errno.EROFS)))
     monkeypatch.setattr(local, "_write_new", Fails(local._write_new, 0, errno.EROFS))
-    assert engine.run(SWEEP, path, run_serially=True).complete.all()
+    assert engine.run(SWEEP, path, serial=True).complete.all()
     assert not [item for item in verify(path) if isinstance(item, Problem)]
 
 
 def test_a_store_removed_while_it_is_written_is_not_half_made_again(undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "gone.zarr"
-    reports = engine.iterate(SWEEP, path, run_serially=True)
+    reports = engine.iterate(SWEEP, path, serial=True)
     for report in reports:
         if report.tasks_done == 4:
             shutil.rmtree(path)
@@ -269,7 +269,7 @@ def test_a_store_removed_while_it_is_written_is_not_half_made_again(undisturbed:
     with pytest.raises(TaskError, match="the store .* is gone, removed while it was written: the same run makes it"):
         list(reports)
     assert os.listdir(tmp_path) == []
-    engine.run(SWEEP, path, run_serially=True)
+    engine.run(SWEEP, path, serial=True)
     assert differences(undisturbed, path) == []
 
 
@@ -277,7 +277,7 @@ def test_what_is_left_of_a_removed_store_is_said_to_be_that(undisturbed: Path, t
     path = shutil.copytree(undisturbed, tmp_path / "s.zarr")
     (path / "zarr.json").unlink()
     with pytest.raises(StoreError, match="holds what is left of a removed store: remove that too"):
-        engine.run(SWEEP, path, run_serially=True)
+        engine.run(SWEEP, path, serial=True)
 
 
 def test_a_clock_that_jumps_disturbs_nothing(
@@ -287,7 +287,7 @@ def test_a_clock_that_jumps_disturbs_nothing(
     monkeypatch.setattr(time, "time", lambda: next(jumps))
     monkeypatch.setattr(provenance, "now", lambda: datetime.fromtimestamp(next(jumps), UTC).isoformat())
     path = tmp_path / "clock.zarr"
-    seconds = [report.seconds for report in engine.iterate(SWEEP, path, run_serially=True)]
+    seconds = [report.seconds for report in engine.iterate(SWEEP, path, serial=True)]
     assert seconds == sorted(seconds)
     assert 0 <= seconds[-1] < 600
     assert all(0 <= receipt.seconds < 60 for receipt in Store(path).receipts())
@@ -307,10 +307,10 @@ def test_damage_of_every_kind_at_once_is_mended_by_verify_and_the_same_run(undis
     with pytest.raises(
         StoreError, match=r"the receipt receipts/0.0.json of .* is damaged: run 'nearfield verify --repair'"
     ):
-        engine.run(SWEEP, path, run_serially=True)
+        engine.run(SWEEP, path, serial=True)
     damage = [item for item in verify(path) if not hasattr(item, "checksums")]
     assert repair(path, damage) == []  # type: ignore[arg-type]
-    engine.run(SWEEP, path, run_serially=True)
+    engine.run(SWEEP, path, serial=True)
     assert differences(undisturbed, path) == []
     assert not [item for item in verify(path) if not hasattr(item, "checksums")]
 

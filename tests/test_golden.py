@@ -74,7 +74,7 @@ def test_it_resumes_and_grows(path: Path) -> None:
     stored = before.isel(dict.fromkeys(sweep.axes, 0) | {"realization": 0})
     for name in store.variable_names():  # the last bits are those of the processor that made the store
         np.testing.assert_allclose(again[name], stored[name], rtol=1e-6, atol=1e-9, err_msg=name)
-    grown = engine.run(sweep.replace(realizations=12), path, run_serially=True).load()
+    grown = engine.run(sweep.replace(realizations=12), path, serial=True).load()
     assert bool(grown.complete.all())
     assert grown.sizes["realization"] == 12
     was_there = before.complete.values
@@ -128,17 +128,17 @@ def test_a_class_that_moves_takes_its_stores_along(tmp_path: Path, monkeypatch: 
 
     store = tmp_path / "x.zarr"
     old = sweep("mystudies.first")
-    engine.run(old, store, run_serially=True)
+    engine.run(old, store, serial=True)
     (package / "first.py").rename(package / "second.py")
     moved = sweep("mystudies.second")
     assert moved.fingerprint() != old.fingerprint()  # the test can fail
     with pytest.raises(StoreError, match="holds another sweep"):
-        engine.run(moved, store, run_serially=True)
+        engine.run(moved, store, serial=True)
     (package / "__init__.py").write_text("MOVED = {'mystudies.first:Mine': 'mystudies.second:Mine'}")
     moved = sweep("mystudies.second")
     assert moved.fingerprint() == old.fingerprint()
     assert engine.load_sweep(store).scenario == moved.scenario
-    results = engine.run(moved.replace(realizations=16), store, run_serially=True)
+    results = engine.run(moved.replace(realizations=16), store, serial=True)
     assert bool(results.complete.all())
     assert results.attrs["scenario_class"] == "mystudies.first:Mine"
 

@@ -23,7 +23,7 @@ from jobs import main as command_line
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("honest") / "toy.zarr"
-    engine.run(toy.small, path, run_serially=True)
+    engine.run(toy.small, path, serial=True)
     return path
 
 
@@ -123,11 +123,11 @@ def test_a_receipt_that_does_not_belong_is_refused_and_named(stored: Path, harm:
     changes, message = RECEIPTS[harm]
     edit(stored / "receipts" / "0.0.json", lambda receipt: receipt.update(changes))
     with pytest.raises(StoreError, match=f"the receipt receipts/0.0.json of .* {message}"):
-        engine.run(toy.small, stored, run_serially=True)
+        engine.run(toy.small, stored, serial=True)
     problems = [item for item in verify(stored) if isinstance(item, Problem)]
     assert [problem.chunk for problem in problems] == ["receipts/0.0.json"]
     repair(stored, problems)
-    assert engine.run(toy.small, stored, run_serially=True).complete.all()
+    assert engine.run(toy.small, stored, serial=True).complete.all()
 
 
 def test_a_receipt_for_a_point_that_is_not_there(stored: Path) -> None:
@@ -155,7 +155,7 @@ def test_links_lead_nowhere(stored: Path, tmp_path: Path) -> None:
     (stored / "receipts").rename(tmp_path / "receipts")
     (stored / "receipts").symlink_to(tmp_path / "receipts")
     with pytest.raises(StoreError, match="is a link: remove it"):
-        engine.run(toy.small, stored, run_serially=True)
+        engine.run(toy.small, stored, serial=True)
     os.remove(stored / "zarr.json")
     (stored / "zarr.json").symlink_to("/dev/zero")
     with pytest.raises(StoreError, match=r"zarr.json is a link: remove it"):
@@ -249,7 +249,7 @@ def test_damaged_coordinates_and_a_wrong_mask_are_named_and_mended(stored: Path)
     problems = [item for item in verify(stored) if isinstance(item, Problem)]
     assert sorted(problem.chunk for problem in problems) == ["complete/c/1/0", "levels_db", "offset", "realization"]
     assert repair(stored, problems) == []
-    assert engine.run(toy.small, stored, run_serially=True).identical(good)
+    assert engine.run(toy.small, stored, serial=True).identical(good)
     Store(stored).group["levels_db"][:] = [0.0, 4.0]  # type: ignore[index]
     assert [item.what for item in verify(stored) if isinstance(item, Problem)] == [
         "does not hold the coordinates of the store"
@@ -258,7 +258,7 @@ def test_damaged_coordinates_and_a_wrong_mask_are_named_and_mended(stored: Path)
 
 def test_the_record_of_stops_is_part_of_a_store_and_checked(stored: Path) -> None:
     record = stored / "stopping.json"
-    engine.run(toy.small, stored, run_serially=True, max_seconds=60)
+    engine.run(toy.small, stored, serial=True, max_seconds=60)
     assert record.exists()
     assert not [item for item in verify(stored) if isinstance(item, Problem)]
     record.write_text('{"stops"')
@@ -293,9 +293,9 @@ def test_a_scenario_cannot_name_a_variable_so(tmp_path: Path, name: str, monkeyp
 
     monkeypatch.setattr(toy.Toy, "prepare", prepare)
     with pytest.raises(InputError, match="cannot be the name of a variable"):
-        engine.run(toy.small, tmp_path / "s.zarr", run_serially=True)
+        engine.run(toy.small, tmp_path / "s.zarr", serial=True)
 
 
 def test_more_realizations_than_a_store_holds_are_refused(stored: Path) -> None:
     with pytest.raises(InputError, match="realizations: given 33554433, needed at most 33554432"):
-        engine.run(toy.small.replace(realizations=2**25 + 1), stored, run_serially=True)
+        engine.run(toy.small.replace(realizations=2**25 + 1), stored, serial=True)

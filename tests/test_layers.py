@@ -24,6 +24,7 @@ MACHINERY = (  # a floor imports those above it here, and its own
     ("engine.targets",),
     ("engine.store",),
     ("engine.execution",),
+    ("engine.notebook",),
     ("engine.__init__", "engine.tensorflow_data"),
 )
 FOR_SCIENCE = ("engine.errors", "engine.imports")
@@ -77,6 +78,8 @@ ONLY_IN = {
     "mitsuba": ("engine.channels.tracing",),
     "drjit": ("engine.channels.tracing", "engine.channels.llvm"),
     "shapely": ("engine.channels.surroundings",),
+    "pyproj": ("engine.channels.places.crs",),
+    "pyogrio": ("engine.channels.places.tables",),
     "matplotlib": ("scenarios", "jobs"),
     "rich": ("jobs",),
     "typer": ("jobs",),

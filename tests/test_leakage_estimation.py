@@ -63,8 +63,8 @@ def test_chunks_and_workers_change_no_bit(tmp_path: Path) -> None:
     sweep = Sweep(
         LeakageEstimation(grid_ranges=20, grid_angles=30), {"n_sensors": (5, 8)}, realizations=12, block=3, chunk=3
     )
-    whole = engine.run(sweep, tmp_path / "a.zarr", run_serially=True)
-    again = engine.run(sweep.replace(chunk=12), tmp_path / "b.zarr", run_serially=True)
+    whole = engine.run(sweep, tmp_path / "a.zarr", serial=True)
+    again = engine.run(sweep.replace(chunk=12), tmp_path / "b.zarr", serial=True)
     for name in whole.data_vars:
         assert np.array_equal(whole[name].values, again[name].values)
     replayed = engine.replay(tmp_path / "a.zarr", 7, n_sensors=8)
@@ -149,7 +149,7 @@ def test_wrong_wavelength_fails() -> None:
 def test_figures_summary_and_claims(tmp_path: Path) -> None:
     scenario = LeakageEstimation(grid_ranges=20, grid_angles=30)
     sweep = Sweep(scenario, {"n_sensors": (5, 8)}, realizations=20, block=10, name="t")
-    results = engine.run(sweep, tmp_path / "r.zarr", run_serially=True)
+    results = engine.run(sweep, tmp_path / "r.zarr", serial=True)
     rows = summary(results)
     assert len(rows) == 2 * 2 * 2 * 5 * 3
     row = rows[0]

@@ -145,7 +145,7 @@ def test_of_many_who_try_together_one_gets_it(storage: LocalStorage) -> None:
 def test_a_run_gives_its_lock_back(tmp_path: Path, ending: str) -> None:
     path = tmp_path / "s.zarr"
     sweep = toy.small.replace(scenario=toy.Troubled(trouble="raise" if ending == "raised" else "none"))
-    reports = engine.iterate(sweep, path, run_serially=True)
+    reports = engine.iterate(sweep, path, serial=True)
     next(reports)
     assert holder(LocalStorage(path)) is not None
     if ending == "closed":
@@ -160,10 +160,10 @@ def test_a_run_gives_its_lock_back(tmp_path: Path, ending: str) -> None:
 
 def test_readers_and_a_finished_run_need_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "s.zarr"
-    first = engine.iterate(toy.small, path, run_serially=True)
+    first = engine.iterate(toy.small, path, serial=True)
     next(first), next(first)
     assert int(engine.open_results(path).complete.sum()) == 8
     assert engine.load_sweep(path) == toy.small
     list(first)
     monkeypatch.setattr(Lock, "acquire", lambda self: pytest.fail("locked"))
-    assert engine.run(toy.small, path, run_serially=True).complete.all()
+    assert engine.run(toy.small, path, serial=True).complete.all()

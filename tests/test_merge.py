@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Callable[..., Path]:
 
     def run(name: str, sweep: Sweep, tasks: int | None = None) -> Path:
         path = tmp_path / name
-        for done, _ in enumerate(progress := engine.iterate(sweep, path, run_serially=True)):
+        for done, _ in enumerate(progress := engine.iterate(sweep, path, serial=True)):
             if done == tasks:
                 progress.close()
         return path
@@ -232,7 +232,7 @@ def test_every_part_is_told(store: Callable[..., Path]) -> None:
 def test_what_stopped_at_a_target_is_merged_as_far_as_it_counts(store: Callable[..., Path], tmp_path: Path) -> None:
     sweep = BASE.replace(realizations=4000, chunk=100, block=100)
     target = engine.Target.parse("power:rel=0.2")
-    engine.run(sweep, tmp_path / "a", run_serially=True, targets=(target,))
+    engine.run(sweep, tmp_path / "a", serial=True, targets=(target,))
     shown = engine.open_results(tmp_path / "a")
     assert not shown.complete.all()
     merged = engine.merge([tmp_path / "a", store("b", sweep.replace(seed=1, realizations=200))])

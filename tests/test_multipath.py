@@ -136,9 +136,9 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
         **SMALL, surroundings={"name": "yard", "buildings": [wall]}, grid_ranges=12, grid_angles=16
     )
     sweep = Sweep(scenario, {"n_sensors": (3, 6)}, realizations=8, block=4, chunk=4, name="t")
-    engine.run(sweep, tmp_path / "r.zarr", run_serially=True)
-    results = engine.run(sweep.replace(realizations=16), tmp_path / "r.zarr", run_serially=True)
-    whole = engine.run(sweep.replace(realizations=16, chunk=16), tmp_path / "w.zarr", run_serially=True)
+    engine.run(sweep, tmp_path / "r.zarr", serial=True)
+    results = engine.run(sweep.replace(realizations=16), tmp_path / "r.zarr", serial=True)
+    whole = engine.run(sweep.replace(realizations=16, chunk=16), tmp_path / "w.zarr", serial=True)
     for name in whole.data_vars:
         assert np.array_equal(whole[name].values, results[name].values, equal_nan=True), name
     excluded = results.excluded.isel(n_sensors=0).values
@@ -176,7 +176,7 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
 def test_workers_trace_the_same_bits(tmp_path: Path) -> None:
     """Two actors with one thread each, against this process."""
     sweep = Sweep(MultipathData(**SMALL, surroundings=COLLEGE), realizations=16, block=4, chunk=4)
-    serial = engine.run(sweep, tmp_path / "serial.zarr", run_serially=True)
+    serial = engine.run(sweep, tmp_path / "serial.zarr", serial=True)
     shared = engine.run(sweep, tmp_path / "ray.zarr", workers=2)
     for name in serial.data_vars:
         assert np.array_equal(serial[name].values, shared[name].values, equal_nan=True), name
@@ -193,7 +193,7 @@ def test_map_of_any_place(tmp_path: Path) -> None:
     assert len({*zip(column.tolist(), row.tolist(), strict=True)}) == 600
     assert np.all(column[:150] % 2 == 0)
     sweep = Sweep(scenario, realizations=600, block=150, chunk=600, name="map")
-    results = engine.run(sweep, tmp_path / "map.zarr", run_serially=True)
+    results = engine.run(sweep, tmp_path / "map.zarr", serial=True)
     beam = results.power_dbm.values[scenario.lattice(np.arange(600))[0].argsort(kind="stable")]
     assert np.isnan(beam).any()  # indoors
     multipath_map.leakage_over_the_area(results).savefig(tmp_path / "map.png")

@@ -45,7 +45,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """600 users of seed 9 in a yard of which a building stands among the users."""
     path = str(tmp_path_factory.mktemp("data") / "data.zarr")
-    engine.run(Sweep(_scene(), realizations=600, seed=9, block=500, chunk=500), path, run_serially=True)
+    engine.run(Sweep(_scene(), realizations=600, seed=9, block=500, chunk=500), path, serial=True)
     return path
 
 
@@ -136,7 +136,7 @@ def test_networks_are_trained_and_used(store: str) -> None:
     names = [one.name for one in both.all_estimators()]
     assert names == ["least_squares", "deep_sets", "conditioned_deep_sets"]
     judged = sweep.replace(scenario=both)
-    results = engine.run(judged, "r.zarr", run_serially=True)
+    results = engine.run(judged, "r.zarr", serial=True)
     kept = results.isel(realization=results.excluded.isel(n_sensors=0).values == 0)
     assert np.isfinite(kept.estimate_range_m).all()
     assert engine.load_sweep("r.zarr") == judged

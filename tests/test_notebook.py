@@ -57,7 +57,7 @@ def test_its_cells_come_to_the_numbers_of_summarize(
 
     matplotlib.use("agg")
     monkeypatch.chdir(tmp_path)
-    results = engine.run(leakage.fig1.replace(realizations=100), "results/leakage-fig1.zarr", run_serially=True)
+    results = engine.run(leakage.fig1.replace(realizations=100), "results/leakage-fig1.zarr", serial=True)
     space: dict[str, Any] = {}
     for number, cell in enumerate(CELLS):
         exec(compile(cell, f"cell {number}", "exec"), space)

@@ -41,17 +41,17 @@ def bucket(s3: str) -> str:
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("local") / "toy.zarr"
-    engine.run(toy.small, path, run_serially=True)
+    engine.run(toy.small, path, serial=True)
     return path
 
 
 def test_a_run_a_resumption_and_growth_give_the_local_bits(url: str, local: Path) -> None:
-    reports = engine.iterate(toy.small.replace(realizations=20), url, run_serially=True)
+    reports = engine.iterate(toy.small.replace(realizations=20), url, serial=True)
     next(reports), next(reports), next(reports)
     reports.close()
     assert int(engine.open_results(url).complete.sum()) == 16
-    engine.run(engine.load_sweep(url), url, run_serially=True)
-    results = engine.run(toy.small, url, run_serially=True)
+    engine.run(engine.load_sweep(url), url, serial=True)
+    results = engine.run(toy.small, url, serial=True)
     assert results.complete.all()
     assert [name for name in differences(url, local) if not name.startswith("receipt")] == []
     assert engine.replay(url, 13, offset=2.0).attrs["stored"] == "equal"
@@ -69,7 +69,7 @@ def test_memory_is_refused_for_several_processes(local_ray: None) -> None:
 
 
 def test_damage_is_named_and_repaired(url: str, local: Path) -> None:
-    engine.run(toy.small, url, run_serially=True)
+    engine.run(toy.small, url, serial=True)
     assert not [item for item in verify(url) if isinstance(item, Problem)]
     files, root = fsspec.core.url_to_fs(url)
     chunk = bytearray(files.cat_file(f"{root}/power/c/1/2/0"))
@@ -84,7 +84,7 @@ def test_damage_is_named_and_repaired(url: str, local: Path) -> None:
         engine.open_results(url).power.load()
     assert repair(url, problems) == []
     assert not engine.open_results(url).complete[0, :8].any()
-    engine.run(toy.small, url, run_serially=True)
+    engine.run(toy.small, url, serial=True)
     assert differences(url, local) == []
 
 
@@ -93,13 +93,13 @@ def test_a_store_that_was_half_made_is_made_anew_and_a_foreign_prefix_left_alone
     files, root = fsspec.core.url_to_fs(url)
     files.pipe_file(f"{root}/power/zarr.json", b"{}")
     with pytest.raises(StoreError, match="is not a nearfield store"):
-        engine.run(toy.small, url, run_serially=True)
+        engine.run(toy.small, url, serial=True)
     dead = Lock(storage_at(url))
     dead.acquire()
     dead._holder.pid = 2**22 + 1  # above the largest that Linux gives
     storage_at(url).write("lock.0.json", dead._record())
     dead._stopped.set()
-    engine.run(toy.small, url, run_serially=True)
+    engine.run(toy.small, url, serial=True)
     assert differences(url, local) == []
 
 
@@ -111,10 +111,10 @@ def test_of_two_creations_of_one_object_one_succeeds(url: str) -> None:
 
 
 def test_a_second_driver_is_refused(url: str) -> None:
-    first = engine.iterate(toy.small, url, run_serially=True)
+    first = engine.iterate(toy.small, url, serial=True)
     next(first)
     with pytest.raises(StoreError, match=r"is in use by another driver \(process \d+ on .*, since 20"):
-        engine.run(toy.small, url, run_serially=True)
+        engine.run(toy.small, url, serial=True)
     assert len(list(first)) == 15
 
 
@@ -154,7 +154,7 @@ def test_every_command_takes_a_url_and_no_secret_is_stored_or_said(
 def test_refused_credentials_are_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moto.settings.INITIAL_NO_AUTH_ACTION_COUNT", 0)  # from now on the server asks who is there
     with pytest.raises(StoreError, match="cannot create the store s3://.*: the credentials were refused") as caught:
-        engine.run(toy.small, bucket, run_serially=True)
+        engine.run(toy.small, bucket, serial=True)
     assert not any(secret in str(caught.value) for secret in SECRETS)
     with pytest.raises(StoreError, match="cannot open the store s3://.*: the credentials were refused"):
         engine.open_results(bucket)
@@ -164,7 +164,7 @@ def test_missing_bucket_credentials_and_endpoint_are_one_line(s3: str, monkeypat
     import s3fs
 
     with pytest.raises(StoreError, match="there is no bucket 'nobucket': create it"):
-        engine.run(toy.small, "s3://nobucket/a", run_serially=True)
+        engine.run(toy.small, "s3://nobucket/a", serial=True)
     with pytest.raises(StoreError, match="no store at s3://bucket/nowhere: check the path"):
         engine.open_results("s3://bucket/nowhere")
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
@@ -193,7 +193,7 @@ def test_missing_bucket_credentials_and_endpoint_are_one_line(s3: str, monkeypat
 )
 def test_what_is_no_place_for_a_store_is_one_line(location: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        engine.run(toy.small, location, run_serially=True)
+        engine.run(toy.small, location, serial=True)
     assert "secret" not in str(caught.value)
 
 
@@ -204,13 +204,13 @@ def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
-    engine.run(toy.small, f"file://{tmp_path}/f.zarr", run_serially=True)
+    engine.run(toy.small, f"file://{tmp_path}/f.zarr", serial=True)
     assert isinstance(storage_at(f"file://{tmp_path}/f.zarr"), LocalStorage)
     assert Store(tmp_path / "f.zarr").grid.n_tasks == 15
 
 
 def test_an_object_too_large_to_be_honest_is_not_read(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine.run(toy.small, url, run_serially=True)
+    engine.run(toy.small, url, serial=True)
     files, root = fsspec.core.url_to_fs(url)
     attributes = json.loads(files.cat_file(f"{root}/zarr.json"))
     attributes["attributes"]["about"] = "x" * 2**24

@@ -113,7 +113,7 @@ def url(s3: str) -> str:
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("local") / "toy.zarr"
-    engine.run(SWEEP, path, run_serially=True)
+    engine.run(SWEEP, path, serial=True)
     return path
 
 
@@ -125,7 +125,7 @@ def one_in(rate: int, kinds: tuple[str, ...], seed: int) -> Callable[[int, str],
 @pytest.mark.parametrize("kind", ["busy", "broken", "hang up", "lost"])
 def test_one_request_in_ten_fails_and_nothing_differs(proxy: Proxy, url: str, local: Path, kind: str) -> None:
     proxy.fault = one_in(10, (kind,), seed=3)
-    assert engine.run(SWEEP, url, run_serially=True).load().complete.all()
+    assert engine.run(SWEEP, url, serial=True).load().complete.all()
     assert not [item for item in verify(url) if isinstance(item, Problem)]
     proxy.fault = lambda number, method: ""
     assert proxy.failed > 10
@@ -137,7 +137,7 @@ def test_one_request_in_ten_fails_and_nothing_differs(proxy: Proxy, url: str, lo
 def test_storage_that_stays_away_is_one_line_and_the_same_again_continues(
     proxy: Proxy, url: str, local: Path, kind: str
 ) -> None:
-    reports = engine.iterate(SWEEP, url, run_serially=True)
+    reports = engine.iterate(SWEEP, url, serial=True)
     for report in reports:
         if report.tasks_done == 2:
             proxy.fault = lambda number, method: kind
@@ -152,7 +152,7 @@ def test_storage_that_stays_away_is_one_line_and_the_same_again_continues(
     for name in storage_at(url).names():
         if name.startswith("lock."):  # which could not be removed; this process would be taken for alive
             storage_at(url).delete(name)
-    engine.run(SWEEP, url, run_serially=True)
+    engine.run(SWEEP, url, serial=True)
     assert differences(url, local) == []
 
 
@@ -162,6 +162,6 @@ def test_a_slow_one_is_waited_for(proxy: Proxy, url: str, local: Path) -> None:
         return ""
 
     proxy.fault = slow
-    engine.run(SWEEP, url, run_serially=True)
+    engine.run(SWEEP, url, serial=True)
     proxy.fault = lambda number, method: ""
     assert differences(url, local) == []

@@ -38,7 +38,7 @@ SMALL = "--serial --realizations 4 --chunk 50 --set n_sensors=5 --axis n_element
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("own") / "s.zarr"
-    engine.run(own_model.sweep, path, run_serially=True)
+    engine.run(own_model.sweep, path, serial=True)
     return path
 
 
@@ -54,10 +54,10 @@ def test_a_store_names_the_model_and_is_read_back(stored: Path) -> None:
 
 def test_a_store_of_ones_own_model_grows(tmp_path: Path) -> None:
     few = own_model.sweep.replace(realizations=2)
-    engine.run(few, tmp_path / "s.zarr", run_serially=True)
+    engine.run(few, tmp_path / "s.zarr", serial=True)
     more = engine.load_sweep(tmp_path / "s.zarr").replace(realizations=4)
-    grown = engine.run(more, tmp_path / "s.zarr", run_serially=True)
-    whole = engine.run(few.replace(realizations=4), tmp_path / "w.zarr", run_serially=True)
+    grown = engine.run(more, tmp_path / "s.zarr", serial=True)
+    whole = engine.run(few.replace(realizations=4), tmp_path / "w.zarr", serial=True)
     assert np.array_equal(grown.estimate_range_m.values, whole.estimate_range_m.values)
 
 

@@ -128,7 +128,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> xarray.Dataset:
         n_elements=16, grid_ranges=12, grid_angles=24, noise_dbm=(-85.0, -70.0, -60.0), n_snapshots=(1, 50),
     )  # fmt: skip
     sweep = leakage.fig3.replace(scenario=scenario, axes={"n_sensors": (5, 9)}, realizations=20, block=20, chunk=20)
-    return engine.run(sweep, tmp_path_factory.mktemp("few") / "x.zarr", run_serially=True).load()
+    return engine.run(sweep, tmp_path_factory.mktemp("few") / "x.zarr", serial=True).load()
 
 
 def test_what_is_drawn_is_what_numpy_makes_of_the_store(few: xarray.Dataset) -> None:
@@ -201,7 +201,7 @@ def test_a_blind_guess_follows_the_axes(tmp_path: Path) -> None:
         scenario=leakage.fig1.scenario.replace(n_elements=16),
         axes={"user_range_max_m": (8.0, 14.0), "n_sensors": (5, 9)},
     )
-    results = engine.run(sweep.replace(realizations=4, block=4, chunk=4), tmp_path / "x.zarr", run_serially=True)
+    results = engine.run(sweep.replace(realizations=4, block=4, chunk=4), tmp_path / "x.zarr", serial=True)
     (in_range,) = beside(results, Metric("mean", "bcrlb_range_m2"))
     assert in_range.values.dims == ("user_range_max_m",)
     a, b, low = (getattr(sweep.scenario, name) for name in ("prior_alpha", "prior_beta", "user_range_min_m"))
@@ -384,7 +384,7 @@ def test_the_command_draws_what_is_asked_for(
     """A sweep of a user's own, along an axis of its own."""
     monkeypatch.chdir(tmp_path)
     sweep = Sweep(toy.Toy(), {"offset": (0.0, 1.0, 2.0)}, realizations=8, block=4, chunk=8, name="own:sweep")
-    engine.run(sweep, "s.zarr", run_serially=True)
+    engine.run(sweep, "s.zarr", serial=True)
     drawn = [
         ("s.png",),
         ("s.svg", "--metric", "peak", "--metric", "median:power", "--logy"),

@@ -29,7 +29,7 @@ def traced(base: Path) -> tuple[Trace, dict[int, list[str]]]:
     reported: dict[int, list[str]] = {}
     with recorded(base) as trace:
         for sweep, options in ((SMALL, {}), (GROWN, {"max_seconds": 600.0})):
-            for report in engine.iterate(sweep, base / "s.zarr", run_serially=True, **options):
+            for report in engine.iterate(sweep, base / "s.zarr", serial=True, **options):
                 if report.receipt:
                     key = f"{report.receipt.point[0]}.{report.receipt.start // 8}"
                     reported.setdefault(len(trace.events), []).append(f"{key} {report.receipt.stop}")
@@ -40,7 +40,7 @@ def traced(base: Path) -> tuple[Trace, dict[int, list[str]]]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("good") / "good.zarr"
-    engine.run(GROWN, path, run_serially=True)
+    engine.run(GROWN, path, serial=True)
     return path
 
 
@@ -62,7 +62,7 @@ def outcome(path: Path, wanted: set[str], undisturbed: Path) -> list[str]:
         if values[mask].tobytes() != true[mask].tobytes() or not np.isnan(values[~mask]).all():
             wrong.append(f"wrong values: {name}")
     repair(path, items)
-    engine.run(GROWN, path, run_serially=True)
+    engine.run(GROWN, path, serial=True)
     left = [item for item in verify(path) if isinstance(item, Problem)]
     return wrong + [f"not mended: {item}" for item in left] + differences(undisturbed, path)
 

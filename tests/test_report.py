@@ -96,21 +96,21 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     patch.syspath_prepend(str(Path(toy.__file__).parent))
     patch.setattr(toy, "small", toy.small.replace(report=claims, figure=broken_figure))
     patch.chdir(folder)
-    engine.run(toy.small, "whole.zarr", run_serially=True)
+    engine.run(toy.small, "whole.zarr", serial=True)
     changed = toy.small.replace(scenario=toy.Toy(size=4), axes={"offset": (0.0, 28e9, 2.0)}, seed=7)
     for name, tasks in (("part.zarr", 5), ("empty.zarr", 0)):
-        for progress in (run := engine.iterate(changed, name, run_serially=True)):
+        for progress in (run := engine.iterate(changed, name, serial=True)):
             if progress.tasks_done == tasks:
                 run.close()
     harm = toy.small.replace(
         scenario=Hostile(size=5), axes={"label": (HOSTILE, "$x_")}, name=HOSTILE, about=HOSTILE, realizations=8
     )
     place = Path(HOSTILE.replace("/", "∕"))
-    engine.run(harm, place, run_serially=True)
+    engine.run(harm, place, serial=True)
     wide = toy.small.replace(
         scenario=toy.Toy(levels_db=tuple(float(level) for level in range(14))), realizations=8, name="", report=None
     )
-    engine.run(wide, "many.zarr", run_serially=True)
+    engine.run(wide, "many.zarr", serial=True)
     sections = {name: section(Path(f"{name}.zarr")) for name in ("part", "whole", "empty")} | {"harm": section(place)}
     many = render([section("many.zarr")])
     patch.undo()
@@ -144,7 +144,7 @@ def test_a_page_is_self_contained_accessible_and_well_formed(pages: dict[str, st
 
 
 def test_the_numbers_are_those_of_the_store(pages: dict[str, str], tmp_path: Path) -> None:
-    results = engine.run(toy.small, tmp_path / "again.zarr", run_serially=True)
+    results = engine.run(toy.small, tmp_path / "again.zarr", serial=True)
     summary = engine.summarize(results.power)
     cells = [text for text in Page(pages["whole"]).text("td") if "[" in text]
     assert len(cells) == 2 * 3 * 2  # mean and median, three offsets, two levels
@@ -209,7 +209,7 @@ def test_several_stores_have_contents(pages: dict[str, str]) -> None:
 
 def test_targets_and_reasons_of_stops_are_told(tmp_path: Path) -> None:
     sweep = toy.small.replace(scenario=toy.Toy(levels_db=(0.0,)), realizations=4000, chunk=100, block=100)
-    engine.run(sweep, tmp_path / "t.zarr", run_serially=True, targets=(engine.Target.parse("power:rel=0.5"),))
+    engine.run(sweep, tmp_path / "t.zarr", serial=True, targets=(engine.Target.parse("power:rel=0.5"),))
     page = Page(render([section(tmp_path / "t.zarr")]))
     text = " ".join(page.text("main"))
     assert "Stopped at its targets: " in text
@@ -236,7 +236,7 @@ def test_nonsense_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    engine.run(toy.small.replace(realizations=4, chunk=4), "toy.zarr", run_serially=True)
+    engine.run(toy.small.replace(realizations=4, chunk=4), "toy.zarr", serial=True)
     shutil.copytree("toy.zarr", "odd.zarr")
     metadata = json.loads(Path("odd.zarr/zarr.json").read_text())
     metadata["attributes"]["axes"] = "{"

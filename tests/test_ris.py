@@ -196,8 +196,8 @@ def test_another_array_namespace_agrees(name: str) -> None:
 
 def test_chunks_change_no_bit_and_a_trial_is_replayed(tmp_path: Path) -> None:
     sweep = Sweep(_scene(recorded_cycles=(6, 8)), {"n_scatterers": (0, 1)}, realizations=8, block=2, chunk=2)
-    whole = engine.run(sweep, tmp_path / "a.zarr", run_serially=True)
-    again = engine.run(sweep.replace(chunk=8), tmp_path / "b.zarr", run_serially=True)
+    whole = engine.run(sweep, tmp_path / "a.zarr", serial=True)
+    again = engine.run(sweep.replace(chunk=8), tmp_path / "b.zarr", serial=True)
     for name in whole.data_vars:
         assert np.array_equal(whole[name].values, again[name].values, equal_nan=True)
     assert engine.replay(tmp_path / "a.zarr", 5, n_scatterers=1).attrs["stored"] == "equal"

@@ -33,9 +33,7 @@ def small(sweep: Sweep, path: Path) -> Any:
         method.model_copy(update={"random_cycles": 6 if "n_cycles" in axes else 8}) for method in scene.methods
     )
     changed = scene.replace(**SMALL, **cycles, methods=methods)
-    engine.run(
-        sweep.replace(scenario=changed, axes=axes, realizations=4, block=4, chunk=4, name=""), path, run_serially=True
-    )
+    engine.run(sweep.replace(scenario=changed, axes=axes, realizations=4, block=4, chunk=4, name=""), path, serial=True)
     return with_times(engine.open_results(path).load(), str(path))
 
 

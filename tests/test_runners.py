@@ -26,7 +26,7 @@ def equal_bits(one: xarray.Dataset, other: xarray.Dataset, names: tuple[str, ...
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> xarray.Dataset:
     path = tmp_path_factory.mktemp("oracle") / "serial.zarr"
-    return engine.run(toy.small, path, run_serially=True).load()
+    return engine.run(toy.small, path, serial=True).load()
 
 
 def test_serial_run_stores_everything(oracle: xarray.Dataset) -> None:
@@ -58,13 +58,13 @@ def test_any_number_of_workers_gives_the_same_bits(
 
 @pytest.mark.parametrize("chunk", [4, 20, 40, 48])
 def test_any_chunk_gives_the_same_bits(oracle: xarray.Dataset, tmp_path: Path, chunk: int) -> None:
-    assert equal_bits(oracle, engine.run(toy.small.replace(chunk=chunk), tmp_path / "c.zarr", run_serially=True))
+    assert equal_bits(oracle, engine.run(toy.small.replace(chunk=chunk), tmp_path / "c.zarr", serial=True))
 
 
 def test_another_block_or_seed_gives_other_numbers(oracle: xarray.Dataset, tmp_path: Path) -> None:
     """The comparison above can fail."""
     for i, change in enumerate(({"block": 8}, {"seed": 1})):
-        other = engine.run(toy.small.replace(**change), tmp_path / f"{i}.zarr", run_serially=True)
+        other = engine.run(toy.small.replace(**change), tmp_path / f"{i}.zarr", serial=True)
         assert not equal_bits(oracle, other)
 
 
@@ -73,9 +73,9 @@ def test_a_grown_run_equals_one_made_at_once(oracle: xarray.Dataset, tmp_path: P
     """20 realizations, then 40: the first 20 stay what they were, and chunks cut short are completed."""
     path = tmp_path / "grown.zarr"
     sweep = toy.small.replace(chunk=chunk)
-    first = engine.run(sweep.replace(realizations=20), path, run_serially=True).load()
+    first = engine.run(sweep.replace(realizations=20), path, serial=True).load()
     assert equal_bits(oracle.isel(realization=slice(20)), first)
-    grown = engine.run(sweep, path, run_serially=True)
+    grown = engine.run(sweep, path, serial=True)
     assert grown.sizes["realization"] == 40
     assert grown.complete.all()
     assert equal_bits(oracle, grown)
@@ -84,21 +84,21 @@ def test_a_grown_run_equals_one_made_at_once(oracle: xarray.Dataset, tmp_path: P
 
 def test_an_interrupted_run_continues(oracle: xarray.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "half.zarr"
-    reports = engine.iterate(toy.small, path, run_serially=True)
+    reports = engine.iterate(toy.small, path, serial=True)
     for report in reports:
         if report.tasks_done == 7:
             reports.close()
     half = engine.open_results(path)
     assert int(half.complete.sum()) == 7 * 8
     assert np.isnan(half.power.values[~half.complete.values]).all()
-    reports = list(engine.iterate(engine.load_sweep(path), path, run_serially=True))
+    reports = list(engine.iterate(engine.load_sweep(path), path, serial=True))
     assert reports[0].tasks_done == 7
     assert len(reports) == 1 + 15 - 7
     assert equal_bits(oracle, engine.open_results(path))
 
 
 def test_reports_carry_statistics_and_an_estimate(oracle: xarray.Dataset, tmp_path: Path) -> None:
-    *_, last = engine.iterate(toy.small, tmp_path / "s.zarr", run_serially=True)
+    *_, last = engine.iterate(toy.small, tmp_path / "s.zarr", serial=True)
     moments = last.statistics()["power"][1,]
     power = oracle.power.values[1]
     np.testing.assert_allclose(moments.mean, power.mean(0), rtol=1e-12)
@@ -111,20 +111,20 @@ def test_the_time_left_follows_the_rate_since_the_first_result(tmp_path: Path, m
     """A clock that jumps ahead by 100 s, and then takes 2 s between reports: 15 tasks, of which the first is free."""
     ticks = itertools.chain([0.0, 0.0, 100.0], itertools.count(102.0, 2.0))
     monkeypatch.setattr(driver, "time", types.SimpleNamespace(monotonic=lambda: next(ticks)))
-    reports = list(engine.iterate(toy.small, tmp_path / "t.zarr", run_serially=True))
+    reports = list(engine.iterate(toy.small, tmp_path / "t.zarr", serial=True))
     assert [report.seconds_left for report in reports[:3]] == [None, None, 26.0]
     assert [report.seconds_left for report in reports[3:]] == [24.0 - 2 * i for i in range(13)]
     assert reports[-1].seconds == 128.0
 
 
 def test_a_smaller_budget_asks_for_nothing(tmp_path: Path) -> None:
-    engine.run(toy.small, tmp_path / "b.zarr", run_serially=True)
-    reports = list(engine.iterate(toy.small.replace(realizations=10), tmp_path / "b.zarr", run_serially=True))
+    engine.run(toy.small, tmp_path / "b.zarr", serial=True)
+    reports = list(engine.iterate(toy.small.replace(realizations=10), tmp_path / "b.zarr", serial=True))
     assert len(reports) == 1
 
 
 def test_a_sweep_without_axes(tmp_path: Path) -> None:
-    results = engine.run(engine.Sweep(toy.Toy(), realizations=10, block=5), tmp_path / "one.zarr", run_serially=True)
+    results = engine.run(engine.Sweep(toy.Toy(), realizations=10, block=5), tmp_path / "one.zarr", serial=True)
     assert results.power.dims == ("realization", "levels_db")
     assert engine.replay(tmp_path / "one.zarr", 9).attrs["stored"] == "equal"
 
@@ -156,6 +156,11 @@ def test_a_scenario_defined_in_a_script_or_notebook_runs(tmp_path: Path) -> None
 
 def test_the_bound_gives_the_same_bits_serially_and_on_two_workers(local_ray: None, tmp_path: Path) -> None:
     sweep = leakage.fig1.replace(axes={"n_sensors": (10, 30)}, realizations=100, chunk=50)
-    serial = engine.run(sweep, tmp_path / "serial.zarr", run_serially=True)
+    serial = engine.run(sweep, tmp_path / "serial.zarr", serial=True)
     parallel = engine.run(sweep, tmp_path / "ray.zarr", workers=2)
     assert equal_bits(serial, parallel, ("bcrlb_range_m2", "bcrlb_angle_rad2", "information_range_per_m2"))
+
+
+def test_the_old_word_for_a_serial_run_still_works(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="run_serially is now serial"):
+        engine.run(toy.small, tmp_path / "old.zarr", run_serially=True)

@@ -80,7 +80,7 @@ def test_the_formula_goes_both_ways() -> None:
 
 def test_the_sweep_shows_bias_floor_and_the_way_back(tmp_path: Path) -> None:
     few = sensors.replace(realizations=100, block=50, chunk=50, axes={"user_at_m": (4.0, 8.0)})
-    results = engine.run(few, tmp_path / "s.zarr", run_serially=True)
+    results = engine.run(few, tmp_path / "s.zarr", serial=True)
     points = {(point.estimator.split()[0], point.user_m): point for point in summary(results)}
     for d in (4.0, 8.0):
         plane, exact = points["plane", d], points["sensors", d]

@@ -137,7 +137,7 @@ def test_what_is_no_settings_file(path: str, tmp_path: Path, monkeypatch: pytest
 def test_a_store_alone_takes_no_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import engine
 
-    engine.run(leakage.fig1.replace(realizations=1, axes={}, block=1), tmp_path / "s.zarr", run_serially=True)
+    engine.run(leakage.fig1.replace(realizations=1, axes={}, block=1), tmp_path / "s.zarr", serial=True)
     words = ["run", "--store", str(tmp_path / "s.zarr"), "--settings", str(written(tmp_path, "seed = 1"))]
     patch = pytest.MonkeyPatch()
     patch.setattr(sys, "argv", ["nearfield", *words])

@@ -93,7 +93,7 @@ NONSENSE = [
 @pytest.mark.parametrize(("text", "message"), NONSENSE)
 def test_nonsense_is_one_line_and_makes_no_store(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        engine.run(SWEEP, tmp_path / "x.zarr", run_serially=True, targets=[text])
+        engine.run(SWEEP, tmp_path / "x.zarr", serial=True, targets=[text])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "x.zarr").exists()
 
@@ -101,9 +101,9 @@ def test_nonsense_is_one_line_and_makes_no_store(tmp_path: Path, text: str, mess
 def test_what_is_too_large_for_receipts_cannot_be_aimed_at(tmp_path: Path) -> None:
     sweep = SWEEP.replace(scenario=toy.Toy(widen=True, size=86))
     with pytest.raises(InputError, match="row holds too many numbers a realization"):
-        engine.run(sweep, tmp_path / "x.zarr", run_serially=True, targets=["row:rel=0.1"])
+        engine.run(sweep, tmp_path / "x.zarr", serial=True, targets=["row:rel=0.1"])
     with pytest.raises(InputError, match="max_seconds: given -1, needed a positive number"):
-        engine.run(SWEEP, tmp_path / "x.zarr", run_serially=True, max_seconds=-1)
+        engine.run(SWEEP, tmp_path / "x.zarr", serial=True, max_seconds=-1)
 
 
 def test_names_and_selections() -> None:
@@ -246,7 +246,7 @@ def test_idle_workers_get_no_more_than_what_is_predicted() -> None:
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> xarray.Dataset:
     path = tmp_path_factory.mktemp("serial") / "s.zarr"
-    return engine.run(SWEEP, path, run_serially=True, targets=TARGETS).load()
+    return engine.run(SWEEP, path, serial=True, targets=TARGETS).load()
 
 
 def test_a_run_stops_where_its_targets_hold(serial: xarray.Dataset) -> None:
@@ -265,11 +265,11 @@ def test_two_workers_a_resumed_run_and_a_full_store_stop_alike(
 ) -> None:
     parallel = engine.run(SWEEP, tmp_path / "ray.zarr", workers=2, targets=TARGETS)
     assert parallel.load().equals(serial)
-    for report in (reports := engine.iterate(SWEEP, tmp_path / "r.zarr", run_serially=True, targets=TARGETS)):
+    for report in (reports := engine.iterate(SWEEP, tmp_path / "r.zarr", serial=True, targets=TARGETS)):
         if report.tasks_done == 5:
             reports.close()
-    assert engine.run(SWEEP, tmp_path / "r.zarr", run_serially=True, targets=TARGETS).load().equals(serial)
-    whole = engine.run(SWEEP, tmp_path / "w.zarr", run_serially=True).load()
+    assert engine.run(SWEEP, tmp_path / "r.zarr", serial=True, targets=TARGETS).load().equals(serial)
+    whole = engine.run(SWEEP, tmp_path / "w.zarr", serial=True).load()
     assert "stop_reason" not in whole.coords
     reports = list(engine.iterate(SWEEP, tmp_path / "w.zarr", workers=2, targets=TARGETS))
     assert len(reports) == 1  # nothing to compute
@@ -277,25 +277,25 @@ def test_two_workers_a_resumed_run_and_a_full_store_stop_alike(
     shown = engine.open_results(tmp_path / "w.zarr").load()
     assert shown.equals(serial)
     assert xarray.open_zarr(tmp_path / "w.zarr").complete.all()  # what is beyond is kept
-    engine.run(SWEEP, tmp_path / "w.zarr", run_serially=True)
+    engine.run(SWEEP, tmp_path / "w.zarr", serial=True)
     assert engine.open_results(tmp_path / "w.zarr").load().equals(whole)
 
 
 def test_budget_tighter_target_and_none_resume(tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
-    small = engine.run(SWEEP.replace(realizations=100), path, run_serially=True, targets=["power:rel=0.1:least=100"])
+    small = engine.run(SWEEP.replace(realizations=100), path, serial=True, targets=["power:rel=0.1:least=100"])
     assert set(small.stop_reason.values) == {"budget"}
     assert set(small.stop_realizations.values) == {100}
-    grown = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.1:least=100"]).load()
+    grown = engine.run(SWEEP, path, serial=True, targets=["power:rel=0.1:least=100"]).load()
     assert set(grown.stop_reason.values) == {"target"}
-    tight = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.08:least=100"]).load()
+    tight = engine.run(SWEEP, path, serial=True, targets=["power:rel=0.08:least=100"]).load()
     assert (tight.stop_realizations > grown.stop_realizations).all()
     assert set(tight.stop_reason.values) == {"target"}
     kept = Store(path).receipts()
-    again = engine.run(SWEEP, path, run_serially=True, targets=["power:rel=0.1:least=100"]).load()
+    again = engine.run(SWEEP, path, serial=True, targets=["power:rel=0.1:least=100"]).load()
     assert again.equals(grown)
     assert Store(path).receipts() == kept
-    dropped = next(reports := engine.iterate(engine.load_sweep(path), path, run_serially=True))
+    dropped = next(reports := engine.iterate(engine.load_sweep(path), path, serial=True))
     reports.close()
     assert dropped.realizations_left == 3 * 1600 - int(xarray.open_zarr(path).complete.sum())
     assert int(engine.open_results(path).complete.sum()) == 3 * 1600 - dropped.realizations_left
@@ -303,7 +303,7 @@ def test_budget_tighter_target_and_none_resume(tmp_path: Path) -> None:
 
 def test_a_point_that_no_target_names_runs_to_its_budget(tmp_path: Path) -> None:
     sweep = SWEEP.replace(realizations=800)
-    results = engine.run(sweep, tmp_path / "s.zarr", run_serially=True, targets=["power[offset=1]:rel=0.2:least=100"])
+    results = engine.run(sweep, tmp_path / "s.zarr", serial=True, targets=["power[offset=1]:rel=0.2:least=100"])
     assert results.stop_reason.values.tolist() == ["budget", "target", "budget"]
     assert results.complete.sum("realization").values.tolist() == [800, int(results.stop_realizations[1]), 800]
 
@@ -313,7 +313,7 @@ def test_a_limit_of_seconds(local_ray: None, tmp_path: Path, serially: bool) -> 
     """Tasks of 0.2 s each, hundreds of them; the limit is kept to a task, and the rest is left open."""
     sweep = SWEEP.replace(scenario=toy.Troubled(trouble="slow"), chunk=8)
     started = time.monotonic()
-    how = {"run_serially": True} if serially else {"workers": 1}
+    how = {"serial": True} if serially else {"workers": 1}
     results = engine.run(sweep, tmp_path / "s.zarr", max_seconds=1.5, targets=["power:rel=0.05"], **how)
     assert 1.5 <= time.monotonic() - started < 10
     assert set(results.stop_reason.values) == {"seconds"}
@@ -338,7 +338,7 @@ class _OverOnceTasksRun(Plan):
 def test_tasks_that_run_when_the_seconds_are_over_are_stored(local_ray: None, tmp_path: Path) -> None:
     """One a worker: what waits behind it is not begun, and the same run again continues with it."""
     sweep = toy.small.replace(scenario=toy.Troubled(trouble="slow"))
-    engine.run(sweep.replace(realizations=1), tmp_path / "x.zarr", run_serially=True)
+    engine.run(sweep.replace(realizations=1), tmp_path / "x.zarr", serial=True)
     store = Store(tmp_path / "x.zarr")
     changes.grow(store, 40)
     plan = _OverOnceTasksRun(store.grid, [])
@@ -348,14 +348,14 @@ def test_tasks_that_run_when_the_seconds_are_over_are_stored(local_ray: None, tm
     assert 2 <= len(found) <= 4
     stored = {(one.point, one.start) for one in store.receipts() if one.stop - one.start == 8}
     assert {(one.point, one.start) for one in found} <= stored
-    again = engine.run(sweep, tmp_path / "x.zarr", run_serially=True)
+    again = engine.run(sweep, tmp_path / "x.zarr", serial=True)
     assert bool(again.complete.all())
 
 
 @pytest.mark.parametrize("text", ["{", '{"targets": []}', '{"targets":[],"max_seconds":null,"stops":[STOP]}'])
 def test_a_damaged_record_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.zarr"
-    engine.run(toy.small, path, run_serially=True, max_seconds=60)
+    engine.run(toy.small, path, serial=True, max_seconds=60)
     outside = '{"point":[9],"reason":"target","realizations":8,"excess":null}'
     (path / stops.FILE).write_text(text.replace("STOP", outside))
     with pytest.raises(StoreError, match=r"stopping.json is damaged: run 'nearfield verify --rep") as caught:

@@ -24,7 +24,7 @@ from engine.sweep import Task
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     path = tmp_path / "toy.zarr"
-    engine.run(toy.small, path, run_serially=True)
+    engine.run(toy.small, path, serial=True)
     return path
 
 
@@ -64,7 +64,7 @@ def test_results_can_be_read_without_the_scenario(stored: Path) -> None:
 
 def test_text_and_truth_can_be_axes(tmp_path: Path) -> None:
     sweep = toy.small.replace(axes={"label": ("a", "bc")}, realizations=8)
-    results = engine.run(sweep, tmp_path / "t.zarr", run_serially=True)
+    results = engine.run(sweep, tmp_path / "t.zarr", serial=True)
     assert results.label.values.tolist() == ["a", "bc"]
     assert results.sel(label="bc").complete.values.all()
     assert engine.load_sweep(tmp_path / "t.zarr").fingerprint() == sweep.fingerprint()
@@ -73,13 +73,13 @@ def test_text_and_truth_can_be_axes(tmp_path: Path) -> None:
 def test_a_different_sweep_is_refused_naming_the_fields(stored: Path) -> None:
     other = toy.small.replace(seed=3, scenario=toy.Toy(size=9))
     with pytest.raises(StoreError, match=r"seed \(stored 0, given 3\), size \(stored 8, given 9\)"):
-        engine.run(other, stored, run_serially=True)
+        engine.run(other, stored, serial=True)
 
 
 def test_changed_scenario_code_is_refused(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toy.Toy, "code_version", 2)
     with pytest.raises(StoreError, match=r"code_version \(stored 1, given 2\)"):
-        engine.run(toy.small, stored, run_serially=True)
+        engine.run(toy.small, stored, serial=True)
     with pytest.raises(StoreError, match="computed by version 1 .* now version 2"):
         engine.replay(stored, 0, offset=1.0)
 
@@ -87,47 +87,47 @@ def test_changed_scenario_code_is_refused(stored: Path, monkeypatch: pytest.Monk
 def test_another_backend_is_refused(stored: Path) -> None:
     forge_attribute(stored, "backend", "gpu")
     with pytest.raises(StoreError, match="computed on the backend 'gpu'"):
-        engine.run(toy.small, stored, run_serially=True)
+        engine.run(toy.small, stored, serial=True)
 
 
 def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("x")
     with pytest.raises(StoreError, match="is not a nearfield store"):
-        engine.run(toy.small, tmp_path, run_serially=True)
+        engine.run(toy.small, tmp_path, serial=True)
     assert os.listdir(tmp_path) == ["precious.txt"]
 
 
 def test_a_file_is_no_store_and_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="is a file, and a store is a folder"):
-        engine.run(toy.small, tmp_path / "file", run_serially=True)
+        engine.run(toy.small, tmp_path / "file", serial=True)
     assert (tmp_path / "file").read_text() == "x"
 
 
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    assert engine.run(toy.small, tmp_path / "new", run_serially=True).complete.all()
+    assert engine.run(toy.small, tmp_path / "new", serial=True).complete.all()
 
 
 def test_a_path_below_a_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="cannot create the store .*file"):
-        engine.run(toy.small, tmp_path / "file" / "store", run_serially=True)
+        engine.run(toy.small, tmp_path / "file" / "store", serial=True)
 
 
 def test_an_axis_that_changes_a_shape_is_refused(tmp_path: Path) -> None:
     sweep = toy.small.replace(scenario=toy.Toy(widen=True), axes={"size": (4, 8)})
     with pytest.raises(InputError, match=r"row has another shape at \{'size': 8\}"):
-        engine.run(sweep, tmp_path / "x.zarr", run_serially=True)
+        engine.run(sweep, tmp_path / "x.zarr", serial=True)
     assert not (tmp_path / "x.zarr").exists()
 
 
 def test_chunks_too_large_or_too_many_are_refused_with_the_numbers(tmp_path: Path) -> None:
     wide = toy.Toy(widen=True, size=2**10)
     with pytest.raises(InputError, match="1024 MiB, at most 256"):
-        engine.run(engine.Sweep(wide, realizations=2**17, block=4, chunk=2**17), tmp_path / "x", run_serially=True)
+        engine.run(engine.Sweep(wide, realizations=2**17, block=4, chunk=2**17), tmp_path / "x", serial=True)
     with pytest.raises(InputError, match="1048576 objects of 48 bytes"):
-        engine.run(engine.Sweep(toy.Toy(), realizations=2**20, block=4, chunk=4), tmp_path / "x", run_serially=True)
+        engine.run(engine.Sweep(toy.Toy(), realizations=2**20, block=4, chunk=4), tmp_path / "x", serial=True)
 
 
 def test_a_misaligned_task_writes_nothing(stored: Path) -> None:
@@ -155,9 +155,9 @@ def test_doing_a_task_twice_stores_the_same_and_another_result_is_an_alarm(store
 
 def test_a_random_scenario_is_noticed_when_a_chunk_is_completed(tmp_path: Path) -> None:
     sweep = engine.Sweep(toy.Troubled(trouble="random"), realizations=4, block=2, chunk=8)
-    engine.run(sweep, tmp_path / "r.zarr", run_serially=True)
+    engine.run(sweep, tmp_path / "r.zarr", serial=True)
     with pytest.raises(engine.TaskError, match="not deterministic"):
-        engine.run(sweep.replace(realizations=8), tmp_path / "r.zarr", run_serially=True)
+        engine.run(sweep.replace(realizations=8), tmp_path / "r.zarr", serial=True)
 
 
 def test_a_flipped_bit_is_named_by_verify_and_by_reading(stored: Path) -> None:
@@ -177,9 +177,9 @@ def test_a_lost_chunk_and_a_damaged_receipt_are_named_and_repaired(stored: Path)
     problems = [item for item in verify(stored) if isinstance(item, Problem)]
     assert [problem.chunk for problem in problems] == ["peak/c/0/0", "receipts/2.4.json"]
     with pytest.raises(StoreError, match="receipt .* is damaged"):
-        engine.run(toy.small, stored, run_serially=True)
+        engine.run(toy.small, stored, serial=True)
     assert not repair(stored, problems)
-    assert engine.run(toy.small, stored, run_serially=True).identical(good)
+    assert engine.run(toy.small, stored, serial=True).identical(good)
 
 
 def test_a_driver_killed_while_it_grew_a_store_loses_nothing(stored: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_driver_killed_while_it_grew_a_store_loses_nothing(stored: Path) -> No
     Store(stored).group.attrs["about"] = "a toy"  # zarr drops the consolidated metadata until they are made anew
     with pytest.raises(StoreError, match="was left half grown"):
         engine.open_results(stored)
-    assert engine.run(toy.small, stored, run_serially=True).identical(good)
+    assert engine.run(toy.small, stored, serial=True).identical(good)
 
 
 def test_litter_of_a_killed_writer_is_ignored(stored: Path) -> None:
@@ -241,8 +241,8 @@ def test_replay_refuses_what_is_not_there(stored: Path, index: int, point: dict[
 def test_a_receipt_stands_for_its_own_length_where_an_earlier_budget_ended(tmp_path: Path) -> None:
     """Grown within a chunk and not yet run on: what is stored of the chunk is what the old receipt is for."""
     sweep = toy.small.replace(realizations=12)
-    engine.run(sweep, tmp_path / "s.zarr", run_serially=True)
-    reports = engine.iterate(sweep.replace(realizations=20), tmp_path / "s.zarr", run_serially=True)
+    engine.run(sweep, tmp_path / "s.zarr", serial=True)
+    reports = engine.iterate(sweep.replace(realizations=20), tmp_path / "s.zarr", serial=True)
     next(reports)
     reports.close()
     results = engine.open_results(tmp_path / "s.zarr")
@@ -285,7 +285,7 @@ def test_a_store_of_format_1_is_sealed_when_it_is_next_written(stored: Path) -> 
     assert not [item for item in verify(stored) if isinstance(item, Problem)]
     assert engine.open_results(stored).load().drop_attrs().identical(good.drop_attrs())
     assert Store(stored).attributes["nearfield_format"] == 1  # read, it stays what it is
-    engine.run(toy.small.replace(realizations=44), stored, run_serially=True)
+    engine.run(toy.small.replace(realizations=44), stored, serial=True)
     store = Store(stored)
     assert store.is_sealed
     assert store.attributes["budgets"] == "[]"  # 40 ends no chunk of 8
@@ -330,8 +330,8 @@ def test_an_arrays_own_metadata_are_held_to_the_root(stored: Path) -> None:
 
 def test_a_budget_of_one_grows(tmp_path: Path) -> None:
     """Zarr writes no chunk for the numbers of the realizations, which are [0]."""
-    engine.run(toy.small.replace(realizations=1), tmp_path / "s.zarr", run_serially=True)
-    assert engine.run(toy.small, tmp_path / "s.zarr", run_serially=True).complete.all()
+    engine.run(toy.small.replace(realizations=1), tmp_path / "s.zarr", serial=True)
+    assert engine.run(toy.small, tmp_path / "s.zarr", serial=True).complete.all()
     assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem | Litter)]
     assert xarray.open_zarr(tmp_path / "s.zarr").realization.values.tolist() == list(range(40))
 
@@ -355,13 +355,13 @@ def test_a_root_of_another_store_or_another_time_is_found_out_and_not_continued(
     path, other = tmp_path / "s.zarr", tmp_path / "other.zarr"
     small = toy.small.replace(realizations=12)
     for one in (path, other):
-        engine.run(small, one, run_serially=True)
+        engine.run(small, one, serial=True)
     root = ((path if is_stale else other) / "zarr.json").read_bytes()
-    engine.run(small.replace(realizations=20), path, run_serially=True)
+    engine.run(small.replace(realizations=20), path, serial=True)
     good = engine.open_results(path).load()
     (path / "zarr.json").write_bytes(root)
     with pytest.raises(StoreError, match="are of two stores, or of two times|is another store's|outside the store's"):
-        engine.run(toy.small, path, run_serially=True)
+        engine.run(toy.small, path, serial=True)
     problems = [item for item in verify(path) if isinstance(item, Problem)]
     assert [item.chunk for item in problems] == ["zarr.json"]
     assert repair(path, problems) == []
@@ -371,7 +371,7 @@ def test_a_root_of_another_store_or_another_time_is_found_out_and_not_continued(
 
 def test_a_coordinate_of_zeros_has_no_chunk_and_is_zero(tmp_path: Path) -> None:
     """Zarr leaves out what is all fill."""
-    engine.run(toy.small.replace(axes={"offset": (0.0,)}), tmp_path / "s.zarr", run_serially=True)
+    engine.run(toy.small.replace(axes={"offset": (0.0,)}), tmp_path / "s.zarr", serial=True)
     assert not (tmp_path / "s.zarr" / "offset" / "c").exists()
     assert engine.open_results(tmp_path / "s.zarr").offset.values.tolist() == [0.0]
     assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem)]
@@ -389,7 +389,7 @@ def test_numbers_in_several_chunks_as_earlier_versions_grew_them(stored: Path) -
         (stored / "realization" / "c" / f"{i}").write_bytes(chunks.encode(np.arange(20 * i, 20 * i + 20)))
     assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
     second = (stored / "realization" / "c" / "1").read_bytes()
-    engine.run(toy.small.replace(realizations=44), stored, run_serially=True)
+    engine.run(toy.small.replace(realizations=44), stored, serial=True)
     assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
     (stored / "realization" / "c" / "1").write_bytes(second)
     assert [item for item in verify(stored) if isinstance(item, Problem | Litter)] == [Litter("realization/c/1")]

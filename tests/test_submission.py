@@ -110,7 +110,7 @@ def test_a_submitted_run_stores_what_a_serial_one_does_and_the_same_again_resume
     assert first.returncode == 0, first.stdout + first.stderr
     assert progress(first.stdout)[0].startswith("0/200 realizations, 0/4 tasks")
     assert progress(first.stdout)[-1].startswith("200/200 realizations, 4/4 tasks")
-    serial = engine.run(SWEEP, tmp_path / "serial.zarr", run_serially=True)
+    serial = engine.run(SWEEP, tmp_path / "serial.zarr", serial=True)
     submitted = engine.open_results(store)
     assert submitted.complete.all()
     assert submitted.attrs["commit"] == "4711"
@@ -199,7 +199,7 @@ def test_a_store_in_a_jobs_copy_of_the_working_directory_is_refused(
     config = {"runtime_env": {"working_dir": "gcs://_ray_pkg_0.zip"}, "metadata": {}}
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(config))
     with pytest.raises(StoreError, match=r"s\.zarr would lie in this job's copy of the working directory .* absolute"):
-        engine.run(toy.small, path, run_serially=True)
-    engine.run(toy.small, tmp_path / "lasting.zarr", run_serially=True)
+        engine.run(toy.small, path, serial=True)
+    engine.run(toy.small, tmp_path / "lasting.zarr", serial=True)
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"runtime_env": {}, "metadata": {}}))
-    engine.run(toy.small, path, run_serially=True)
+    engine.run(toy.small, path, serial=True)

@@ -123,7 +123,7 @@ def test_zero_is_not_known_to_be_zero() -> None:
 
 def test_parts_give_what_the_whole_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store read one element at a time; and whole numbers need the mask."""
-    results = engine.run(toy.small.replace(scenario=toy.Toy(widen=True)), tmp_path / "s.zarr", run_serially=True)
+    results = engine.run(toy.small.replace(scenario=toy.Toy(widen=True)), tmp_path / "s.zarr", serial=True)
     results = results.isel(realization=slice(30))
     for name in ("power", "row", "peak"):
         monkeypatch.undo()

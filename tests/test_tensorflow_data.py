@@ -46,12 +46,12 @@ json.dump(dict(single=single, spec=spec, shards=shards, batches=batches, again=a
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with 7 of 15 chunks, and one whose axis has names."""
     folder = tmp_path_factory.mktemp("stores")
-    run = engine.iterate(toy.small, folder / "part.zarr", run_serially=True)
+    run = engine.iterate(toy.small, folder / "part.zarr", serial=True)
     for progress in run:
         if progress.tasks_done == 7:
             run.close()
     named = toy.small.replace(axes={"label": ("a", "bé")}, realizations=8)
-    engine.run(named, folder / "labels.zarr", run_serially=True)
+    engine.run(named, folder / "labels.zarr", serial=True)
     return folder
 
 

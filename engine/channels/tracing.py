@@ -144,19 +144,25 @@ class Tracer:
 
     def _channels_of_some(self, position_m: np.ndarray, parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         channel, n = self.channel, len(position_m)
-        wavelength_m, pattern = channel.array.wavelength_m, channel.pattern
         responses, counts = [], []
         for element_m in parts:
-            centre_m = element_m.mean(axis=0)
-            place, paths = self.paths(position_m, centre_m)
-            strength = np.abs(path_responses(paths, centre_m[None], wavelength_m, pattern)[:, 0])
-            kept = _strongest(place, strength, channel.max_paths)
+            place, paths, _ = self.strongest_paths(position_m, element_m.mean(axis=0))
             h = np.zeros((n, len(element_m)), dtype=complex)
-            of_paths = path_responses(SpecularPaths(*(part[kept] for part in paths)), element_m, wavelength_m, pattern)
-            np.add.at(h, place[kept], of_paths)
+            np.add.at(h, place, path_responses(paths, element_m, channel.array.wavelength_m, channel.pattern))
             responses.append(h)
-            counts.append(np.bincount(place[kept], minlength=n))
+            counts.append(np.bincount(place, minlength=n))
         return np.concatenate(responses, axis=1), np.max(counts, axis=0)
+
+    def strongest_paths(
+        self, position_m: np.ndarray, source_m: np.ndarray
+    ) -> tuple[np.ndarray, SpecularPaths, np.ndarray]:
+        """The `max_paths` strongest from a source (3,) to each place (n, 3), one place after the other, the strongest
+        first: the place (P,) of each, its planes, and its gain (P,) for an element at the source."""
+        channel = self.channel
+        place, paths = self.paths(position_m, source_m)
+        gain = path_responses(paths, source_m[None], channel.array.wavelength_m, channel.pattern)[:, 0]
+        kept = _strongest(place, np.abs(gain), channel.max_paths)
+        return place[kept], SpecularPaths(*(part[kept] for part in paths)), gain[kept]
 
     def paths(self, position_m: np.ndarray, source_m: np.ndarray) -> tuple[np.ndarray, SpecularPaths]:
         """All paths from a source (3,) to places (n, 3): the place (P,) of each, and its planes."""

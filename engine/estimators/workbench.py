@@ -24,20 +24,29 @@ Array = Any
 class Workbench:
     """Prepared once in each worker: the tables of every leakage that some estimator assumes.
 
-    expected: of each leakage that no model says, a table as `TabulatedCandidates` takes it.
+    expected: of each leakage that no model says, a table as `TabulatedCandidates` takes it. exact: of those that are
+    known off the grid as well, the function that says them, see `engine.estimators.refined.Exact`.
     """
 
     def __init__(
-        self, problem: Problem, xp: Any, expected: Mapping[AssumedLeakage, np.ndarray] = MappingProxyType({})
+        self,
+        problem: Problem,
+        xp: Any,
+        expected: Mapping[AssumedLeakage, np.ndarray] = MappingProxyType({}),
+        exact: Mapping[AssumedLeakage, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType({}),
     ) -> None:
-        self.problem, self.xp, self._expected = problem, xp, expected
+        self.problem, self.xp, self._expected, self.exact = problem, xp, expected, exact
         self._searches: dict[AssumedLeakage, GridSearch] = {}
         self._resolving: dict[float, Workbench] = {}
 
     @functools.cached_property
     def host(self) -> "Workbench":
         """The same with NumPy arrays."""
-        return self if is_numpy_namespace(self.xp) else Workbench(self.problem, np, self._expected)
+        return self if is_numpy_namespace(self.xp) else Workbench(self.problem, np, self._expected, self.exact)
+
+    def expected(self, assumed: AssumedLeakage) -> np.ndarray:
+        """The table of a leakage that no model says, (candidates, K)."""
+        return self._expected[assumed]
 
     def resolving(self, fineness: float = 1.0) -> "Workbench":
         """The same with candidates that resolve the peaks of likelihoods, `engine.numerics.pattern.resolving`."""

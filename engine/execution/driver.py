@@ -2,16 +2,18 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from threadpoolctl import threadpool_limits
 
-from engine.backend import Backend, backend
+from engine.backend import backend
 from engine.errors import InputError, TaskError
+from engine.execution import handover
 from engine.execution.plan import Plan
-from engine.execution.submission import require_lasting
+from engine.execution.submission import is_submitted, require_lasting
 from engine.execution.task import Evaluator, Failure, Results, TaskRunner
 from engine.moments import Moments
 from engine.scenario import Variables
@@ -55,10 +57,25 @@ class Progress:
         return self._plan.statistics()
 
 
-def serial(store: Store, plan: Plan, backend_name: str) -> Results:
+def begins_here(
+    *, workers: int | None = None, address: str | None = None, backend_name: str = "cpu", **_: object
+) -> bool:
+    """Whether a run with these options begins in this process: it names no workers, and is in no session of Ray.
+
+    Not on a GPU, whose memory this process would share with a worker's.
+    """
+    return workers is None and address is None and backend_name == "cpu" and not _in_session()
+
+
+def _in_session() -> bool:
+    ray = sys.modules.get("ray")
+    return is_submitted() or (ray is not None and bool(ray.is_initialized()))
+
+
+def in_this_process(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
     """The plan's tasks in this process, one after the other."""
     with threadpool_limits(1):
-        run = TaskRunner(store.sweep, store.storage, backend_name)
+        run = TaskRunner(store.sweep, store.storage, backend_name, evaluator)
         while not plan.is_finished and (task := plan.take()):
             result = run(task)
             plan.add(result)
@@ -70,7 +87,7 @@ def iterate(
     path: str | os.PathLike[str],
     *,
     workers: int | None = None,
-    run_serially: bool = False,
+    serial: bool = False,
     address: str | None = None,
     shared_storage: bool = False,
     backend_name: str = "cpu",
@@ -83,7 +100,9 @@ def iterate(
     path: a folder, or a URL that fsspec knows, such as s3://bucket/prefix. One driver at a time holds the store's lock.
 
     Stopping early, by closing the generator or by Ctrl-C, keeps every stored task; so does a crash.
-    workers: Ray actors, one core each; all cores if None. run_serially: in this process, without Ray.
+    workers: Ray actors, one core each, from the start. None: the run begins in this process, and workers on all cores
+    take over where that pays (see `engine.execution.handover`); in a session of Ray, all of its cores from the start.
+    serial: in this process to the end, without Ray.
     address: an existing Ray cluster ('auto', 'ray://host:port'); None starts one on this machine and ends it, but in a
     job submitted to a cluster means that one.
     shared_storage: the folder `path` is seen by every node of the cluster, as a URL of object storage always is.
@@ -97,19 +116,22 @@ def iterate(
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers: given {workers}, needed at least 1")
-    if run_serially and (workers is not None or address is not None):
+    if serial and (workers is not None or address is not None):
         raise InputError("a serial run has no workers and no address: leave out either 'serial' or these")
     require_lasting(path)
     wanted = tuple(Target.parse(target) for target in ([targets] if isinstance(targets, str) else targets))
     if max_seconds is not None and not 0 < max_seconds < math.inf:
         raise InputError(f"max_seconds: given {max_seconds!r}, needed a positive number")
-    store = _opened(path, sweep, backend(backend_name), wanted)
+    evaluator = Evaluator(sweep, backend(backend_name))
+    store = _opened(path, evaluator, wanted)
     try:
         plan = Plan(store.grid, store.receipts(), aims.aims_in(store, wanted), max_seconds)
 
         def results() -> Results:
-            if run_serially:
-                return serial(store, plan, backend_name)
+            if serial:
+                return in_this_process(store, plan, backend_name, evaluator)
+            if begins_here(workers=workers, address=address, backend_name=backend_name):
+                return handover.run(store, plan, backend_name, evaluator)
             from engine.execution import cluster
 
             return cluster.run(
@@ -160,17 +182,16 @@ def _note_stops(store: Store, plan: Plan) -> None:
         changes.note_stops(store, record)
 
 
-def _opened(path: str | os.PathLike[str], sweep: Sweep, on: Backend, targets: tuple[Target, ...]) -> Store:
+def _opened(path: str | os.PathLike[str], evaluator: Evaluator, targets: tuple[Target, ...]) -> Store:
     """The store, made where there is none, once the targets are known to name something in it."""
-    evaluator = Evaluator(sweep, on)
 
     def block(point: tuple[int, ...]) -> Variables:
         variables = evaluator.block(point)
-        aims.require(targets, sweep, variables)
+        aims.require(targets, evaluator.sweep, variables)
         return variables
 
     with threadpool_limits(1):
-        return create_or_open(path, sweep, block, on)
+        return create_or_open(path, evaluator.sweep, block, evaluator.backend)
 
 
 class _Clock:

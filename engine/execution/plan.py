@@ -76,6 +76,8 @@ class _Point:
         self.receipts: dict[int, Receipt] = {}
         self._missing = {task.start for task in tasks}
         self.stored = self._prefix = self._whole = 0
+        self.pace = math.inf
+        """Seconds of a realization in the fastest task, which is the least disturbed; infinite before the first."""
         self._moments: dict[str, Moments] = {}
         self._look = self._first_look = looks(self._chunk, self._least, 0)
         self._held = False
@@ -90,6 +92,7 @@ class _Point:
         shorter = self.receipts.get(start)
         self.stored += receipt.stop - (shorter.stop if shorter else start)
         self.receipts[start] = receipt
+        self.pace = min(self.pace, receipt.seconds / (receipt.stop - start))
         if self._grid.is_whole(receipt.task):
             self._missing.discard(start)
         while (here := self.receipts.get(self._prefix // self._chunk * self._chunk)) and here.stop > self._prefix:
@@ -162,6 +165,9 @@ class _Point:
     def take(self) -> Task:
         return self._todo.popleft()
 
+    def give_back(self, task: Task) -> None:
+        self._todo = deque(sorted([task, *self._todo]))
+
     def state(self, point: tuple[int, ...]) -> State:
         reason: Reason | None = "target" if self.met_at is not None else None if self._missing else "budget"
         return State(point, self.met_at or self._prefix, self.excess, self.left, reason)
@@ -222,6 +228,26 @@ class Plan:
                 self._offer(point)
                 return task
         return None
+
+    def give_back(self, task: Task) -> None:
+        """A task that was handed out and that nobody will do: it is handed out again."""
+        self._points[task.point].give_back(task)
+        self._offer(task.point)
+
+    def work_left(self, running: tuple[int, ...] | None = None, pace: float = 0.0) -> float:
+        """Predicted seconds of one worker for what is left, by the fastest task of each point.
+
+        A point that has none is taken to be like the one before it, the first ones like the first that has one.
+        running: a point that is computed and found to take at least `pace` seconds a realization.
+        """
+        known = [state.pace for state in self._points.values() if math.isfinite(state.pace)]
+        latest, total = known[0] if known else 0.0, 0.0
+        for point, state in self._points.items():
+            latest = state.pace if math.isfinite(state.pace) else latest
+            if point == running:
+                latest = max(latest, pace)
+            total += state.left * latest
+        return total
 
     def add(self, result: object) -> None:
         """Take in a receipt. A failure changes nothing: its task is not handed out again."""

@@ -4,7 +4,7 @@ import os
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,18 +55,23 @@ class Evaluator:
             for name, (dims, values, attributes) in variables.items()
         }
 
-    def task(self, task: Task) -> Variables:
-        """The variables of a task's realizations: its blocks, one after the other, cut to its length."""
+    def blocks(self, task: Task) -> Iterator[Variables]:
+        """The variables of a task's blocks, one after the other."""
         size = self.sweep.block
-        blocks = [self.block(task.point, number) for number in range(task.start // size, -(-task.stop // size))]
-        return {
-            name: (
-                dims,
-                np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start],
-                attributes,
-            )
-            for name, (dims, _, attributes) in blocks[0].items()
-        }
+        for number in range(task.start // size, -(-task.stop // size)):
+            yield self.block(task.point, number)
+
+    def task(self, task: Task) -> Variables:
+        """The variables of a task's realizations."""
+        return _joined(task, list(self.blocks(task)))
+
+
+def _joined(task: Task, blocks: list[Variables]) -> Variables:
+    """The variables of a task's realizations: its blocks', cut to its length."""
+    return {
+        name: (dims, np.concatenate([part[name][1] for part in blocks])[: task.stop - task.start], attributes)
+        for name, (dims, _, attributes) in blocks[0].items()
+    }
 
 
 @dataclass(frozen=True)
@@ -81,26 +86,57 @@ class Failure:
 Results = Generator[Receipt | Failure, None, None]
 """What a runner yields, as it comes; closed, it leaves nothing running."""
 
+Steps = Generator[None, None, Receipt | Failure]
+"""A task in the making, which pauses once its point is prepared, and after every block."""
+
 
 class TaskRunner:
-    """What a worker does: compute a task, store it, hand back the receipt. Held by every worker process."""
+    """What a worker does: compute a task, store it, hand back the receipt. Held by every worker process.
 
-    def __init__(self, sweep: Sweep, path: str | os.PathLike[str] | Storage, backend_name: str) -> None:
+    evaluator: of the same sweep, which may have points prepared already.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        path: str | os.PathLike[str] | Storage,
+        backend_name: str,
+        evaluator: Evaluator | None = None,
+    ) -> None:
         threadpool_limits(1)
-        on = backend(backend_name)
-        self.evaluator, self.store = Evaluator(sweep, on), Store(path)
+        self.evaluator, self.store = evaluator or Evaluator(sweep, backend(backend_name)), Store(path)
         self.store.adopt(sweep)
 
     def __call__(self, task: Task, attempt: int = 1) -> Receipt | Failure:
+        steps = self.steps(task, attempt)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: Receipt | Failure = end.value
+                return result
+
+    def steps(self, task: Task, attempt: int = 1) -> Steps:
+        """The same, in steps of a block, so that whoever called can do something between them."""
         try:
-            self.evaluator.prepare(task.point)
-            started = time.perf_counter(), time.thread_time()  # what is prepared once is no realization's time
-            variables = self.evaluator.task(task)
+            self.evaluator.prepare(task.point)  # what is prepared once is no realization's time
+            yield
+            parts: list[Variables] = []
+            blocks, seconds, cpu_seconds = self.evaluator.blocks(task), 0.0, 0.0
+            while True:
+                started = time.perf_counter(), time.thread_time()
+                part = next(blocks, None)
+                seconds += time.perf_counter() - started[0]
+                cpu_seconds += time.thread_time() - started[1]
+                if part is None:
+                    break
+                parts.append(part)
+                yield
             return self.store.write(
                 task,
-                variables,
-                seconds=time.perf_counter() - started[0],
-                cpu_seconds=time.thread_time() - started[1],
+                _joined(task, parts),
+                seconds=seconds,
+                cpu_seconds=cpu_seconds,
                 backend=self.evaluator.backend,
                 attempt=attempt,
             )

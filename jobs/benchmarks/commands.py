@@ -23,5 +23,5 @@ def _figure(name: str, limit: float, folder: Path) -> Measurement:
     started = time.perf_counter()
     subprocess.run(words, check=True, capture_output=True)
     value = time.perf_counter() - started
-    how = "new process, local Ray, all cores, table and figure"
+    how = "new process, all cores, table and figure"
     return Measurement(f"{name}, command to figure", value, "s", f"≤ {limit:g} s", value <= limit, how)

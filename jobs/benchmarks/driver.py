@@ -10,6 +10,7 @@ import numpy as np
 
 import engine
 from engine import Scenario, Streams, Sweep
+from engine.execution.handover import cores
 from engine.scenario import Simulate, Variables
 from jobs.benchmarks.measurement import Measurement
 
@@ -39,7 +40,7 @@ def _per_chunk(folder: Path) -> float:
     """Processor milliseconds, after the first task."""
     sweep = Sweep(Trivial(), realizations=1000, block=1, chunk=1)
     started = None
-    for report in engine.iterate(sweep, folder / "trivial.zarr"):
+    for report in engine.iterate(sweep, folder / "trivial.zarr", workers=cores()):
         if report.receipt is not None and started is None:
             started, first = time.process_time(), report.tasks_done
     assert started is not None

@@ -48,7 +48,7 @@ def _under_a_second(folder: Path) -> Iterator[Measurement]:
     from scenarios.leakage import fig1
 
     store = folder / "fig1.zarr"
-    engine.run(fig1.replace(realizations=50), store, run_serially=True)
+    engine.run(fig1.replace(realizations=50), store, serial=True)
     commands = {"nearfield list": ("list",), "nearfield status": ("status", str(store))}
     times = alternating([("-m", "jobs", *words) for words in commands.values()], 5)
     for what, seconds in zip(commands, map(median, times), strict=True):

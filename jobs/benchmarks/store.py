@@ -43,15 +43,15 @@ def _costs(path: Path, tasks: int) -> dict[str, float]:
     """What → processor seconds; of the commands, with the start of their process."""
     sweep = Sweep(Trivial(), realizations=tasks, block=1, chunk=1)
     costs = {
-        "run": _seconds(lambda: engine.run(sweep, path, run_serially=True)),
-        "complete again": _seconds(lambda: engine.run(sweep, path, run_serially=True)),
+        "run": _seconds(lambda: engine.run(sweep, path, serial=True)),
+        "complete again": _seconds(lambda: engine.run(sweep, path, serial=True)),
         "verify": _seconds(lambda: list(verify(path))),
         "load": _seconds(lambda: engine.open_results(path).load()),
         "plot": _seconds(lambda: _command("plot", path, f"{path}.png")),
         "report": _seconds(lambda: _command("report", path, f"{path}.html")),
     }
     compact(path)
-    return costs | {"complete again, compact": _seconds(lambda: engine.run(sweep, path, run_serially=True))}
+    return costs | {"complete again, compact": _seconds(lambda: engine.run(sweep, path, serial=True))}
 
 
 def _command(name: str, path: Path, output: str) -> None:

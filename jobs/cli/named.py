@@ -7,7 +7,7 @@ from typing import Any
 
 from engine import InputError, Sweep
 from engine.scenario import require_field, suggestion
-from jobs.cli import settings_file
+from jobs.cli import own_modules, settings_file
 from jobs.cli.families import families, imported, offered
 
 
@@ -35,6 +35,7 @@ def find(name: str) -> Sweep:
     if not isinstance(sweep, Sweep):
         sweeps = [f"{module_name}:{key}" for key, value in vars(module).items() if isinstance(value, Sweep)]
         raise InputError(f"{name!r} is no sweep; {suggestion(name, sweeps) if sweeps else 'the module has none'}")
+    own_modules.remember(module_name)
     keeps = sweep.name.startswith(f"{module_name}:") or module_name.startswith("scenarios.")
     return sweep if keeps and sweep.name else sweep.replace(name=name)
 
@@ -59,9 +60,14 @@ def import_modules(names: list[str]) -> None:
 
 
 def at_hand(name: str) -> Sweep | None:
-    """The sweep that a store names, if it is a family's or its module was imported already; imports nothing else."""
+    """The sweep that a store names, if it is a family's, or its module is the user's own or was imported already.
+
+    Raises InputError for a module of the user's own that cannot be imported.
+    """
     module_name, _, attribute = name.partition(":")
-    sweep = _of_family(name) or vars(sys.modules.get(module_name, sys)).get(attribute)
+    sweep = _of_family(name)
+    if sweep is None and attribute and own_modules.import_own(module_name):
+        sweep = vars(sys.modules[module_name]).get(attribute)
     return sweep if isinstance(sweep, Sweep) else None
 
 

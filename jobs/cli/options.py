@@ -39,7 +39,9 @@ SettingsFile = Annotated[
 Realizations = Annotated[int | None, typer.Option(metavar="N", help="Realizations per point.")]
 Seed = Annotated[int | None, typer.Option(metavar="S", help="Seed of every random stream.")]
 Chunk = Annotated[int | None, typer.Option(metavar="N", help="Realizations stored together.")]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes; all cores if left out.")]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", help="Worker processes, from the start; left out, all cores where it pays.")
+]
 Serial = Annotated[bool, typer.Option("--serial", help="Run in this process, without Ray.")]
 Address = Annotated[str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="A running Ray cluster.")]
 SharedStorage = Annotated[bool, typer.Option("--shared-storage", help="Every node mounts the store's path.")]

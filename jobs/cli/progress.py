@@ -21,6 +21,7 @@ from rich.progress import (
 import engine
 from engine import Sweep
 from engine.execution.driver import Progress as Report
+from engine.execution.driver import begins_here
 
 _LINE_SECONDS = 5.0
 _PREPARING = "preparing"
@@ -28,7 +29,9 @@ _PREPARING = "preparing"
 
 
 def watch(sweep: Sweep, path: str, **options: Any) -> None:
-    """Run or resume, drawing progress on standard error. Options as `engine.iterate`."""
+    """Run or resume, drawing progress on standard error, below what was made of files. Options as `engine.iterate`."""
+    if account := sweep.scenario.account():
+        _say(account)
     console = Console(stderr=True)
     if not console.is_terminal:
         _lines(sweep, path, options)
@@ -71,7 +74,7 @@ def _phase(report: Report, options: dict[str, Any]) -> str:
     """What goes on before there is a first result; empty afterwards."""
     if report.points_open == 0 or report.receipt or report.failures:
         return ""
-    return "first task" if options.get("run_serially") else "starting workers"
+    return "first task" if options.get("serial") or begins_here(**options) else "starting workers"
 
 
 @contextmanager

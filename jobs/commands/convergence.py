@@ -26,6 +26,8 @@ def command(
 
     scenario = named.changed(data, settings=set_, axes=[]).scenario
     assert isinstance(scenario, MultipathScene)
+    if account := scenario.account():
+        print(account)
     rows = convergence.study(scenario, users)
     now = {name: getattr(scenario, name) for name in convergence.SETTINGS}
     advised = convergence.recommended(rows)

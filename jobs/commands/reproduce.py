@@ -48,7 +48,7 @@ def command(
         sweep,
         path,
         workers=workers,
-        run_serially=serial,
+        serial=serial,
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,

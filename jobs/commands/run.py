@@ -72,7 +72,7 @@ def command(
         sweep,
         store,
         workers=workers,
-        run_serially=serial,
+        serial=serial,
         address=address,
         shared_storage=shared_storage,
         backend_name=backend,

@@ -44,7 +44,9 @@ def _fields(sweep: Sweep) -> TextTable:
     rows: list[tuple[str, ...]] = [
         (
             name,
-            ("axis" if name in sweep.axes else _value(stored[name])) + _otherwise(defaults, name, stored[name]),
+            ("axis" if name in sweep.axes else _value(stored[name])) + _otherwise(defaults, name, stored[name])
+            if name in stored
+            else "–",
             pretty_unit(units(name) or ""),
             "; ".join(_allowed(field)),
             field.description or name.replace("_", " "),

@@ -3,12 +3,13 @@
 import functools
 import json
 import os
+import sys
 from contextlib import suppress
 from typing import Any
 
 import xarray
 
-from engine import StoreError, Sweep
+from engine import InputError, StoreError, Sweep
 from engine.store.results import seconds_of_tasks, task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
@@ -72,7 +73,11 @@ def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.
 
 def _sweep_of(results: xarray.Dataset) -> Sweep | None:
     """The named sweep that knows how to present these results: the one they came from, if they have no axis more."""
-    sweep = named.at_hand(results.attrs["name"])
+    try:
+        sweep = named.at_hand(results.attrs["name"])
+    except InputError as error:
+        print(f"nearfield: {error}; a general figure is drawn", file=sys.stderr)
+        return None
     return sweep if sweep and set(json.loads(results.attrs["axes"])) <= set(sweep.axes) else None
 
 

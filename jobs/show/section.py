@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import engine
-from engine import InputError, StoreError
+from engine import InputError, StoreError, Sweep
 from engine.store import stops
 from engine.store.receipts import Receipt
 from engine.store.store import Store
@@ -81,8 +81,8 @@ def _section(store: Store, path: str | os.PathLike[str]) -> Section:
     axes = {name: list(values) for name, values in store.axes.items()}
     record = store.stops()
     extent = Extent.of(store, receipts, record)
-    base = named.at_hand(str(attributes["name"]))
     notes = _notes(attributes, extent)
+    base = _named(str(attributes["name"]), notes)
     presentation = Presentation(engine.open_results(path), path)
     results, reading = presentation.results, _Reading(presentation, notes)
     tables = reading.report() if receipts else []
@@ -168,6 +168,15 @@ def _svg(figure: Any) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
 
 
+def _named(name: str, notes: list[str]) -> Sweep | None:
+    """The sweep that the store names; a note where its module is the user's and cannot be imported."""
+    try:
+        return named.at_hand(name)
+    except InputError as error:
+        notes.append(sentence(str(error)))
+        return None
+
+
 def _provenance(attributes: Mapping[str, Any]) -> dict[str, str]:
     versions = json.loads(attributes["versions"])
     return {
@@ -175,6 +184,7 @@ def _provenance(attributes: Mapping[str, Any]) -> dict[str, str]:
         "commit": str(attributes["commit"]),
         "fingerprint": str(attributes["fingerprint"]),
         "scenario": f"{attributes['scenario_class']}, code version {attributes['code_version']}",
+        **({"account": str(attributes["account"])} if "account" in attributes else {}),
         "seed": str(attributes["seed"]),
         "backend": f"{attributes['backend']}, {attributes['device']}",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),

@@ -37,6 +37,9 @@ at: a quadrature over the prior. The wider in range are higher by a seventh at K
 _ALIKE = 6.0
 """The narrow ones are tried where fewer of a lattice's places look alike, in the mean."""
 
+_TOLD_APART = 2.0
+"""Steps of windows go on while so few places look alike: their bounds are next to nothing, in no order."""
+
 OneBlock = tuple[np.ndarray, np.ndarray]
 _Chains = Sequence[Sequence[Sequence[list[Lattice]]]]
 
@@ -74,7 +77,7 @@ def _highest(scene: LeakageScene, chains: _Chains, sensors: OneBlock, snr: float
                 *tried, alike = np.mean([_of_lattice(scene, one, sensors, snr, n_snapshots) for one in window], axis=0)
                 means = np.maximum(means, np.mean(tried, axis=-1))
                 best = np.where((np.mean(tried, axis=-1) > best.mean(axis=-1))[:, None], tried, best)
-            if np.all(means < reached):
+            if np.all(means < reached) and np.mean(alike) > _TOLD_APART:
                 break
             reached = np.maximum(reached, means)
         if number and np.mean(alike) > _ALIKE:

@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from engine import InputError, Streams, Sweep
-from engine.channels.surroundings import Ring, indoors
+from engine.channels.surroundings import indoors
 from engine.scenario import Simulate, Variables
 from engine.sweep import TextTable, scenario_of
+from scenarios.multipath.outlines import outline
 from scenarios.multipath.scene import MultipathScene, Users, require_host, tracer_of
 
 if TYPE_CHECKING:
@@ -118,7 +119,6 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
     from matplotlib.collections import PatchCollection
     from matplotlib.figure import Figure
     from matplotlib.patches import PathPatch
-    from matplotlib.path import Path as Outline
 
     scene = scenario_of(results, MultipathMap)
     power = results.power_dbm.values[: math.prod(scene.shape())]
@@ -132,15 +132,7 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
         grid, origin="lower", extent=(place.west_m, place.east_m, place.south_m, place.north_m), cmap=colours,
         vmin=highest - _SHOWN_DB, vmax=highest, interpolation="nearest",
     )  # fmt: skip
-    patches = []
-    for building in place.buildings:
-        rings = [building.footprint, *(_against(hole, building.footprint) for hole in building.holes)]
-        points = [point for ring in rings for point in (*ring, ring[0])]
-        codes = [
-            code for ring in rings
-            for code in (Outline.MOVETO, *[Outline.LINETO] * (len(ring) - 1), Outline.CLOSEPOLY)
-        ]  # fmt: skip
-        patches.append(PathPatch(Outline(points, codes)))
+    patches = [PathPatch(outline(building)) for building in place.buildings]
     axes.add_collection(PatchCollection(patches, facecolor=_ROOF, edgecolor=_WALL, linewidth=1.0))
     half_m = scene.array().aperture_m / 2
     axes.plot([0, 0], [-half_m, half_m], color="#3fa7d6", linewidth=4, solid_capstyle="butt")
@@ -184,16 +176,6 @@ def powers_over_the_area(results: "xarray.Dataset") -> list[TextTable]:
         ]
         rows.append(("strongest", f"{reached.max():.1f} dBm"))
     return [TextTable("Received power over the area", ("what", "value"), rows)]
-
-
-def _against(hole: Ring, outer: Ring) -> Ring:
-    """A hole's corners in the other sense than the outer ring's, so that it is left open."""
-    return hole[::-1] if _is_clockwise(hole) == _is_clockwise(outer) else hole
-
-
-def _is_clockwise(ring: Ring) -> bool:
-    x, y = np.array(ring).T
-    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) < 0
 
 
 def _spread(scene: MultipathMap, power: np.ndarray) -> np.ndarray:

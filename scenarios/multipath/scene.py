@@ -8,21 +8,24 @@ the user leaks to the sensor is a product, |h_kᴴ w|², and noise, snapshots an
 import functools
 import hashlib
 import math
+import re
 from abc import ABC
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from engine import InputError, Scenario, Streams
 from engine.channels.campus import campus
 from engine.channels.geojson import surroundings_from
+from engine.channels.places.features import SUFFIXES
+from engine.channels.places.where import Wanted
 from engine.channels.specular import Pattern
 from engine.channels.surroundings import Surroundings, in_sight, indoors
 from engine.channels.tracing import TracedChannel, Tracer
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
-from engine.scenario import Variables
+from engine.scenario import Variables, one_line
 from scenarios.leakage.scene import require_intervals
 
 _SENSOR_TRIES = 200  # for each sensor, before a place is found to have too few in sight
@@ -31,18 +34,30 @@ _NOT_OF_A_SETTING = {
     "surroundings", "n_elements", "carrier_hz", "spacing_wavelengths", "user_range_min_m", "user_range_max_m",
     "user_angle_min_rad", "user_angle_max_rad", "n_sensors", "sensor_sets", "samples",
 }  # fmt: skip
+_CAMPUS = re.compile(r"campus(?::(\d*))?")
+READING = {  # fields that say how a map is read → those of `Wanted`; they are gone once it is
+    "array_latitude_deg": "latitude_deg", "array_longitude_deg": "longitude_deg", "array_east_m": "east_m",
+    "array_north_m": "north_m", "array_bearing_deg": "bearing_deg", "place_crs": "crs", "place_strict": "strict",
+}  # fmt: skip
 
 
-def _place(given: Any) -> Any:
-    """A campus by its seed, `campus:7`, or a GeoJSON file by its path."""
+def _place(given: Any, wanted: Wanted | None = None) -> Any:
+    """A campus by its seed, `campus:7`, or a map by its path."""
     if not isinstance(given, str):
         return given
-    kind, _, seed = given.partition(":")
-    if kind == "campus" and (seed or "0").isdecimal():
-        return campus(Streams(int(seed or 0), 0)("campus"), given)
-    if not given.endswith(("json", "JSON")):
+    if invented := _CAMPUS.fullmatch(given):
+        return campus(Streams(int(invented[1] or 0), 0)("campus"), given)
+    if not given.lower().endswith(SUFFIXES) and not Path(given).is_file():
         raise ValueError(f"given {given!r}, needed campus, campus:SEED or a GeoJSON file of buildings")
-    return surroundings_from(Path(given))
+    return surroundings_from(Path(given), wanted=wanted)
+
+
+def wanted_of(given: dict[str, Any]) -> Wanted:
+    """How a map is to be read, by the fields that say so."""
+    try:
+        return Wanted.model_validate({READING[name]: value for name, value in given.items()})
+    except ValidationError as error:
+        raise InputError(f"how the place is read: {one_line(error)}") from None
 
 
 Place = Annotated[Surroundings, BeforeValidator(_place)]
@@ -75,6 +90,17 @@ class MultipathScene(Scenario, ABC):
     surroundings: Place = Field(
         default_factory=lambda: _place("campus"), description="campus, campus:SEED, or a GeoJSON file of buildings"
     )
+    array_latitude_deg: float | None = Field(None, exclude=True, description="of the array, in a file of buildings")
+    array_longitude_deg: float | None = Field(None, exclude=True, description="of the array, in a file of buildings")
+    array_east_m: float | None = Field(None, exclude=True, description="of the array, in a file in metres")
+    array_north_m: float | None = Field(None, exclude=True, description="of the array, in a file in metres")
+    array_bearing_deg: float | None = Field(
+        None, exclude=True, description="where the array of a file faces, from north clockwise"
+    )
+    place_crs: str | None = Field(None, exclude=True, description="of a file that does not say it, EPSG:NUMBER")
+    place_strict: bool | None = Field(
+        None, exclude=True, description="refuse what would be mended, left out or assumed in a file"
+    )
     n_elements: int = Field(100, ge=2, le=10_000, description="elements of the array, N")
     carrier_hz: float = Field(15e9, ge=1e9, le=40e9, description="carrier frequency")
     spacing_wavelengths: float = Field(0.5, gt=0, description="element spacing Δ/λ")
@@ -102,9 +128,24 @@ class MultipathScene(Scenario, ABC):
         20, ge=1, le=10_000, description="parts of the array, at most one an element, that are traced to the sensors"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_aswanted_of(cls, fields: Any) -> Any:
+        """A map is read once, as the fields beside it say; what is left of them is in its account."""
+        if not isinstance(fields, dict):
+            return fields
+        wanted = {name: fields[name] for name in READING if fields.get(name) is not None}
+        given = fields.get("surroundings")
+        is_file = isinstance(given, str) and not _CAMPUS.fullmatch(given)
+        if wanted and not is_file:
+            raise ValueError(f"{', '.join(wanted)} goes with a file of buildings: give surroundings=FILE as well")
+        kept = {name: value for name, value in fields.items() if name not in READING}
+        return kept | {"surroundings": _place(given, wanted_of(wanted))} if is_file else kept
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         require_intervals(self)
+        self._require_array_outdoors()
         for who in ("user", "sensor"):
             angles = (getattr(self, f"{who}_angle_{end}_rad") for end in ("min", "max"))
             nearest = getattr(self, f"{who}_range_min_m") * min(math.sin(angle) for angle in angles)
@@ -115,6 +156,19 @@ class MultipathScene(Scenario, ABC):
                     f"distance of a {who} from the array's axis"
                 )
         return self
+
+    def _require_array_outdoors(self) -> None:
+        """Under a roof it may stand; files with the array in a building are refused when they are read."""
+        raised = [building for building in self.surroundings.buildings if building.base_m]
+        if raised:
+            at = np.array([[0.0, 0.0, self.array_height_m]])
+            if indoors(Surroundings(name="raised", buildings=tuple(raised)), at)[0]:
+                raise ValueError(
+                    f"array_height_m = {self.array_height_m:g} is inside a building: needed a place below it"
+                )
+
+    def account(self) -> str:
+        return self.surroundings.account.text()
 
     def array(self) -> UniformLinearArray:
         wavelength_m = SPEED_OF_LIGHT_M_PER_S / self.carrier_hz
@@ -134,7 +188,8 @@ class MultipathScene(Scenario, ABC):
         Not how many rays found the paths: that is an accuracy.
         """
         place = self.surroundings.model_dump_json(exclude={"name"})
-        others = ((name, getattr(self, name)) for name in MultipathScene.model_fields if name not in _NOT_OF_A_SETTING)
+        others = ((name, getattr(self, name)) for name in MultipathScene.model_fields
+                  if name not in _NOT_OF_A_SETTING | READING.keys())  # fmt: skip
         return ("surroundings_sha256", hashlib.sha256(place.encode()).hexdigest()), *others
 
     def channel(self) -> TracedChannel:
@@ -202,10 +257,11 @@ class MultipathScene(Scenario, ABC):
 class Traces:
     """What a worker holds of a scene: the tracer and the channels of the sensors."""
 
-    def __init__(self, scene: MultipathScene) -> None:
+    def __init__(self, scene: MultipathScene, sensors: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        """sensors: where others stand than the scene draws, range (m) and angle (rad), (sets, K) each."""
         self.scene, self.channel = scene, scene.channel()
         self.tracer = tracer_of(self.channel)
-        places = scene.sensor_position_m(*scene.sensors())
+        places = scene.sensor_position_m(*(sensors or scene.sensors()))
         flat = places.reshape(-1, 3)
         self._sets = places.shape[:2]
         self.sensor_h, _ = self.tracer.channels(flat, min(scene.sensor_subarrays, scene.n_elements))
@@ -222,6 +278,11 @@ class Traces:
     def expected_power(self, h: np.ndarray) -> np.ndarray:
         """|h_kᴴ w|², over P_t, of beams for channels h (n, N): (n, sets, K)."""
         return self._leaked(self.sensor_h, h)
+
+    def expected_power_one_by_one(self, h: np.ndarray) -> np.ndarray:
+        """The same by sums of whose rounding the number of users is no part."""
+        field = np.einsum("un,kn->uk", self.scene.beams(h), np.conj(self.sensor_h))
+        return (field.real**2 + field.imag**2).reshape(len(h), *self._sets)
 
     def expected_power_in_free_space(self, users: Users) -> np.ndarray:
         """The same as if nothing stood around: (n, sets, K)."""

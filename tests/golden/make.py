@@ -103,7 +103,7 @@ def make(name: str, packed: Path) -> None:
     sweep = SWEEPS[name]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "store.zarr")
-        for report in engine.iterate(sweep, path, run_serially=True):
+        for report in engine.iterate(sweep, path, serial=True):
             if report.tasks_done == report.tasks_total - 1:
                 break
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

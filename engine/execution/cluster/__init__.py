@@ -5,6 +5,6 @@ import os
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is imported
 
 from engine.execution.cluster.jobs import replicate, stream
-from engine.execution.cluster.loop import run
+from engine.execution.cluster.loop import pickled, run
 
-__all__ = ["replicate", "run", "stream"]
+__all__ = ["pickled", "replicate", "run", "stream"]

@@ -37,6 +37,8 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         options |= _short_folder()
     else:
         options["address"] = _reachable(address)
+    # Else a SIGTERM that comes before Ray has its own handler prints a stack of C++, and aborts. Read when it connects.
+    ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
     try:
         with _on_loopback() if address is None else nullcontext():
             ray.init(**options)

@@ -5,7 +5,8 @@ import math
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayActorError
@@ -14,16 +15,30 @@ from engine.errors import InputError, WorkerError
 from engine.execution.cluster.connection import connected
 from engine.execution.cluster.resources import count_workers, free_resources
 from engine.execution.cluster.worker import MAX_ATTEMPTS, Worker
+from engine.execution.launch import WorkOrder, label_of
 from engine.execution.plan import Plan
 from engine.execution.task import Failure, Results
 from engine.store.receipts import Receipt
 from engine.store.store import Store
-from engine.sweep import Task
+from engine.sweep import Sweep, Task
 
 _IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
 _QUIET_SECONDS = 30
 
 _log = logging.getLogger(__name__)
+
+
+class AnyPlan(Protocol):
+    """What the loop asks of a plan, which may be in another process."""
+
+    @property
+    def is_finished(self) -> bool: ...
+    @property
+    def seconds_left(self) -> float: ...
+    @property
+    def n_tasks_left(self) -> int: ...
+    def take(self) -> Task | None: ...
+    def add(self, result: Receipt | Failure) -> None: ...
 
 
 def run(
@@ -41,15 +56,31 @@ def run(
     """
     if store.path.startswith("memory://"):
         raise InputError(f"{store.path} lies in the memory of one process: run serially, or choose another path")
+    order = WorkOrder(label_of(store.sweep), pickled(store.sweep), store.storage.absolute, backend_name)
+    on_one_node = store.path if store.storage.is_local and not shared_storage else None
+    with workers_of(order, plan, workers=workers, address=address, on_one_node=on_one_node) as loop:
+        yield from loop.results()
+
+
+def pickled(sweep: Sweep) -> bytes:
+    """As workers read it, with the classes that a script or notebook defines."""
+    data: bytes = ray.cloudpickle.dumps(sweep)
+    return data
+
+
+@contextmanager
+def workers_of(
+    order: WorkOrder, plan: AnyPlan, *, workers: int | None = None, address: str | None = None, on_one_node: Any = None
+) -> Iterator["_Loop"]:
+    """Workers that start, and the loop that keeps them busy; none is left afterwards."""
     with connected(address, workers):
-        on_one_node = store.path if store.storage.is_local and not shared_storage else None
-        count = count_workers(backend_name, workers, plan.n_tasks_left, on_one_node)
+        count = count_workers(order.backend_name, workers, plan.n_tasks_left, on_one_node)
         try:
-            loop = _Loop(store, backend_name, plan, count)
+            loop = _Loop(order, plan, count)
         except ModuleNotFoundError as error:  # told by a server of ray://
             raise InputError(f"the cluster's Python lacks a module: {error}; install nearfield on every node") from None
         try:
-            yield from loop.results()
+            yield loop
         finally:
             loop.stop()
 
@@ -61,12 +92,10 @@ class _Loop:
     the others do its work.
     """
 
-    def __init__(self, store: Store, backend_name: str, plan: Plan, count: int) -> None:
-        resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if backend_name == "gpu" else 0}
+    def __init__(self, order: WorkOrder, plan: AnyPlan, count: int) -> None:
+        resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if order.backend_name == "gpu" else 0}
         self._actor_class = ray.remote(**resources)(Worker)
-        sweep = ray.put(ray.cloudpickle.dumps(store.sweep))
-        label = store.sweep.name or type(store.sweep.scenario).__name__
-        self._arguments = (sys.path, label, sweep, store.storage.absolute, backend_name)
+        self._arguments = (sys.path, order.label, ray.put(order.sweep), order.path, order.backend_name)
         self._plan = plan
         self._waiting: deque[tuple[Task, int]] = deque()
         self._running: dict[Any, tuple[Any, Task, int]] = {}
@@ -79,8 +108,19 @@ class _Loop:
         self._starting[actor.ready.remote()] = actor
         return actor
 
+    def wait_for_one(self) -> None:
+        """Until a worker runs: tasks that wait for one are nobody else's."""
+        while len(self._starting) == len(self._actors):
+            ready, _ = ray.wait(list(self._starting), num_returns=1, timeout=_QUIET_SECONDS)
+            if not ready:
+                _log.warning("still no result: %s", self._waited_for())
+            for reference in ready:
+                self._started(reference)
+
     def results(self) -> Iterator[Receipt | Failure]:
+        """Receipts and failures as they come, until nothing is left or, for now, wanted; it may be asked again."""
         heard = False
+        self._submit()
         while not self._plan.is_finished and (self._running or self._has_waiting()):
             patience = math.inf if heard and self._running else _QUIET_SECONDS
             timeout = max(0.0, min(patience, self._plan.seconds_left))

@@ -1,0 +1,1 @@
+"""Maps that others published, read as surroundings: `engine.channels.places.place.place_from`."""

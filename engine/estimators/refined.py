@@ -1,0 +1,244 @@
+"""Off the grid of a table: candidates are halved where the likelihood is, and each is looked up exactly, on demand.
+
+Under multipath the likelihood of well-heard powers is a comb along the range, of teeth half a wavelength apart or less
+and a hundredth of a wavelength wide, as paths of different lengths beat: no table can hold that. What a grid's
+candidate says of its cell is a sample. So cells are halved along both axes, `beam` of them at a time, until they are
+small and neighbours agree. Which ones: all of much mass, and of the others a sample whose weights make up for those
+that were not drawn (Fearnhead, Clifford, J. R. Stat. Soc. B 65, 2003, Section 3), so that sums over a broad posterior
+stay right where more cells matter than are halved. Nothing is interpolated: where a shadow's edge crosses a cell, its
+children lie on one side or the other.
+
+It is a search, not a bound: a peak none of whose cells was among the likeliest `beam` at some level is lost. How often
+is measured in docs/multipath.md.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from engine.errors import InputError
+from engine.estimators.assumed_leakage import AnyAssumedLeakage, AssumedLeakage
+from engine.estimators.estimator import Estimator
+from engine.estimators.problem import Estimates, Problem
+from engine.estimators.workbench import Batch, Workbench
+from engine.numerics.noncentral_chi2 import log_likelihood
+
+_RANGE_WAVELENGTHS = 1 / 32  # teeth of a comb are λ/2 apart: 16 samples of each
+_ANGLE_BEAMWIDTHS = 1 / 64  # of λ/D, what an aperture of D resolves
+_AGREE = 0.5
+"""Log-likelihoods of neighbours that differ by no more belong to a cell that is small enough."""
+_MATTERS = 1e-3  # of the largest mass
+_MOST_LEVELS = 16
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+Exact = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Ranges (m) and angles (rad) of n places → expected power over P_t at each sensor, (n, K); NaN where nobody can be.
+What it says of a place does not depend on the others that it is asked about."""
+
+
+class Leaves(NamedTuple):
+    """n small cells of range and angle: (n,) each."""
+
+    range_m: np.ndarray
+    """of the middle, where the likelihood was looked at"""
+    angle_rad: np.ndarray
+    log_likelihood: np.ndarray
+    log_mass: np.ndarray
+    """of the posterior, up to a constant; with that of the cells that it stands for"""
+
+
+class _Cells(NamedTuple):
+    """Rectangles, (n,) each."""
+
+    low_m: np.ndarray
+    high_m: np.ndarray
+    low_rad: np.ndarray
+    high_rad: np.ndarray
+
+    def taken(self, which: np.ndarray) -> "_Cells":
+        return _Cells(*(part[which] for part in self))
+
+    def middle(self) -> tuple[np.ndarray, np.ndarray]:
+        return (self.low_m + self.high_m) / 2, (self.low_rad + self.high_rad) / 2
+
+    def halved(self, along_range: bool, along_angle: bool) -> "_Cells":
+        """Children of all, those of one cell n apart."""
+        middle_m, middle_rad = self.middle()
+        ranges = [(self.low_m, middle_m), (middle_m, self.high_m)] if along_range else [(self.low_m, self.high_m)]
+        angles = [(self.low_rad, middle_rad), (middle_rad, self.high_rad)] if along_angle else [
+            (self.low_rad, self.high_rad)
+        ]  # fmt: skip
+        children = [(*r, *a) for r in ranges for a in angles]
+        return _Cells(*(np.concatenate([child[i] for child in children]) for i in range(4)))
+
+    def log_area(self) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log((self.high_m - self.low_m) * (self.high_rad - self.low_rad))
+
+
+def refined(
+    problem: Problem, exact: Exact, table: np.ndarray, statistic: np.ndarray, observation: tuple[float, int], beam: int
+) -> Leaves:
+    """The posterior of one observation: S (K,), its (P_t/σ², L), and a table (candidates, K) to begin with."""
+    snr, n_snapshots = observation
+
+    def value(power: np.ndarray) -> np.ndarray:
+        rho = 2 * snr * np.maximum(np.nan_to_num(power), 0.0)  # Eq. (13)
+        found = np.sum(log_likelihood(statistic, n_snapshots * rho, n_snapshots), axis=-1)
+        return np.where(np.isfinite(power).all(axis=-1), found, -math.inf)
+
+    cells, looked = _roots(problem), value(table)
+    log_weight = np.zeros(len(looked))
+    finest = _finest(problem)
+    for _ in range(_MOST_LEVELS):
+        log_mass = looked + log_weight + _log_prior(problem, cells)
+        kept, more = _drawn(log_mass, beam)
+        cells, log_weight = cells.taken(kept), log_weight[kept] + more
+        wide = np.max(cells.high_m - cells.low_m) > finest[0], np.max(cells.high_rad - cells.low_rad) > finest[1]
+        small = not any(wide)
+        cells = cells.halved(*((True, True) if small else wide))
+        looked = value(exact(*cells.middle()))
+        log_weight = np.tile(log_weight, len(looked) // len(kept))
+        if small and _agree(looked.reshape(-1, len(kept)), log_weight[: len(kept)]):
+            break
+    return Leaves(*cells.middle(), looked, looked + log_weight + _log_prior(problem, cells))
+
+
+def _log_prior(problem: Problem, cells: _Cells) -> np.ndarray:
+    """Logarithm of the prior's mass of cells, up to a constant."""
+    return problem.log_range_prior(np, cells.middle()[0]) + cells.log_area()
+
+
+def _drawn(log_mass: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which cells go on, at most `count` of them, and by how much the logarithm of their weight grows.
+
+    Masses above a threshold go on as they are; of the others, in their order, one for each threshold that they add up
+    to, which then weighs as much: which one, by the golden ratio's multiples, in no step with the grid.
+    """
+    some = np.flatnonzero(np.isfinite(log_mass))
+    if len(some) <= count:
+        return (some, np.zeros(len(some))) if len(some) else (np.arange(1), np.zeros(1))
+    order = some[np.argsort(-log_mass[some], kind="stable")]
+    falling = log_mass[order]
+    # Of the first k kept as they are, the rest r_k adds up to count − k thresholds: r_k/(count − k).
+    rest = np.logaddexp.accumulate(falling[::-1])[::-1][:count]
+    threshold = rest - np.log(count - np.arange(count))
+    light = np.flatnonzero(falling[:count] <= threshold)
+    heavy = int(light[0]) if len(light) else count - 1
+    at = float(threshold[heavy])
+    others = np.sort(order[heavy:])
+    sums = np.cumsum(np.exp(log_mass[others] - at))
+    number = np.arange(round(float(sums[-1])))
+    points = (number + (number + 1) * _GOLDEN % 1) * (sums[-1] / len(number))
+    chosen, times = np.unique(np.minimum(np.searchsorted(sums, points), len(others) - 1), return_counts=True)
+    chosen = others[chosen]
+    return np.concatenate([order[:heavy], chosen]), np.concatenate(
+        [np.zeros(heavy), at + np.log(times) - log_mass[chosen]]
+    )
+
+
+def _roots(problem: Problem) -> _Cells:
+    """The candidates' cells: halfway to their neighbours, and to the area's ends."""
+    ends = []
+    for nodes in (problem.grid.ranges_m(), problem.grid.angles_rad()):
+        middles = (nodes[1:] + nodes[:-1]) / 2
+        ends.append((np.append(nodes[0], middles), np.append(middles, nodes[-1])))
+    n_angles, n_ranges = problem.grid.n_angles, problem.grid.n_ranges
+    low_m, high_m = (np.tile(end, n_angles) for end in ends[0])
+    low_rad, high_rad = (np.repeat(end, n_ranges) for end in ends[1])
+    return _Cells(low_m, high_m, low_rad, high_rad)
+
+
+def _finest(problem: Problem) -> tuple[float, float]:
+    """Range (m) and angle (rad) that cells are halved down to, at least."""
+    array = problem.array
+    return _RANGE_WAVELENGTHS * array.wavelength_m, _ANGLE_BEAMWIDTHS * array.wavelength_m / array.aperture_m
+
+
+def _agree(children: np.ndarray, log_weight: np.ndarray) -> bool:
+    """Whether the children of every cell that matters are as likely as each other: (children, cells), (cells,)."""
+    mass = np.max(children, axis=0) + log_weight
+    top = float(np.max(mass))
+    if not math.isfinite(top):
+        return True
+    matters = mass > top + math.log(_MATTERS)
+    apart = np.max(children[:, matters], axis=0) - np.min(children[:, matters], axis=0)
+    return bool(np.all((apart <= _AGREE) | ~np.isfinite(apart)))  # beside where nobody can be, one side is always −∞
+
+
+class _Refined(Estimator):
+    """What the two below share."""
+
+    leakage: AnyAssumedLeakage = Field("ray_traced", description="table that the estimator begins with")
+    beam: int = Field(256, ge=16, le=100_000, description="cells that are halved at each level")
+
+    def _search(self, workbench: Workbench) -> Callable[[Batch], list[Leaves]]:
+        if self.leakage not in workbench.exact:
+            raise InputError(
+                f"{self.name} asks for the leakage {self.leakage!r} off the grid, which is known on the grid alone: "
+                f"choose leakage='ray_traced' in a scenario with surroundings"
+            )
+
+        def search(batch: Batch) -> list[Leaves]:
+            found: list[Leaves] = batch.once(_of_batch, self.leakage, self.beam)
+            return found
+
+        return search
+
+
+def _of_batch(batch: Batch, assumed: AssumedLeakage, beam: int) -> list[Leaves]:
+    """Of every observation of every realization, one after the other."""
+    workbench = batch.workbench
+    statistic = batch.observations.statistic
+    flat = statistic.reshape(statistic.shape[0], -1, statistic.shape[-1])
+    exact, table = workbench.exact[assumed], workbench.expected(assumed)
+    return [
+        refined(workbench.problem, exact, table, flat[b, m], observation, beam)
+        for b in range(len(flat))
+        for m, observation in enumerate(workbench.problem.observations())
+    ]
+
+
+def _shaped(batch: Batch, places: list[tuple[float, float]]) -> Estimates:
+    shape = batch.observations.statistic.shape[:3]
+    ranges, angles = np.array(places).T
+    return Estimates(ranges.reshape(shape), angles.reshape(shape))
+
+
+class RefinedPosteriorMean(_Refined):
+    """The mean of the posterior over small cells that a table's were halved to."""
+
+    def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
+        search = self._search(workbench)
+
+        def mean(leaves: Leaves) -> tuple[float, float]:
+            top = np.max(leaves.log_mass)
+            if not math.isfinite(top):
+                return math.nan, math.nan
+            mass = np.exp(leaves.log_mass - top)
+            total = mass.sum()
+            return float(mass @ leaves.range_m / total), float(mass @ leaves.angle_rad / total)
+
+        def estimate(batch: Batch) -> Estimates:
+            return _shaped(batch, [mean(leaves) for leaves in search(batch)])
+
+        return estimate
+
+
+class RefinedMaximumLikelihood(_Refined):
+    """The likeliest of the small cells that a table's were halved to."""
+
+    def prepare(self, workbench: Workbench) -> Callable[[Batch], Estimates]:
+        search = self._search(workbench)
+
+        def likeliest(leaves: Leaves) -> tuple[float, float]:
+            best = int(np.argmax(leaves.log_likelihood))
+            return float(leaves.range_m[best]), float(leaves.angle_rad[best])
+
+        def estimate(batch: Batch) -> Estimates:
+            return _shaped(batch, [likeliest(leaves) for leaves in search(batch)])
+
+        return estimate

@@ -1,0 +1,119 @@
+"""A process that has workers compute, beside one that goes on computing itself.
+
+Ray starts in a child: nothing of it is ever in the driver's process, whose signals, interpreter and memory stay its
+own, and ending all of it at any moment is one blow at a session of processes. The child asks for tasks and hands over
+results through a pipe; a second one, which is never written, tells it of the driver's end.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.sweep import Sweep, Task
+
+_END_SECONDS = 3.0
+
+
+class WorkOrder(NamedTuple):
+    """What workers need to know of a sweep: its name, its pickle, where its store is, and on which backend."""
+
+    label: str
+    sweep: bytes
+    path: str
+    backend_name: str
+
+
+def label_of(sweep: Sweep) -> str:
+    """What a sweep is called where Ray counts its realizations."""
+    return sweep.name or type(sweep.scenario).__name__
+
+
+class Reply(NamedTuple):
+    """To whoever asks for a task: one, or None for now; seconds until the run's limit; whether nothing is left."""
+
+    task: Task | None
+    seconds_left: float
+    is_finished: bool
+
+
+class Launched:
+    """A child with workers of its own. It may say ("take", None), ("result", …) and, at its end, ("end", error)."""
+
+    def __init__(self) -> None:
+        self._pipe, theirs = Pipe()
+        watched, self._life = os.pipe()
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}; from engine.execution.cluster.launched import main; "
+            f"main({theirs.fileno()}, {watched})"
+        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), watched),
+                start_new_session=True,  # Ctrl-C on a terminal is the driver's
+            )
+        except OSError:
+            os.close(self._life)
+            self._pipe.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(watched)
+
+    def order(self, order: WorkOrder, n_tasks: int) -> None:
+        """What it is to do, to be said first. Raises OSError once it is gone."""
+        self._pipe.send((order, n_tasks))
+
+    def receive(self) -> tuple[str, Any]:
+        """What it says next. Raises EOFError or OSError once it is gone."""
+        said: tuple[str, Any] = self._pipe.recv()
+        return said
+
+    def reply(self, reply: Reply) -> None:
+        self._pipe.send(reply)
+
+    def end(self) -> None:
+        """End the child with all that it has started."""
+        deadline = time.monotonic() + _END_SECONDS
+        while members := list(_session(self._process.pid)):
+            for pid in members:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            self._process.poll()
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+        self._process.wait()
+        self._pipe.close()
+        os.close(self._life)
+
+
+def _session(leader: int) -> Iterator[int]:
+    """The processes of a session that live. Without Linux's table of them, the leader, whose end Ray follows."""
+    folders = list(Path("/proc").glob("[0-9]*/stat"))
+    if not folders:
+        yield from _leader(leader)
+    for path in folders:
+        try:
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+        except (OSError, ValueError):
+            continue  # it has ended
+        if int(session) == leader and state not in "ZX":
+            yield int(path.parent.name)
+
+
+def _leader(pid: int) -> Iterator[int]:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return
+    yield pid
