@@ -74,6 +74,7 @@ class Array:
     def __init__(self, storage: Storage, name: str, layout: ArrayLayout) -> None:
         self.storage, self.name, self.layout = storage, name, layout
         self._shard: tuple[str, bytes] = ("", b"")
+        self._checked = ""
 
     @property
     def dtype(self) -> Any:
@@ -117,15 +118,19 @@ class Array:
             (data,) = self.storage.read_found([key])
             if data is None:
                 return None
-            self._shard = key, data
+            self._shard, self._checked = (key, data), ""
         data = self._shard[1]
         counts = [shard // chunk for shard, chunk in zip(layout.shard, layout.chunks, strict=True)]
         length = 16 * math.prod(counts)
-        table, check = data[-length - 4 : -4], data[-4:]
-        if len(table) != length or google_crc32c.value(table) != int.from_bytes(check, "little"):
-            raise self.damaged(index, "the index of the shard does not match its checksum")
+        if self._checked != key:  # once a shard: its index is as long as a large chunk
+            table = data[-length - 4 : -4]
+            if len(table) != length or google_crc32c.value(table) != int.from_bytes(data[-4:], "little"):
+                raise self.damaged(index, "the index of the shard does not match its checksum")
+            self._checked = key
+        index_at = len(data) - length - 4
         place = int(np.ravel_multi_index([i % n for i, n in zip(index, counts, strict=True)], counts))
-        offset, size = (int.from_bytes(table[16 * place + 8 * i : 16 * place + 8 * i + 8], "little") for i in (0, 1))
+        entry = data[index_at + 16 * place : index_at + 16 * place + 16]
+        offset, size = int.from_bytes(entry[:8], "little"), int.from_bytes(entry[8:], "little")
         return None if offset == NOTHING else data[offset : offset + size]
 
     def region(self, slices: tuple[slice, ...], shown: "Shown | None" = None) -> np.ndarray:
