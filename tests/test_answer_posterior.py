@@ -187,8 +187,6 @@ def test_an_unknown_gain_and_noise_are_integrated() -> None:
         share = mass.sum(axis=tuple({0, 1, 2} - {axis}))
         assert mean == pytest.approx(share @ values, abs=0.05 * deviation)
         assert deviation == pytest.approx(math.sqrt(share @ (values - share @ values) ** 2), rel=0.05)
-    known = _found(campaign)[1]
-    assert abs(known.range_m - mean_m) > 0.05 * by_m  # the test can fail
 
 
 def test_scores_are_slopes_and_values_those_of_the_density() -> None:

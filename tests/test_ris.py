@@ -39,7 +39,7 @@ class Recorder(PathEstimator):
     def observe(self, cycles: Cycles) -> None:
         self.seen.append(cycles)
 
-    def estimate(self) -> PathEstimates:
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
         groups, copies = self.seen[-1].noise_variance.shape
         users = self.seen[-1].samples.shape[-1]
         shape = (groups, copies, users)
@@ -47,6 +47,7 @@ class Recorder(PathEstimator):
         return PathEstimates(
             np.full(shape, 1 / 0.2), np.full(shape, 1.5), np.full(shape, 0.1), np.ones(shape) + 0j,
             none, none, none, np.zeros((*shape, 2)) + 0j, np.zeros((groups, copies)),
+            self.seen[-1].noise_variance, np.full(shape, 0.25),
         )  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_fewer_cycles_or_users_are_the_first_ones() -> None:
 
 @pytest.mark.parametrize("waves", ["spherical", "as_printed"])
 def test_channels_element_by_element(waves: str) -> None:
-    scene = RisLocalization(waves=waves, subcarrier_hz=5e6)
+    scene = RisLocalization(waves=waves, subcarrier_hz=5e6, snr_db=10.0)
     drawn = scene.draw(Streams(0, 0), 2)
     cascade = scene.cascade()
     channels, to_base = cascade.from_users(scene.paths(drawn, np)), cascade.to_base_station(np)
@@ -207,12 +208,14 @@ def test_chunks_change_no_bit_and_a_trial_is_replayed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"n_cycles": 5}, "needed at least 6 cycles"),
+        ({"n_cycles": 5}, "5 random cycles give 40 real observations for 42 unknowns .* needed at least 6 cycles"),
         ({"methods": (Method(estimator=OnGrid(), random_cycles=1),)}, "unidentifiable=true"),
         ({"elements_per_side": 36, "range_min_m": 0.8}, "no far field is left"),
         ({"range_min_m": 0.3}, "reactive near field"),
+        ({"subcarrier_hz": 20e6}, "standard deviations other than at the carrier.* needed at most 1.5"),
         ({"angle_step_rad": 0.1}, "wider than the surface's beam"),
         ({"users": "near", "near_range_max_m": 0.4}, "near users would lie between"),
+        ({"users": "near", "near_range_max_m": 0.5}, "near users would lie between"),
         ({"range_min_m": 12.0}, "needed min < max"),
         ({"recorded_cycles": (3, 30)}, "ascending numbers from 1 to n_cycles = 20"),
         ({"methods": (Method(estimator=OnGrid()), Method(estimator=OnGrid()))}, "needed names that differ"),

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from engine.numerics.geometry import UniformPlanarArray
+from engine.numerics.resolution import beam_widths, inverse_range_levels
 from engine.numerics.wavefront import near_field_range_m
 
 FieldModel = Literal["hybrid", "nf", "ff"]
@@ -77,14 +78,50 @@ def field_grid(
     return CandidateGrid(polar, azimuth, np.concatenate([[0.0], 1 / ranges]), allowed)
 
 
-def level_grid(view: FieldOfView, inverse_range_per_m: tuple[float, ...], *, angle_step_rad: float) -> CandidateGrid:
-    """A grid with the same levels of inverse range in every direction: a start for estimators that leave the grid."""
-    polar = _cell_centres(view.polar_min_rad, view.polar_max_rad, angle_step_rad)
-    azimuth = _cell_centres(view.azimuth_min_rad, view.azimuth_max_rad, angle_step_rad)
-    levels = np.asarray(inverse_range_per_m, dtype=float)
+def resolving_grid(
+    array: UniformPlanarArray,
+    view: FieldOfView,
+    *,
+    beam_share: float,
+    range_loss: float,
+    angle_step_rad: float | None = None,
+    inverse_range_per_m: tuple[float, ...] | None = None,
+) -> CandidateGrid:
+    """The coarsest grid on which no place in view is missed, by the aperture, the wavelength and the view alone.
+
+    Cells are at most `beam_share` of the beam, λ/(n d) along each side, wide in both direction cosines, and levels of
+    inverse range so close that a wave between two of them loses at most `range_loss` of its power. angle_step_rad,
+    inverse_range_per_m: cells and levels that are given instead.
+    """
+    width_y, width_z = beam_widths(array)
+    if angle_step_rad is None:
+        polar = np.linspace(view.polar_min_rad, view.polar_max_rad, 65)
+        azimuth = np.linspace(view.azimuth_min_rad, view.azimuth_max_rad, 65)
+        sine = float(np.sin(polar).max())
+        # A row of one polar angle ends where the next one does to within a beam: what lies at the edge is seen.
+        slanted = float(np.abs(np.cos(polar)).max() * np.abs(np.sin(azimuth)).max())
+        step_polar = beam_share * min(width_z / sine, 2 * width_y / max(slanted, 1e-9))
+        step_azimuth = beam_share * width_y / (sine * float(np.cos(azimuth).max()))
+    else:
+        step_polar = step_azimuth = angle_step_rad
+    if inverse_range_per_m is None:
+        directions = [
+            part.reshape(-1)
+            for part in np.meshgrid(
+                [view.polar_min_rad, (view.polar_min_rad + view.polar_max_rad) / 2, view.polar_max_rad],
+                [view.azimuth_min_rad, (view.azimuth_min_rad + view.azimuth_max_rad) / 2, view.azimuth_max_rad],
+                indexing="ij",
+            )
+        ]
+        levels = inverse_range_levels(array, 1 / view.range_min_m, *directions, loss=range_loss)
+    else:
+        levels = np.asarray(inverse_range_per_m, dtype=float)
+    polar = _cell_centres(view.polar_min_rad, view.polar_max_rad, step_polar, at_most=True)
+    azimuth = _cell_centres(view.azimuth_min_rad, view.azimuth_max_rad, step_azimuth, at_most=True)
     return CandidateGrid(polar, azimuth, levels, np.ones((len(polar), len(azimuth), len(levels)), dtype=bool))
 
 
-def _cell_centres(low: float, high: float, step: float) -> np.ndarray:
-    n = max(1, round((high - low) / step))
+def _cell_centres(low: float, high: float, step: float, *, at_most: bool = False) -> np.ndarray:
+    cells = (high - low) / step
+    n = max(1, math.ceil(cells - 1e-9) if at_most else round(cells))
     return low + (high - low) * (np.arange(n) + 0.5) / n

@@ -40,7 +40,9 @@ TILE = 16
 VECTOR = 8
 """Azimuths of the lattice are filled up to a multiple of this, which a CPU handles at once."""
 ERROR = 1e-7
-"""Root mean square error of a basis over the elements at the worst place, which is a row's error over √N."""
+"""Root mean square error over the elements at the worst place, which is a row's error over √N."""
+N_AXES = 4
+"""Of what the error is shared out to: two directions, levels, and what lies between the places that are looked at."""
 
 
 class Dictionary:
@@ -215,17 +217,22 @@ class _Basis:
         # An element's phase advances with κ by k(|p|² − t²)/2: turned by half the largest, all stay near zero.
         self.phase_rad = array.wavenumber_rad_per_m * levels_per_m * squared / 4
         nearest_m, edge_m = 1 / max(float(levels_per_m.max()), 1e-9), math.sqrt(squared)
-        if nearest_m < 1.5 * edge_m:
+        # The functions' product needs every pair of cosines, also where |u| > 1, and there R = 0 at u − √(u² − 1) of r.
+        corner = math.hypot(self.limit_y, self.limit_z)
+        least_m = edge_m * max(1.5, 1.1 * (corner + math.sqrt(corner**2 - 1)) if corner > 1 else 0.0)
+        if nearest_m < least_m:
             raise InputError(
                 f"range: given a candidate at {nearest_m:.3g} m from a surface that reaches {edge_m:.3g} m from its "
-                f"centre, needed at least {1.5 * edge_m:.3g} m: raise the nearest range of the view"
+                f"centre, needed at least {least_m:.3g} m: raise the nearest range of the view"
             )
         # A polynomial needs as many terms as e^{jcx} has radians on [0, 1], and some; nearer waves are steeper by 1/R.
         steepest = 1 / (1 - edge_m / nearest_m)
         half_width = array.spacing_m * max(array.n_y - 1, array.n_z - 1) / 2
         radians = array.wavenumber_rad_per_m * half_width * max(self.limit_y, self.limit_z) * steepest
-        self.nodes, self.weights = legendre.leggauss(2 * math.ceil(radians / 2 + 10))
+        # Beyond them a Bessel function of that argument falls off over its cube root.
+        self.nodes, self.weights = legendre.leggauss(2 * math.ceil(radians / 2 + 8 + 3 * radians ** (1 / 3)))
         ends = np.asarray([levels_per_m.min(), levels_per_m.max()])
+        error = error / N_AXES  # they may all be off at one place
         self.functions_y, self.parts_y = self._directions(ends, self.limit_y, self.limit_z, False, error)
         self.functions_z, self.parts_z = self._directions(ends, self.limit_z, self.limit_y, True, error)
         self.n_y, self.n_z = sum(self.parts_y), sum(self.parts_z)

@@ -22,6 +22,8 @@ _SMALLEST_SHARE = 0.01
 
 def tables(answer: "Answer", title: str) -> list[TextTable]:
     """One table: the mean, the region, its parts, and the other assumption about waves where that matters."""
+    from scenarios.leakage.answer.answer import waves
+
     found = answer.recommended
     rows = [("the user is at" if answer.holds else "nearest fit", *_place(found, answer.holds))]
     if answer.holds:
@@ -31,7 +33,7 @@ def tables(answer: "Answer", title: str) -> list[TextTable]:
             rows += [_mode(i, mode) for i, mode in enumerate(modes[:_MOST_MODES]) if mode.share > _SMALLEST_SHARE]
     if {remark.code for remark in answer.remarks} & {"depends_on_model", "other_model_fits"}:
         holds = answer.other.fit.holds
-        rows.append((f"were {answer.other.leakage} true", *_place(answer.other, holds)))
+        rows.append((f"were waves {waves(answer.other.leakage)}", *_place(answer.other, holds)))
     return [TextTable(title, ("answer", *_HEADINGS), rows)]
 
 
@@ -147,7 +149,7 @@ def under_model(found: "UnderModel", holds: bool) -> dict[str, Any]:
             "p_value": fit.p_value,
             "statistic": fit.statistic,
             "draws": fit.draws,
-            "log_odds_of_no_user": fit.log_odds_of_none,
+            "log_odds_of_no_user": fit.log_odds_of_none if math.isfinite(fit.log_odds_of_none) else None,
             "worst": [one._asdict() for one in fit.worst],
         },
         "finished": found.finished,

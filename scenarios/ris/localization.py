@@ -8,13 +8,16 @@ import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from array_api_compat import array_namespace
 from pydantic import Field, field_validator, model_validator
 
 from engine.estimators.paths import PathEstimates, PathProblem
 from engine.estimators.paths.on_grid import OnGrid
 from engine.numerics.candidates import FieldModel, field_grid
+from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_information import Paths, path_covariance
 from engine.numerics.received_power import focusing_share
+from engine.numerics.resolution import beam_widths
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
 from engine.scenario import Simulate, Variables
 from scenarios.ris.protocol import Method, Outcome, cycles_before_lock, prepare_cycles
@@ -28,7 +31,7 @@ class RisLocalization(RisScene):
     random phases, in which optimised ones start.
     """
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
     recorded_cycles: tuple[int, ...] = Field(
@@ -63,7 +66,7 @@ class RisLocalization(RisScene):
                 f"{self.cycles_needed()} cycles before the first estimate (n_cycles, a method's random_cycles), or "
                 f"unidentifiable=true to see what happens"
             )
-        side_m = (self.elements_per_side - 1) * self.spacing_m
+        side_m = (max(self.surface().n_y, self.surface().n_z) - 1) * self.spacing_m
         beam_rad = self.surface().wavelength_m / side_m
         if self.angle_step_rad > beam_rad:
             raise ValueError(
@@ -129,7 +132,11 @@ class RisLocalization(RisScene):
                 covariance = path_covariance(
                     problem.surface, truth, outcome.beams, noise_variance, coordinate="inverse_range", counts=recorded
                 )
-                results.append(_errors(xp, self, drawn, outcome, covariance))
+                stated = [
+                    stated_covariance(problem.surface, estimate, outcome.beams[:, :, :count, :])
+                    for estimate, count in zip(outcome.estimates, recorded, strict=True)
+                ]
+                results.append(_errors(xp, self, drawn, outcome, covariance, xp.stack(stated, axis=2)))
                 outcomes.append(outcome)
             variables = _described(xp, results)
             if intermediates:
@@ -164,10 +171,25 @@ class RisLocalization(RisScene):
         return xp.clip(range_m, self.range_min_m, self.range_max_m)
 
 
-def _errors(xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, covariance: Any) -> dict[str, Any]:
+def stated_covariance(surface: UniformPlanarArray, estimate: PathEstimates, beams: Any) -> Any:
+    """Of κ, θ, φ as an estimate states it, the joint bound at its own places, gains and noise: (B, S, L, 3, 3).
+
+    beams (B, S or 1, C, N). NaN where an estimator states nothing of itself, as on a grid, whose cells it leaves out.
+    """
+    xp = array_namespace(beams)
+    covariance = path_covariance(
+        surface, Paths(*estimate[:8]), beams, estimate.noise_variance, coordinate="inverse_range"
+    )
+    stating = xp.isfinite(estimate.lost_probability)[..., None, None]
+    return xp.where(stating, covariance, xp.full_like(covariance, xp.nan))
+
+
+def _errors(
+    xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, covariance: Any, stated: Any
+) -> dict[str, Any]:
     """One method's variables, each (B, S, R, L, …): B realizations, S noise levels, R recorded cycles.
 
-    covariance: of (κ, θ, φ), (B, S, R, L, 3, 3).
+    covariance: the bound on (κ, θ, φ), stated: what the estimates state, (B, S, R, L, 3, 3).
     """
 
     def recorded(values: list[Any]) -> Any:
@@ -176,27 +198,62 @@ def _errors(xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, cov
     kappa, polar, azimuth = (recorded([estimate[i] for estimate in outcome.estimates]) for i in range(3))
     range_m = recorded([scene.estimated_range_m(xp, estimate) for estimate in outcome.estimates])
     true_range, true_polar, true_azimuth = (part[:, None, None, :] for part in drawn[:3])
+    true_kappa = scene.true_inverse_range(drawn, xp)[:, None, None, :]
+    plane = true_kappa == 0  # a plane wave's range is nothing that could be estimated
     error_m, error_polar, error_azimuth = range_m - true_range, polar - true_polar, azimuth - true_azimuth
+    error_m = xp.where(plane, xp.full_like(error_m, xp.nan), error_m)
     variances = [covariance[..., i, i] for i in range(3)]
-    errors = (kappa - 1 / true_range, error_polar, error_azimuth)
+    errors = xp.stack([kappa - true_kappa, error_polar, error_azimuth], axis=-1)
+    variance_m2 = variances[0] * true_range**4
     return {
         "estimate_range_m": range_m,
         "estimate_polar_rad": polar,
         "estimate_azimuth_rad": azimuth,
         "squared_error_angle_rad2": (error_polar * error_polar + error_azimuth * error_azimuth) / 2,
         "squared_error_range_m2": error_m * error_m,
+        "direction_error_beams": _in_beams(xp, scene.surface(), (polar, azimuth), (true_polar, true_azimuth)),
         "bound_angle_rad2": (variances[1] + variances[2]) / 2,
-        "bound_range_m2": variances[0] * true_range**4,
-        "normalised_error": xp.stack([e / xp.sqrt(v) for e, v in zip(errors, variances, strict=True)], axis=-1),
+        "bound_range_m2": xp.where(plane, xp.full_like(variance_m2, xp.inf), variance_m2),
+        "normalised_error": errors / xp.sqrt(xp.stack(variances, axis=-1)),
+        "stated_deviation": xp.sqrt(xp.stack([stated[..., i, i] for i in range(3)], axis=-1)),
+        "nees": _mean_square(xp, errors, stated),
+        "lost_probability": recorded([estimate.lost_probability for estimate in outcome.estimates]),
         "focusing_share": focusing_share(
-            wave(scene.surface(), 1 / true_range, true_polar, true_azimuth),
+            wave(scene.surface(), true_kappa, true_polar, true_azimuth),
             wave(scene.surface(), kappa, polar, azimuth),
         ),
         "labelled_near": xp.astype(
             departure_from_plane_rad(scene.surface(), kappa, polar, azimuth) > PHASE_THRESHOLD_RAD, xp.float64
         ),
         "misfit": recorded([estimate.misfit for estimate in outcome.estimates]),
+        "scatterers_found": recorded(
+            [
+                xp.sum(xp.astype(~xp.isnan(estimate.scatterer_polar_rad), xp.float64), axis=-1)
+                for estimate in outcome.estimates
+            ]
+        ),
     }
+
+
+def _in_beams(xp: Any, surface: UniformPlanarArray, found: tuple[Any, Any], true: tuple[Any, Any]) -> Any:
+    """How far two directions (θ, φ) are apart in direction cosines, in widths of the beam along each side."""
+    (polar, azimuth), (true_polar, true_azimuth) = found, true
+    width_y, width_z = beam_widths(surface)
+    along_y = (xp.sin(polar) * xp.sin(azimuth) - xp.sin(true_polar) * xp.sin(true_azimuth)) / width_y
+    along_z = (xp.cos(polar) - xp.cos(true_polar)) / width_z
+    return xp.sqrt(along_y * along_y + along_z * along_z)
+
+
+def _mean_square(xp: Any, errors: Any, covariance: Any) -> Any:
+    """eᵀC⁻¹e/3, (...): errors (..., 3) by their covariance (..., 3, 3); NaN where that is not finite."""
+    known = xp.all(xp.isfinite(covariance), axis=(-2, -1))[..., None, None]
+    scale = xp.sqrt(xp.stack([covariance[..., i, i] for i in range(3)], axis=-1))
+    scale = xp.where(known[..., 0], scale, xp.ones_like(scale))
+    identity = xp.broadcast_to(xp.eye(3, dtype=xp.float64), covariance.shape)
+    correlation = xp.where(known, covariance / scale[..., :, None] / scale[..., None, :], identity)
+    unit = (errors / scale)[..., None]
+    value = xp.sum(unit * xp.linalg.solve(correlation, unit), axis=(-2, -1)) / 3
+    return xp.where(known[..., 0, 0], value, xp.full_like(value, xp.nan))
 
 
 _ATTRIBUTES = {
@@ -205,18 +262,26 @@ _ATTRIBUTES = {
     "estimate_azimuth_rad": {"units": "rad", "long_name": "estimated azimuth"},
     "squared_error_angle_rad2": {"units": "rad2", "long_name": "squared error of an angle, mean of the two"},
     "squared_error_range_m2": {"units": "m2", "long_name": "squared error of the range"},
+    "direction_error_beams": {"long_name": "error of the direction in widths of the beam, λ/(n d) along each side"},
     "bound_angle_rad2": {"units": "rad2", "long_name": "joint Cramér-Rao bound on an angle, mean of the two"},
     "bound_range_m2": {"units": "m2", "long_name": "joint Cramér-Rao bound on the range"},
     "normalised_error": {"long_name": "error of κ, θ, φ over the square root of its bound"},
     "focusing_share": {"long_name": "share of the power that a surface focused on the estimate brings to the user"},
     "labelled_near": {"long_name": "1 where the estimate lies in the near field"},
+    "stated_deviation": {"long_name": "standard deviation of κ, θ, φ as the estimate states it"},
+    "nees": {"long_name": "squared error of κ, θ, φ over the covariance stated, a third of it: 1 in the mean if right"},
+    "lost_probability": {"long_name": "probability, as the estimate states it, that the user is in another direction"},
+    "scatterers_found": {"long_name": "number of scatterers found"},
     "misfit": {"long_name": "(2‖residual‖²/σ² − ν)/√(2ν)"},
 }
 
 
 def _described(xp: Any, results: list[dict[str, Any]]) -> Variables:
     per_trial = ("realization", "estimator", "snr_db", "cycle")
-    extra = {"misfit": (), "normalised_error": ("user", "coordinate")}
+    by_coordinate = ("user", "coordinate")
+    extra: dict[str, tuple[str, ...]] = {
+        "misfit": (), "scatterers_found": (), "normalised_error": by_coordinate, "stated_deviation": by_coordinate,
+    }  # fmt: skip
     return {
         name: (
             (*per_trial, *extra.get(name, ("user",))),
@@ -245,9 +310,21 @@ def _described_intermediates(xp: Any, outcomes: list[Outcome], n_levels: int) ->
             xp.stack([getattr(estimate, f"scatterer_{name}") for estimate in outcome.estimates], axis=2)
             for outcome in outcomes
         ]
+        values = _filled_up(xp, values)
         described[f"estimate_scatterer_{name}"] = (
             (*per_trial, "cycle", "scatterer"),
             xp.stack(values, axis=1),
             {"units": unit, "long_name": f"{name.split('_')[0]} of the scatterer, estimated"},
         )
     return described
+
+
+def _filled_up(xp: Any, values: list[Any]) -> list[Any]:
+    """With NaN to as many scatterers as the method that seeks the most."""
+    most = max(part.shape[-1] for part in values)
+    return [
+        xp.concat([part, xp.full((*part.shape[:-1], most - part.shape[-1]), xp.nan)], axis=-1)
+        if part.shape[-1] < most
+        else part
+        for part in values
+    ]

@@ -53,7 +53,10 @@ class Outcome(NamedTuple):
 
 
 def cycles_before_lock(n_elements: int, n_scatterers: int, scatterer_power: float, snr: float) -> int:
-    """Random cycles after which the wrong place is found with probability of about 0.01, and two more.
+    """Random cycles after which a single user's wrong place is the likeliest with probability 0.01, and two more.
+
+    By the formula; a greedy search lost more users: 0.035 at 5 dB, 0.038 with 4 scatterers at 15 dB, 0.053
+    for one user at 0 dB without any.
 
     1 + K + ln(4N/P)/ln(1 + s): 4N places that differ, s = 1/(1/SNR + Σ 10^{−κ/10}), the scatterers counted as noise;
     each of them costs a cycle. n_scatterers K, of scatterer_power relative to the direct path; snr: of one cycle.
@@ -142,24 +145,22 @@ def _follow(
     for stop in sorted({*(count for count in recorded if count < n_random), n_random}):
         transmit(random_beams[:, done:stop, :], done)
         done = stop
-        estimate = observer.estimate()
+        estimate = observer.estimate(stating=stop in recorded)
         if stop in recorded:
             estimates.append(estimate)
     sent = random_beams[:, :n_random, :]
     for cycle in range(n_random, recorded[-1]):
         start = random_beams[:, cycle, :]
-        beam = _next_beam(problem, method, estimate, sent, noise_variance, start)
+        beam = _next_beam(problem, method, estimate, sent, start)
         transmit(beam[:, None, :], cycle)
         sent = xp.concat([sent, beam[:, None, :]], axis=1)
-        estimate = observer.estimate()
+        estimate = observer.estimate(stating=cycle + 1 in recorded)
         if cycle + 1 in recorded:
             estimates.append(estimate)
     return estimates, sent
 
 
-def _next_beam(
-    problem: PathProblem, method: Method, estimate: Any, sent: Array, noise_variance: Array, start: Array
-) -> Array:
+def _next_beam(problem: PathProblem, method: Method, estimate: Any, sent: Array, start: Array) -> Array:
     """Algorithm 2 from a random start: the beam (G, N) that lowers the bounds at the estimated places most."""
     paths = Paths(*(part[:, 0, ...] for part in estimate[:8]))
     departure = departure_from_plane_rad(problem.surface, *paths[:3])
@@ -167,12 +168,22 @@ def _next_beam(
         problem.surface,
         paths,
         sent,
-        noise_variance[:, 0],
+        estimate.noise_variance[:, 0],
         weighting=method.weighting,
         far=departure <= PHASE_THRESHOLD_RAD,
-        prior=weak_prior(paths.gain),
+        prior=weak_prior(paths.gain, width=_widths(problem)),
     )
     return optimise(f, start).beam
+
+
+def _widths(problem: PathProblem) -> tuple[float, float, float]:
+    """What is known of a place beforehand: range (m), polar angle and azimuth (rad) are in view."""
+    view = problem.view
+    return (
+        view.range_max_m - view.range_min_m,
+        view.polar_max_rad - view.polar_min_rad,
+        view.azimuth_max_rad - view.azimuth_min_rad,
+    )
 
 
 def _repeated(xp: Any, array: Array, copies: int) -> Array:

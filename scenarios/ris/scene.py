@@ -20,6 +20,8 @@ from engine.numerics.path_information import Paths
 from engine.numerics.wavefront import near_field_range_m
 from engine.scenario import Variables
 
+MOST_SUBCARRIER_ERROR = 0.5
+"""Standard deviations by which users at other frequencies than the estimators' may be off: less than noise by far."""
 _FIELDS_OF_VIEW = {
     "lab": (math.pi / 3, 2 * math.pi / 3, -math.pi / 6, math.pi / 6),
     "wide": (math.pi / 6, 5 * math.pi / 6, -math.pi / 3, math.pi / 3),
@@ -57,7 +59,12 @@ class RisScene(Scenario, ABC):
     and, scaled, its noise; a realization with fewer cycles has the first ones of one with more.
     """
 
-    elements_per_side: int = Field(25, ge=2, le=200, description="elements along each side of the surface, √N")
+    elements_per_side: int = Field(
+        25, ge=2, le=200, description="elements along each side of the surface, √N; along y, with elements_upwards"
+    )
+    elements_upwards: int | None = Field(
+        None, ge=2, le=200, description="elements along z, where that is another number than along y"
+    )
     carrier_hz: float = Field(28e9, gt=0, description="carrier frequency f₀")
     spacing_m: float = Field(0.005, gt=0, description="spacing of the elements")
     subcarrier_hz: float = Field(120e3, ge=0, description="frequency spacing Δf of the users")
@@ -114,7 +121,7 @@ class RisScene(Scenario, ABC):
             raise ValueError(
                 f"the surface's near field reaches {farthest_end:.2f} m and range_max_m is {self.range_max_m:g}: no "
                 f"far field is left for far users or scatterers; needed a larger range_max_m or fewer "
-                f"elements_per_side (or users='near' and n_scatterers at most 1)"
+                f"elements (or users='near' and n_scatterers at most 1)"
             )
         near_end = min(nearest_end, self.near_range_max_m or math.inf)
         if "near" in self.user_fields() and near_end <= self.range_min_m:
@@ -122,13 +129,22 @@ class RisScene(Scenario, ABC):
                 f"near users would lie between range_min_m = {self.range_min_m:g} and {near_end:.3g} m: needed a "
                 f"smaller range_min_m, more elements_per_side, or users = 'far'"
             )
+        error = self.subcarrier_error()
+        if error > MOST_SUBCARRIER_ERROR:
+            most_hz = self.subcarrier_hz * MOST_SUBCARRIER_ERROR / error
+            raise ValueError(
+                f"subcarrier_hz = {self.subcarrier_hz:g} makes the last user's waves {error:.2g} standard deviations "
+                f"other than at the carrier, which the estimators take for all: needed at most {most_hz:.3g} Hz, or "
+                f"fewer users or elements, or a lower snr_db"
+            )
         if (self.base_station_x_m**2 + self.base_station_y_m**2 + self.base_station_z_m**2) ** 0.5 < 1e-3:
             raise ValueError("the base station lies in the surface's centre: needed another place")
         return self
 
     def surface(self) -> UniformPlanarArray:
         n = self.elements_per_side
-        return UniformPlanarArray(n, n, self.spacing_m, SPEED_OF_LIGHT_M_PER_S / self.carrier_hz)
+        wavelength_m = SPEED_OF_LIGHT_M_PER_S / self.carrier_hz
+        return UniformPlanarArray(n, self.elements_upwards or n, self.spacing_m, wavelength_m)
 
     def cascade(self) -> RisCascade:
         place = self.base_station_x_m, self.base_station_y_m, self.base_station_z_m
@@ -154,6 +170,21 @@ class RisScene(Scenario, ABC):
     def unknowns(self) -> int:
         """Real unknowns of one realization: places and complex gains, L(5 + 2K) + 3K."""
         return self.n_users * (5 + 2 * self.n_scatterers) + 3 * self.n_scatterers
+
+    def subcarrier_error(self) -> float:
+        """How far off the estimators' one wavelength for all users is, in standard deviations of a wave's phase.
+
+        The last user's waves advance by Δk u·p more at element p than those of f₀: root mean square over the surface,
+        for the direction in view that is the most oblique, times √(2 C SNR), as the samples of all cycles tell it.
+        """
+        surface, view = self.surface(), self.view()
+        polar, azimuth = (np.linspace(low, high, 33) for low, high in _angles(view))
+        u_y = float(np.abs(np.sin(polar)[:, None] * np.sin(azimuth)).max())
+        u_z = float(np.abs(np.cos(polar)).max())
+        spread_y, spread_z = (self.spacing_m * math.sqrt((n * n - 1) / 12) for n in (surface.n_y, surface.n_z))
+        more_per_m = 2 * math.pi * (self.n_users - 1) * self.subcarrier_hz / SPEED_OF_LIGHT_M_PER_S
+        phase_rad = more_per_m * math.hypot(u_y * spread_y, u_z * spread_z)
+        return phase_rad * math.sqrt(2 * self.n_cycles * 10 ** (max(self.snr_db) / 10))
 
     def cycles_needed(self) -> int:
         """The fewest cycles whose 2LC real observations are as many as the unknowns."""
@@ -195,11 +226,15 @@ class RisScene(Scenario, ABC):
             np.ascontiguousarray((noise[0] + 1j * noise[1]).swapaxes(0, 1)) / math.sqrt(2),
         )
 
+    def true_inverse_range(self, drawn: Draws, xp: Any) -> Any:
+        """κ of the users' waves, (B, L): 0 where the wave is plane, whatever its user's range is."""
+        return self._inverse_range(drawn.user_range_m, self.user_fields(), xp)
+
     def paths(self, drawn: Draws, xp: Any) -> Paths:
         """What the draws are to the channel: inverse ranges and complex gains."""
         scatterer_amplitude = 10 ** (self.scatterer_db / 20)
         return Paths(
-            self._inverse_range(drawn.user_range_m, self.user_fields(), xp),
+            self.true_inverse_range(drawn, xp),
             drawn.user_polar_rad,
             drawn.user_azimuth_rad,
             _phasor(xp, drawn.user_phase_rad),
@@ -213,6 +248,10 @@ class RisScene(Scenario, ABC):
         if self.waves == "spherical":
             return 1 / range_m
         return xp.asarray([float(field == "near") for field in fields]) / range_m
+
+
+def _angles(view: FieldOfView) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (view.polar_min_rad, view.polar_max_rad), (view.azimuth_min_rad, view.azimuth_max_rad)
 
 
 @functools.lru_cache(maxsize=64)

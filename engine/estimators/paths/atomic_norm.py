@@ -51,7 +51,7 @@ class AtomicNormObserver:
     def observe(self, cycles: Cycles) -> None:
         self._cycles.append(cycles)
 
-    def estimate(self) -> PathEstimates:
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
         method, problem, xp = self._localizer.method, self._localizer.problem, self._localizer.xp
         beams = xp.concat([part.beams for part in self._cycles], axis=1)
         samples = xp.concat([part.samples for part in self._cycles], axis=2)
@@ -91,4 +91,6 @@ class AtomicNormObserver:
             none,
             xp.zeros((*shape, problem.n_scatterers), dtype=gain.dtype),
             (2 * left / variance - freedom) / xp.sqrt(2 * freedom),
+            variance,
+            xp.full(shape, xp.nan),
         )

@@ -15,8 +15,8 @@ class Observer(Protocol):
     def observe(self, cycles: Cycles) -> None:
         """Take further cycles of the same trials, at least one."""
 
-    def estimate(self) -> PathEstimates:
-        """Where the users and scatterers are, from all cycles so far."""
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
+        """Where users and scatterers are, from all cycles so far; stating: and how sure that is, which takes time."""
 
 
 class Localizer(Protocol):

@@ -6,118 +6,145 @@ pursuit", IEEE Trans. Signal Process. 64, 2016; here with a direct path to each 
 share, as in Algorithm 1 of Cao et al., arXiv 2501.17868.
 """
 
-from typing import Any, NamedTuple
+import math
+from typing import Any
 
 import numpy as np
 
-from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
+from engine.estimators.paths.order import least_fall
+from engine.estimators.paths.problem import PathEstimates, PathProblem
+from engine.estimators.paths.trials import Paths, Rows, Trials, power, with_scatterer
 from engine.numerics.candidates import CandidateGrid
 from engine.numerics.dictionary import Dictionary
 from engine.numerics.path_fit import fit_paths
 from engine.numerics.path_projection import project, responses
 from engine.numerics.pursuit import degrees_of_freedom
+from engine.numerics.resolution import beam_widths, inverse_range_step_per_m
 
 Array = Any
 
-MOST_INVERSE_RANGE_PER_M = 4.0
-LEAST_START_PER_M = 0.02
-"""κ where a fit starts at least: at κ = 0 the bound might hold it."""
-BEYOND_VIEW_RAD = 0.05
-"""How far outside the view a fit may go: what lies at its edge is estimated on both sides of it."""
+LEAST_START = 0.02
+"""Of a step of inverse range: κ where a fit starts at least, as at κ = 0 the bound might hold it."""
+UNRESOLVED_BEAMS = 0.75
+"""Of a beam's width: directions nearer than this are not told apart."""
 FARTHEST_PER_M = 1e-9
 """A user's κ is at least this: what the fit leaves at 0 is a range too long to tell, and no plane wave by choice."""
-LEAST_NEW = 0.15
+LEAST_NEW = 0.02
 """Of a candidate's energy: what counts at least as outside the paths already there."""
-
-
-class Trials(NamedTuple):
-    """T trials; what trial t saw came through beams[group[t]]."""
-
-    beams: Array
-    """complex (G, C, N)"""
-    group: Array
-    """(T,)"""
-    samples: Array
-    """complex (T, L, C)"""
-    noise_variance: Array
-    """(T,)"""
-
-    def take(self, index: Array) -> "Trials":
-        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index])
-
-
-class Rows(NamedTuple):
-    """What the beams of G groups receive from the M candidates."""
-
-    value: Array
-    """complex (G, C, M)"""
-    energy: Array
-    """summed over the cycles, (G, M)"""
-
-
-class Paths(NamedTuple):
-    """L users and the scatterers found so far, of T trials."""
-
-    places: Array
-    """κ, θ, φ (T, L + K, 3), users first; NaN where no scatterer was found"""
-    gain: Array
-    """complex (T, L, 1 + K), the direct path first; 0 where no scatterer was found"""
-    energy: Array
-    """‖residual‖² of each user, (T, L)"""
-    count: Array
-    """scatterers found, (T,)"""
-
-    def take(self, index: Array) -> "Paths":
-        return Paths(*(part[index] for part in self))
-
-    def replaced(self, index: Array, other: "Paths") -> "Paths":
-        """With others in the places that `index` names."""
-        return Paths(*(_put(mine, index, theirs) for mine, theirs in zip(self, other, strict=True)))
 
 
 class JointPursuit:
     """The search over one grid and the fits, prepared for one problem.
 
-    enough: the misfit below which no further scatterer is looked for.
+    enough: the misfit below which no further scatterer is looked for. order: instead of that, the false-alarm rate at
+    which one more is one; the problem's number of scatterers is then the most. noise_known: whether σ² was told.
     """
 
-    def __init__(self, problem: PathProblem, grid: CandidateGrid, xp: Any, *, enough: float) -> None:
+    def __init__(
+        self,
+        problem: PathProblem,
+        grid: CandidateGrid,
+        xp: Any,
+        *,
+        enough: float = -np.inf,
+        order: float | None = None,
+        noise_known: bool = True,
+    ) -> None:
         self.problem, self.xp, self.enough = problem, xp, enough
+        self.order, self.noise_known = order, noise_known
+        self.least_new = LEAST_NEW
         self._dictionary = Dictionary(problem.surface, grid, xp)
         places = np.stack(grid.candidates(), axis=-1)
-        places[:, 0] = np.maximum(places[:, 0], LEAST_START_PER_M)
+        step_per_m = inverse_range_step_per_m(problem.surface, RANGE_LOSS)
+        self.range_step_per_m = step_per_m
+        places[:, 0] = np.maximum(places[:, 0], min(LEAST_START * step_per_m, 0.5 / problem.view.range_min_m))
         self._candidates = xp.asarray(places)
-        view, beyond = problem.view, BEYOND_VIEW_RAD
-        lowest = [0.0, view.polar_min_rad - beyond, view.azimuth_min_rad - beyond]
-        highest = [MOST_INVERSE_RANGE_PER_M, view.polar_max_rad + beyond, view.azimuth_max_rad + beyond]
-        self._bounds = xp.asarray([lowest, highest])
+        self.lattice = grid.allowed.shape
+        self._position = None if grid.allowed.all() else xp.asarray(np.flatnonzero(grid.allowed))
+        self.cell_beams = cell_in_beams(problem.surface, grid)
+        self._beams = beam_widths(problem.surface)
+        self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
 
     def rows(self, beams: Array) -> Rows:
         """Of beams complex (G, C, N)."""
         value = self._dictionary.rows(beams)
-        return Rows(value, self.xp.sum(_power(value), axis=1))
+        return Rows(value, self.xp.sum(power(value), axis=1))
 
-    def acquired(self, trials: Trials, rows: Rows) -> Paths:
-        """Users from the grid, then scatterers."""
+    def more_rows(self, rows: Rows | None, beams: Array) -> Rows:
+        """With those of further beams (G, C', N)."""
+        further = self.rows(beams)
+        if rows is None:
+            return further
+        value = self.xp.concat([rows.value, further.value], axis=1)
+        return Rows(value, rows.energy + further.energy)
+
+    def acquired(self, trials: Trials, rows: Rows, *, everything: bool = False) -> Paths:
+        """Users from the grid, then scatterers; everything: as many as there may be, significant or not."""
         xp, (n_trials, n_users, _), k = self.xp, trials.samples.shape, self.problem.n_scatterers
         users = self.candidates(self.user_scores(trials, rows))
         places = xp.concat([users, xp.zeros((n_trials, k, 3))], axis=1)
         gain = xp.zeros((n_trials, n_users, 1 + k), dtype=trials.samples.dtype)
         start = Paths(places, gain, xp.zeros((n_trials, n_users)), xp.zeros(n_trials, dtype=xp.int64))
-        return self.extended(trials, rows, self.refined(trials, start))
+        return self.extended(trials, rows, self.refined(trials, start), everything=everything)
 
-    def extended(self, trials: Trials, rows: Rows, paths: Paths) -> Paths:
-        """Further scatterers where and as long as the misfit asks for them."""
+    def extended(self, trials: Trials, rows: Rows, paths: Paths, *, everything: bool = False) -> Paths:
+        """Further scatterers: where the misfit asks for them, or where one more is significant."""
         xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
+        by_order = self.order is not None and not everything
+        wanted = xp.ones(trials.samples.shape[0], dtype=xp.bool)
         for k in range(self.problem.n_scatterers):
             if degrees_of_freedom(n_cycles, n_users, k + 1) <= 0:
                 break
-            (index,) = xp.nonzero((paths.count == k) & (self.misfit(trials, paths) > self.enough))
+            if self.order is None:
+                wanted = self.misfit(trials, paths) > self.enough
+            (index,) = xp.nonzero((paths.count == k) & wanted)
             if index.shape[0]:
                 some, mine = trials.take(index), paths.take(index)
-                place = self.candidates(self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :]))
-                paths = paths.replaced(index, self.refined(some, with_scatterer(mine, n_users + k, place)))
+                scores, _ = self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :])
+                more = self.refined(some, with_scatterer(mine, n_users + k, self.candidates(scores)))
+                if by_order:
+                    counts = self.fall(some, mine, more) > self.least_fall(k + 1, n_cycles)
+                    wanted[index] = counts
+                    index, more = index[counts], more.take(counts)
+                paths = paths.replaced(index, more)
         return paths
+
+    def pruned(self, trials: Trials, paths: Paths) -> Paths:
+        """Without the scatterers whose absence does not matter, one by one, the least of them first."""
+        xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
+        for count in range(self.problem.n_scatterers, 0, -1) if self.order is not None else ():
+            (index,) = xp.nonzero(paths.count == count)
+            if not index.shape[0]:
+                continue
+            some, mine = trials.take(index), paths.take(index)
+            best = None
+            for k in range(count):
+                columns = [i for i in range(mine.places.shape[1]) if i != n_users + k] + [n_users + k]
+                fewer = self.refined(some, mine._replace(places=mine.places[:, columns, :], count=mine.count - 1))
+                if best is None:
+                    best = fewer
+                else:
+                    (lower,) = xp.nonzero(xp.sum(fewer.energy, axis=-1) < xp.sum(best.energy, axis=-1))
+                    best = best.replaced(lower, fewer.take(lower))
+            assert best is not None
+            (drop,) = xp.nonzero(~(self.fall(some, best, mine) > self.least_fall(count, n_cycles)))
+            paths = paths.replaced(index[drop], best.take(drop))
+        return paths
+
+    def fall(self, trials: Trials, fewer: Paths, more: Paths) -> Array:
+        """By how much χ² falls, (T,); with σ² as the larger model leaves it where it is unknown (the ratio is an F)."""
+        if not self.noise_known:
+            trials = self.with_noise_left(trials, more)
+        return 2 * (self.xp.sum(fewer.energy, axis=-1) - self.xp.sum(more.energy, axis=-1)) / trials.noise_variance
+
+    def least_fall(self, count: int, n_cycles: int) -> float:
+        """The least fall of χ² that makes so many scatterers of one less."""
+        assert self.order is not None
+        n_users = self.problem.n_users
+        freedom = degrees_of_freedom(n_cycles, n_users, count)
+        n_places = self.all_places.shape[0] * self.cell_beams**2
+        return least_fall(n_users, n_places, self.order, freedom, noise_known=self.noise_known)
 
     def refined(self, trials: Trials, paths: Paths) -> Paths:
         """The joint fit, from the places of the users and of as many scatterers as are counted."""
@@ -128,11 +155,31 @@ class JointPursuit:
             (index,) = xp.nonzero(paths.count == k)
             if index.shape[0]:
                 some, start = trials.take(index), paths.places[index][:, : n_users + k, :]
-                fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self._bounds)
+                fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self.bounds)
                 places[index, : n_users + k] = fit.places
                 gain[index, :, : 1 + k] = fit.gain
                 energy[index] = fit.energy
         return Paths(places, gain, energy, paths.count)
+
+    def with_noise_left(self, trials: Trials, paths: Paths) -> Trials:
+        """Trials with σ² = 2‖residual‖²/ν, as these paths leave it.
+
+        Where no degree of freedom is left as with one, and never below what rounding leaves of the samples.
+        """
+        xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
+        free = [degrees_of_freedom(n_cycles, n_users, k) for k in range(self.problem.n_scatterers + 1)]
+        freedom = xp.asarray([float(max(n, 1)) for n in free])[paths.count]
+        rounding = 1e-20 * xp.sum(power(trials.samples), axis=(-2, -1))
+        return trials._replace(noise_variance=xp.maximum(2 * xp.sum(paths.energy, axis=-1) / freedom, rounding))
+
+    def cost(self, trials: Trials, paths: Paths) -> Array:
+        """‖residual‖², and where their number is unknown what each scatterer has to take off it, (T,)."""
+        xp, n_cycles = self.xp, trials.samples.shape[-1]
+        total = xp.sum(paths.energy, axis=-1)
+        if self.order is None:
+            return total
+        least = np.cumsum([0.0, *(self.least_fall(k + 1, n_cycles) for k in range(self.problem.n_scatterers))])
+        return total + xp.asarray(least)[paths.count] * trials.noise_variance / 2
 
     def misfit(self, trials: Trials, paths: Paths) -> Array:
         """(2‖residual‖²/σ² − ν)/√(2ν), (T,); NaN where there is no degree of freedom ν."""
@@ -141,9 +188,19 @@ class JointPursuit:
         freedom = xp.asarray([float(n) if n > 0 else np.nan for n in free])[paths.count]
         return (2 * xp.sum(paths.energy, axis=-1) / trials.noise_variance - freedom) / xp.sqrt(2 * freedom)
 
-    def estimates(self, trials: Trials, paths: Paths, shape: tuple[int, ...]) -> PathEstimates:
-        """In G groups of S copies, `shape`."""
-        n_users = self.problem.n_users
+    def misfit_of_users(self, trials: Trials, paths: Paths) -> Array:
+        """The same of each user's residual, ν being its share of the freedom left, (T, L)."""
+        xp, n_users = self.xp, self.problem.n_users
+        n_cycles = trials.samples.shape[-1]
+        free = [degrees_of_freedom(n_cycles, n_users, k) / n_users for k in range(self.problem.n_scatterers + 1)]
+        freedom = xp.asarray([n if n > 0 else np.nan for n in free])[paths.count][:, None]
+        return (2 * paths.energy / trials.noise_variance[:, None] - freedom) / xp.sqrt(2 * freedom)
+
+    def estimates(
+        self, trials: Trials, paths: Paths, shape: tuple[int, ...], lost_probability: Array | None = None
+    ) -> PathEstimates:
+        """In G groups of S copies, `shape`; lost_probability (T, L)."""
+        n_users, misfit = self.problem.n_users, self.misfit(trials, paths)
         places = self.xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
         gain = self.xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
         kappa, polar, azimuth = places[..., 0], places[..., 1], places[..., 2]
@@ -157,73 +214,94 @@ class JointPursuit:
             polar[..., n_users:],
             azimuth[..., n_users:],
             gain[..., 1:],
-            self.xp.reshape(self.misfit(trials, paths), shape),
+            self.xp.reshape(misfit if self.noise_known else self.xp.full_like(misfit, np.nan), shape),
+            self.xp.reshape(trials.noise_variance, shape),
+            self.xp.full((*shape, n_users), np.nan)
+            if lost_probability is None
+            else self.xp.reshape(lost_probability, (*shape, n_users)),
         )
 
     def user_scores(self, trials: Trials, rows: Rows) -> Array:
         """|φᴴy|²/‖φ‖² of every candidate for each user, Eq. (19) normalised, (T, L, M)."""
-        value, energy = rows.value[trials.group], rows.energy[trials.group]
-        return _power(self.xp.conj(trials.samples) @ value) / energy[:, None, :]
+        value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
+        return power(self.xp.conj(trials.samples) @ value) / energy[:, None, :]
 
-    def scatterer_scores(self, trials: Trials, rows: Rows, places: Array) -> Array:
-        """Σ_l |φᴴr_l|²/‖P⊥_l φ‖², Eq. (24) for the part of φ outside what user l has already, (T, M).
+    def scatterer_scores(self, trials: Trials, rows: Rows, places: Array) -> tuple[Array, Array]:
+        """Σ_l |φᴴr_l|²/‖P⊥_l φ‖², Eq. (24) for the part of φ outside what user l has already, (T, M), and Σ_l ‖r_l‖².
 
         places (T, P, 3): of the users and the scatterers found.
         """
         xp = self.xp
-        fit = project(responses(self.problem.surface, trials.beams[trials.group], places), trials.samples)
-        value, energy = rows.value[trials.group], rows.energy[trials.group]
-        common = energy - xp.sum(_power(xp.conj(fit.basis) @ value), axis=1)
-        outside = common[:, None, :] - _power(xp.conj(fit.own) @ value)
+        fit = project(responses(self.problem.surface, trials.of_group(trials.beams), places), trials.samples)
+        value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
+        common = energy - xp.sum(power(xp.conj(fit.basis) @ value), axis=1)
+        outside = common[:, None, :] - power(xp.conj(fit.own) @ value)
         outside = xp.maximum(outside, LEAST_NEW * energy[:, None, :])
-        return xp.sum(_power(xp.conj(fit.residual) @ value) / outside, axis=1)
+        scores = xp.sum(power(xp.conj(fit.residual) @ value) / outside, axis=1)
+        return scores, xp.sum(fit.energy, axis=-1)
+
+    def common_scores(self, trials: Trials, rows: Rows, scatterers: Array) -> Array:
+        """Σ_l |φᴴr_l|²/‖P⊥ φ‖² of all users together, outside the scatterers found (T, K, 3), no user known; (T, M)."""
+        xp = self.xp
+        value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
+        samples, outside = trials.samples, energy
+        if scatterers.shape[1]:
+            received = responses(self.problem.surface, trials.of_group(trials.beams), scatterers)
+            basis = project(received, trials.samples[:, :0, :]).basis
+            samples = samples - (samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
+            outside = xp.maximum(energy - xp.sum(power(xp.conj(basis) @ value), axis=1), LEAST_NEW * energy)
+        return xp.sum(power(xp.conj(samples) @ value), axis=1) / outside
 
     def candidates(self, scores: Array) -> Array:
         """κ, θ, φ of the highest score, (..., M) → (..., 3)."""
         return self._candidates[self.xp.argmax(scores, axis=-1)]
 
-    def beyond_peak(self, scores: Array) -> Array:
-        """The scores with 0 wherever the surface cannot tell the direction from that of the highest."""
-        near = self.unresolved(self.candidates(scores)[..., None, :], self._candidates)
-        return self.xp.where(near, self.xp.zeros_like(scores), scores)
+    def peaks(self, scores: Array, n: int) -> tuple[Array, Array]:
+        """The n highest of the candidates whose neighbours in angles and range are all lower: (..., M) → (..., n).
+
+        Indices and scores, highest first; 0 where there are no more.
+        """
+        xp = self.xp
+        whole = scores
+        if self._position is not None:  # what is left out of the lattice is no neighbour
+            whole = xp.zeros((*scores.shape[:-1], math.prod(self.lattice)))
+            whole[..., self._position] = scores
+        whole = xp.reshape(whole, (*scores.shape[:-1], *self.lattice))
+        highest = xp.ones(whole.shape, dtype=xp.bool)
+        for axis in range(-3, 0):
+            size = whole.shape[axis]
+            low = (..., slice(0, size - 1), *(slice(None),) * (-axis - 1))
+            high = (..., slice(1, size), *(slice(None),) * (-axis - 1))
+            highest[low] &= whole[low] >= whole[high]
+            highest[high] &= whole[high] > whole[low]
+        highest = xp.reshape(highest, (*scores.shape[:-1], -1))
+        highest = highest if self._position is None else highest[..., self._position]
+        left = xp.where(highest, scores, xp.zeros_like(scores))
+        found, values = [], []
+        numbers = xp.arange(scores.shape[-1])
+        for rank in range(n):
+            best = xp.argmax(left, axis=-1)
+            found.append(best)
+            values.append(xp.max(left, axis=-1))
+            if rank + 1 < n:
+                left = xp.where(numbers == best[..., None], xp.zeros_like(left), left)
+        return xp.stack(found, axis=-1), xp.stack(values, axis=-1)
+
+    @property
+    def all_places(self) -> Array:
+        """κ, θ, φ of every candidate, (M, 3)."""
+        return self._candidates
+
+    def places(self, index: Array) -> Array:
+        """κ, θ, φ of candidates, (...) → (..., 3)."""
+        return self._candidates[index]
 
     def unresolved(self, places: Array, others: Array) -> Array:
-        """Whether direction cosines are within λ/D of each other; κ, θ, φ (..., 3) each."""
-        surface = self.problem.surface
+        """Whether direction cosines are within most of a beam of each other; κ, θ, φ (..., 3) each."""
         (y, z), (other_y, other_z) = self._along_surface(places), self._along_surface(others)
-        return (y - other_y) ** 2 + (z - other_z) ** 2 < (surface.wavelength_m / surface.aperture_m) ** 2
+        width_y, width_z = self._beams
+        return ((y - other_y) / width_y) ** 2 + ((z - other_z) / width_z) ** 2 < UNRESOLVED_BEAMS**2
 
     def _along_surface(self, places: Array) -> tuple[Array, Array]:
         polar, azimuth = places[..., 1], places[..., 2]
         return self.xp.sin(polar) * self.xp.sin(azimuth), self.xp.cos(polar)
-
-
-def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:
-    """One scatterer more, at `place` (T, 3), in a column of the places; not fitted."""
-    return paths._replace(places=_put(paths.places, (slice(None), column), place), count=paths.count + 1)
-
-
-def trials_of(cycles: Cycles, xp: Any) -> Trials:
-    """The copies of all groups, one after the other."""
-    n_groups, n_copies, n_cycles, n_users = cycles.samples.shape
-    samples = xp.reshape(xp.matrix_transpose(cycles.samples), (n_groups * n_copies, n_users, n_cycles))
-    group = xp.arange(n_groups * n_copies) // n_copies
-    return Trials(cycles.beams, group, samples, xp.reshape(cycles.noise_variance, (-1,)))
-
-
-def joined(first: Cycles | None, further: Cycles, xp: Any) -> Cycles:
-    """Cycles of the same trials, one after the other."""
-    if first is None:
-        return further
-    beams = xp.concat([first.beams, further.beams], axis=1)
-    return Cycles(beams, xp.concat([first.samples, further.samples], axis=2), further.noise_variance)
-
-
-def _put(array: Array, index: Any, values: Array) -> Array:
-    changed = array.copy()
-    changed[index] = values
-    return changed
-
-
-def _power(value: Array) -> Array:
-    return value.real**2 + value.imag**2

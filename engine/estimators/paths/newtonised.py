@@ -1,13 +1,17 @@
 """Continuous estimates of all paths, begun anew from the grid at each estimate."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
+from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
-from engine.estimators.paths.joint_pursuit import JointPursuit, Rows, joined, trials_of
+from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.numerics.candidates import CandidateGrid, field_grid, level_grid
+from engine.estimators.paths.trials import Paths, Rows, Trials, joined, trials_of
+from engine.numerics.candidates import CandidateGrid, field_grid, resolving_grid
 
 
 class NewtonisedPursuit(PathEstimator):
@@ -17,28 +21,71 @@ class NewtonisedPursuit(PathEstimator):
     """
 
     inverse_range_per_m: tuple[float, ...] | None = Field(
-        (0.0, 0.2, 0.5, 1.0, 1.8), min_length=1, description="levels of 1/range on the grid; null: the problem's grid"
+        None, min_length=1, description="levels of 1/range on the grid; from aperture, wavelength and view if null"
     )
-    angle_step_rad: float = Field(0.035, gt=0, le=0.5, description="cells of both angles, with the levels")
-    enough: float = Field(3.0, description="misfit below which no further scatterer is looked for")
+    angle_step_rad: float | None = Field(
+        None, gt=0, le=0.5, description="cells of both angles; from aperture, wavelength and view if null"
+    )
+    beam_share: float = Field(0.4, gt=0, le=0.6, description="cells of both angles over the beam's width λ/(n d)")
+    range_loss: float = Field(
+        0.05, gt=0, lt=0.5, description="power that a wave between two levels of 1/range may lose"
+    )
+    on_problem_grid: bool = Field(False, description="start on the problem's own dictionary instead")
+    enough: float | None = Field(
+        3.0, description="misfit below which no further scatterer is looked for; null: as many as the problem tells"
+    )
+    most_scatterers: int | None = Field(
+        None, ge=0, le=16, description="most scatterers K_max, their number not told; the problem's number if null"
+    )
+    false_alarm: float = Field(0.01, gt=0, lt=0.5, description="rate at which a scatterer is found where there is none")
+    noise: Literal["told", "estimated"] = Field("told", description="the noise's variance")
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
         return _Prepared(self.pursuit(problem, xp))
 
     def pursuit(self, problem: PathProblem, xp: Any) -> JointPursuit:
-        return JointPursuit(problem, self.grid(problem), xp, enough=self.enough)
+        known = self.noise == "told"
+        if self.most_scatterers is None:
+            enough = -np.inf if self.enough is None or not known else self.enough
+            return JointPursuit(problem, self.grid(problem), xp, enough=enough, noise_known=known)
+        problem = replace(problem, n_scatterers=self.most_scatterers)
+        return JointPursuit(problem, self.grid(problem), xp, order=self.false_alarm, noise_known=known)
 
     def grid(self, problem: PathProblem) -> CandidateGrid:
         """Where the search starts."""
-        if self.inverse_range_per_m is not None:
-            return level_grid(problem.view, self.inverse_range_per_m, angle_step_rad=self.angle_step_rad)
-        return field_grid(
+        if self.on_problem_grid:
+            return field_grid(
+                problem.surface,
+                problem.view,
+                problem.model,
+                angle_step_rad=problem.angle_step_rad,
+                range_step_m=problem.range_step_m,
+            )
+        return resolving_grid(
             problem.surface,
             problem.view,
-            problem.model,
-            angle_step_rad=problem.angle_step_rad,
-            range_step_m=problem.range_step_m,
+            beam_share=self.beam_share,
+            range_loss=self.range_loss,
+            angle_step_rad=self.angle_step_rad,
+            inverse_range_per_m=self.inverse_range_per_m,
         )
+
+
+def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials, Paths]:
+    """The pursuit's paths, and trials with the noise's variance as the estimator has it.
+
+    Estimated from what as many paths leave as there may be: until then it is unknown which of them count.
+    """
+    if pursuit.noise_known:
+        return trials, pursuit.acquired(trials, rows)
+    paths = pursuit.acquired(trials, rows, everything=True)
+    trials = pursuit.with_noise_left(trials, paths)
+    if pursuit.order is None:
+        return trials, paths
+    paths, anew = pursuit.pruned(trials, paths), pursuit.acquired(trials, rows)
+    (index,) = pursuit.xp.nonzero(pursuit.cost(trials, anew) < pursuit.cost(trials, paths))
+    paths = paths.replaced(index, anew.take(index))
+    return pursuit.with_noise_left(trials, paths), paths
 
 
 class _Prepared:
@@ -56,14 +103,13 @@ class _Observer:
         self.rows: Rows | None = None
 
     def observe(self, cycles: Cycles) -> None:
-        xp, rows = self.pursuit.xp, self.pursuit.rows(cycles.beams)
-        if self.rows is not None:
-            rows = Rows(xp.concat([self.rows.value, rows.value], axis=1), self.rows.energy + rows.energy)
-        self.cycles, self.rows = joined(self.cycles, cycles, xp), rows
+        self.rows = self.pursuit.more_rows(self.rows, cycles.beams)
+        self.cycles = joined(self.cycles, cycles, self.pursuit.xp)
 
-    def estimate(self) -> PathEstimates:
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
         if self.cycles is None or self.rows is None:
             raise ValueError("no cycles: observe some before the first estimate")
-        trials = trials_of(self.cycles, self.pursuit.xp)
-        paths = self.pursuit.acquired(trials, self.rows)
-        return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape)
+        trials, paths = acquired(self.pursuit, trials_of(self.cycles, self.pursuit.xp), self.rows)
+        paths = self.pursuit.pruned(trials, paths)
+        lost = lost_probability(self.pursuit, trials, self.rows, paths) if stating else None
+        return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape, lost)

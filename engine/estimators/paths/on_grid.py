@@ -82,7 +82,7 @@ class GridObserver:
         self._samples.append(cycles.samples)
         self._noise_variance = cycles.noise_variance
 
-    def estimate(self) -> PathEstimates:
+    def estimate(self, *, stating: bool = True) -> PathEstimates:
         dictionary = self._algorithm.dictionary
         xp = dictionary.xp
         samples = xp.concat(self._samples, axis=2)
@@ -98,6 +98,8 @@ class GridObserver:
             azimuth,
             pursued.scatterer_gains,
             _misfit(xp, pursued.residual, self._noise_variance, pursued.found, samples.shape[2:]),
+            self._noise_variance,
+            xp.full(pursued.users.shape, xp.nan),
         )
 
 

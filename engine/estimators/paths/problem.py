@@ -63,3 +63,7 @@ class PathEstimates(NamedTuple):
     """complex (G, S, L, K); 0 where fewer were found"""
     misfit: Array
     """(2‖residual‖²/σ² − ν)/√(2ν), (G, S): standard normal where the model holds, ν the degrees of freedom left"""
+    noise_variance: Array
+    """E|noise|² as told, or as estimated, (G, S)"""
+    lost_probability: Array
+    """that a user is in another direction than estimated, (G, S, L); NaN where an estimator states none"""

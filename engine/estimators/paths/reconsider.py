@@ -1,77 +1,237 @@
-"""Other explanations of trials that the paths found do not explain well.
+"""Other explanations of trials: each path in turn is sought anew over the whole view while the others are held.
 
-What is wrong then, as seen by comparing with fits that began at the truth (13 cycles at 10 dB, 11 at 20, 12 at 30):
-nearly always a user's own place is the second or third peak of its scores, at 0.7 to 1 of the highest, as long as its
-scatterers are not known; or a scatterer was put where a user is, and the user where a scatterer is; or a scatterer was
-sought before another one was known. So each of these is undone in turn, and what follows from that is kept if it is
-better. Users lost at these settings, of 1200: 14, 18, 9 before; 5, 3, 0 after.
+What a pursuit gets wrong, as seen by comparing with fits that began at the truth: a user's own place is the second or
+third peak of its scores as long as its scatterers are not known; a scatterer was put where a user is, and the user
+where a scatterer is; a scatterer was sought before another one was known. So
+
+- every user is sought given the scatterers, exactly (`engine.estimators.paths.conditional`), and this is repeated with
+  the joint fit until nothing moves: `settled`;
+- scatterers are taken out by ones and twos, the users are sought without them, and they are sought again at the
+  highest, the second, … peak of what is left, and all that is settled: wherever a peak may explain as much as is
+  explained now, and everywhere where χ² is larger than noise makes it (`reconsidered`);
+- where there is such doubt, all scatterers are sought before the users, and users at other peaks before scatterers.
+
+Every step is kept only if it lowers χ², so what is stored is the most likely of all explanations tried.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import combinations
 from typing import Any
 
-from engine.estimators.paths.joint_pursuit import JointPursuit, Paths, Rows, Trials, with_scatterer
+import numpy as np
+
+from engine.estimators.paths.conditional import HOPE, peaks_of_users
+from engine.estimators.paths.joint_pursuit import JointPursuit
+from engine.estimators.paths.trials import Paths, Rows, Trials, with_scatterer
 
 Array = Any
 
-DOUBT = 2.0
-"""Objection above which something else is tried."""
-WEAKER = 1.0
-"""What counts, in units of the misfit, against each user whose direct path is weaker than a scattered one."""
+PEAKS_OF_USERS = 8
+PEAKS_OF_SCATTERERS = 8
+SETTLING = 4
+"""Rounds of users given scatterers and joint fit, at most."""
 ROUNDS = 2
-PEAKS = 3
-"""Tried for a scatterer, and for a user beside the one where it is."""
-MOST_PEAKS_OF_USERS = 8
+"""Of all proposals where there is doubt, at most."""
+DOUBT = 2.0
+"""Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
+LESS = 1e-6
+"""Of the residual's energy: what a better explanation takes off at least."""
+WORTH = 0.05
+"""Of the noise's variance: what a user that moves takes off at least."""
+NATS = 12.0
+"""In the same units: what is worse by more before users have settled is not followed, but in doubt."""
+USERS_ELSEWHERE = 6
+"""Begun with one user at another of its peaks, as many times where there is doubt."""
+FEW_USERS = 2
+"""Up to so many, also without doubt: their samples alone hardly tell one explanation from another."""
+SAME = 1e-3
+"""In the same units: the same explanation again."""
+MARGIN = 3.0
+"""In the same units: by how much a peak may fall short and still be tried."""
 
-Proposal = Callable[[Trials, Paths, Array], Paths]
-"""From trials in doubt and their paths, and their places among all trials, to where a fit might start."""
+Proposal = Callable[..., Paths]
 
 
-def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, lost: float = DOUBT) -> Paths:
     """The paths, or better ones; trial by trial and in an order that does not depend on the others."""
-    n_scatterers = pursuit.problem.n_scatterers
+    xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
+    paths = settled(pursuit, trials, rows, paths)
+    if not n_scatterers:
+        return paths
+    paths = _labelled(pursuit, trials, rows, paths)
+    active = xp.arange(trials.samples.shape[0])
+    for turn in range(1 + ROUNDS):
+        before = pursuit.cost(trials, paths)
+        for proposal in _proposals(pursuit, hopeful=turn == 0):
+            index = active[doubt(pursuit, trials, paths, lost)[active] > 0] if turn else active
+            if index.shape[0]:
+                found = proposal(pursuit, trials.take(index), rows, paths.take(index))
+                paths = paths.replaced(index, found)
+        if turn:
+            (active,) = xp.nonzero(pursuit.cost(trials, paths) < before)
+    return _labelled(pursuit, trials, rows, paths) if n_users == 1 else paths
+
+
+def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+    """Users and scatterers that stood for each other, exchanged."""
     for user in range(pursuit.problem.n_users):
-        for k in range(n_scatterers):
-            paths = _exchanged(pursuit, trials, paths, user, k)
-    for again in range(ROUNDS):
-        for k in range(n_scatterers):
-            for rank in range(PEAKS):
-                paths = _improved(pursuit, trials, rows, paths, partial(_sought_again, pursuit, rows, k, rank))
-        if not again and _in_doubt(pursuit, trials, paths).shape[0]:
-            users, places = _other_peaks(pursuit, trials, rows, paths)
-            for i in range(users.shape[1]):
-                moved = partial(_moved, pursuit, users[:, i], places[:, i, :])
-                paths = _improved(pursuit, trials, rows, paths, moved)
+        for k in range(pursuit.problem.n_scatterers):
+            paths = _exchanged(pursuit, trials, rows, paths, user, k)
     return paths
 
 
-def objection(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
-    """The misfit, and that a direct path is not its user's strongest: what prior knowledge there is of gains. (T,)."""
+def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
+    """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all before the users."""
+    n_scatterers = pursuit.problem.n_scatterers
+    for k in range(n_scatterers):
+        yield partial(_sought_again, these=(k,), hopeful=hopeful)
+    for pair in combinations(range(n_scatterers), 2):
+        yield partial(_sought_again, these=pair, hopeful=hopeful)
+    for rank in range(1 if hopeful else PEAKS_OF_SCATTERERS):
+        yield partial(_scatterers_first, rank=rank, hopeful=hopeful)
+    few = pursuit.problem.n_users <= FEW_USERS  # several tell the scatterers from one another by themselves
+    for nth in range((2 if few else 0) if hopeful else USERS_ELSEWHERE):
+        yield partial(_user_elsewhere, nth=nth, hopeful=hopeful)
+
+
+def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+    """Users at their best places given the scatterers and all at the joint fit, until no user moves."""
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
+    paths = pursuit.extended(trials, rows, paths)
+    index = xp.arange(trials.samples.shape[0])
+    for _ in range(SETTLING):
+        some, mine = trials.take(index), paths.take(index)
+        peaks = peaks_of_users(pursuit, some, rows, mine, PEAKS_OF_USERS)
+        best = xp.argmin(peaks.energy, axis=-1)
+        chosen = (xp.arange(PEAKS_OF_USERS) == best[..., None])[..., None]
+        places = xp.sum(xp.where(chosen, peaks.places, xp.zeros_like(peaks.places)), axis=-2)
+        moves = xp.min(peaks.energy, axis=-1) < mine.energy - WORTH * some.noise_variance[:, None]
+        (moved,) = xp.nonzero(xp.any(moves, axis=-1))
+        if not moved.shape[0]:
+            break
+        users = xp.where(moves[..., None], places, mine.places[:, :n_users, :])
+        start = mine._replace(places=xp.concat([users, mine.places[:, n_users:, :]], axis=1)).take(moved)
+        some, mine, index = some.take(moved), mine.take(moved), index[moved]
+        found = pursuit.extended(some, rows, pursuit.refined(some, start))
+        paths = paths.replaced(index, better(pursuit, some, mine, found))
+    return paths
+
+
+def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOUBT) -> Array:
+    """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt."""
     xp = pursuit.xp
-    amplitude = xp.abs(paths.gain)
-    weaker = xp.max(amplitude, axis=-1) > amplitude[..., 0]
-    return pursuit.misfit(trials, paths) + WEAKER * xp.sum(weaker, axis=-1)
+    total = pursuit.misfit(trials, paths) - lost
+    user = xp.max(pursuit.misfit_of_users(trials, paths), axis=-1) - lost - 1
+    return xp.where(user > total, user, total)
 
 
-def _in_doubt(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
-    (index,) = pursuit.xp.nonzero(objection(pursuit, trials, paths) > DOUBT)
-    return index
+def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -> Paths:
+    """Trial by trial the more likely of two explanations; at equal χ² the first."""
+    xp = pursuit.xp
+    energy, other = pursuit.cost(trials, paths), pursuit.cost(trials, others)
+    (index,) = xp.nonzero(other < energy * (1 - LESS))
+    return paths.replaced(index, others.take(index))
 
 
-def _improved(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, propose: Proposal) -> Paths:
-    """With what is proposed, fitted and extended, where there is doubt and it is better."""
-    index = _in_doubt(pursuit, trials, paths)
+def _sought_again(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, these: tuple[int, ...], hopeful: bool
+) -> Paths:
+    """The paths, or better ones with some scatterers at other peaks of what there is once the others settle without.
+
+    hopeful: only where a peak may explain as much as is explained now.
+    """
+    xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
+    for count in range(these[-1] + 1, n_scatterers + 1):
+        (index,) = xp.nonzero(paths.count == count)
+        if not index.shape[0]:
+            continue
+        some, mine = trials.take(index), paths.take(index)
+        columns = [n_users + k for k in range(n_scatterers) if k not in these] + [n_users + k for k in these]
+        rest = mine._replace(places=mine.places[:, [*range(n_users), *columns], :], count=mine.count - len(these))
+        rest = pursuit.refined(some, _at_best(pursuit, some, rows, rest))
+        first = n_users + count - len(these)
+        scores, without = pursuit.scatterer_scores(some, rows, rest.places[:, :first, :])
+        found, heights = pursuit.peaks(scores, PEAKS_OF_SCATTERERS)
+        for rank in range(PEAKS_OF_SCATTERERS):
+            now, place = xp.sum(mine.energy, axis=-1), pursuit.places(found[:, rank])
+            try_it = xp.ones(now.shape, dtype=xp.bool)
+            if hopeful:
+                try_it = without - heights[:, rank] / HOPE < now + MARGIN * some.noise_variance
+            (here,) = xp.nonzero(try_it)
+            if here.shape[0]:
+                few = some.take(here)
+                tried = pursuit.refined(few, with_scatterer(rest.take(here), first, place[here]))
+                tried = pursuit.extended(few, rows, tried)
+                nats = NATS if hopeful else np.inf
+                mine = mine.replaced(here, _settled_if_near(pursuit, few, rows, mine.take(here), tried, nats))
+        paths = paths.replaced(index, mine)
+    return paths
+
+
+def _settled_if_near(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, tried: Paths, nats: float
+) -> Paths:
+    """The paths, or what is tried, settled, where that is better; as it is where it is the same or worse by so much."""
+    xp = pursuit.xp
+    behind = (pursuit.cost(trials, tried) - pursuit.cost(trials, paths)) / trials.noise_variance
+    (index,) = xp.nonzero((behind < nats) & ~(xp.abs(behind) < SAME))
     if not index.shape[0]:
         return paths
-    some, mine = trials.take(index), paths.take(index)
-    tried = pursuit.extended(some, rows, pursuit.refined(some, propose(some, mine, index)))
-    (better,) = pursuit.xp.nonzero(objection(pursuit, some, tried) < objection(pursuit, some, mine))
-    return paths.replaced(index[better], tried.take(better))
+    tried = settled(pursuit, trials.take(index), rows, tried.take(index))
+    return paths.replaced(index, better(pursuit, trials.take(index), paths.take(index), tried))
 
 
-def _exchanged(pursuit: JointPursuit, trials: Trials, paths: Paths, user: int, k: int) -> Paths:
-    """A user and scatterer k change places where the user's gain is larger by way of it."""
+def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+    """Users at their best places given the scatterers; not fitted."""
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
+    peaks = peaks_of_users(pursuit, trials, rows, paths, PEAKS_OF_USERS)
+    chosen = (xp.arange(PEAKS_OF_USERS) == xp.argmin(peaks.energy, axis=-1)[..., None])[..., None]
+    users = xp.sum(xp.where(chosen, peaks.places, xp.zeros_like(peaks.places)), axis=-2)
+    return paths._replace(places=xp.concat([users, paths.places[:, n_users:, :]], axis=1))
+
+
+def _scatterers_first(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int, hopeful: bool
+) -> Paths:
+    """The paths, or better ones from scatterers by what users have in common, the first at its peak of that rank."""
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
+    tried = paths._replace(count=xp.zeros_like(paths.count))
+    for k in range(pursuit.problem.n_scatterers):
+        scores = pursuit.common_scores(trials, rows, tried.places[:, n_users : n_users + k, :])
+        nth = rank if k == 0 else 0
+        place = pursuit.places(pursuit.peaks(scores, nth + 1)[0][..., nth])
+        tried = with_scatterer(tried, n_users + k, place)
+    tried = pursuit.refined(trials, _at_best(pursuit, trials, rows, tried))
+    return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
+
+
+def _user_elsewhere(
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, nth: int, hopeful: bool
+) -> Paths:
+    """The paths, or better ones begun with one user at another of its peaks, scatterers unknown; nth: in their order.
+
+    A user's own place is often not the highest peak before its scatterers are known, but hardly behind it.
+    """
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
+    alone = paths._replace(count=xp.zeros_like(paths.count))
+    peaks = peaks_of_users(pursuit, trials, rows, alone, PEAKS_OF_USERS)
+    best = xp.argmin(peaks.energy, axis=-1)
+    chosen = (xp.arange(PEAKS_OF_USERS) == best[..., None])[..., None]
+    users = xp.sum(xp.where(chosen, peaks.places, xp.zeros_like(peaks.places)), axis=-2)
+    same = pursuit.unresolved(peaks.places, users[:, :, None, :])
+    behind = (peaks.energy - xp.min(peaks.energy, axis=-1)[..., None]) / peaks.nothing[..., None]
+    behind = xp.reshape(xp.where(same, xp.full_like(behind, np.inf), behind), (behind.shape[0], -1))
+    one = xp.argsort(behind, axis=-1, stable=True)[:, nth]
+    user, rank, trial = one // PEAKS_OF_USERS, one % PEAKS_OF_USERS, xp.arange(one.shape[0])
+    users[trial, user] = peaks.places[trial, user, rank]
+    places = xp.concat([users, paths.places[:, n_users:, :]], axis=1)
+    tried = pursuit.extended(trials, rows, pursuit.refined(trials, alone._replace(places=places)))
+    return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
+
+
+def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, user: int, k: int) -> Paths:
+    """A user and scatterer k change places where the user's gain is larger by way of it, and that is better."""
     xp, column = pursuit.xp, pursuit.problem.n_users + k
     amplitude = xp.abs(paths.gain[:, user, :])
     (index,) = xp.nonzero(amplitude[:, 1 + k] > amplitude[:, 0])
@@ -80,52 +240,8 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, paths: Paths, user: int, k
     some, mine = trials.take(index), paths.take(index)
     order = list(range(mine.places.shape[1]))
     order[user], order[column] = column, user
-    tried = pursuit.refined(some, mine._replace(places=mine.places[:, order, :]))
-    (better,) = xp.nonzero(objection(pursuit, some, tried) < objection(pursuit, some, mine))
-    return paths.replaced(index[better], tried.take(better))
-
-
-def _sought_again(
-    pursuit: JointPursuit, rows: Rows, k: int, rank: int, trials: Trials, paths: Paths, _index: Array
-) -> Paths:
-    """Scatterer k at another peak: the highest, the second, … that there is once the others are fitted without it."""
-    xp, n_users = pursuit.xp, pursuit.problem.n_users
-    order = [i for i in range(paths.places.shape[1]) if i != n_users + k] + [n_users + k]
-    fewer = xp.where(paths.count > k, paths.count - 1, paths.count)
-    paths = pursuit.refined(trials, paths._replace(places=paths.places[:, order, :], count=fewer))
-    for count in range(pursuit.problem.n_scatterers):
-        (index,) = xp.nonzero(fewer == count)
-        if index.shape[0]:
-            some, mine = trials.take(index), paths.take(index)
-            scores = pursuit.scatterer_scores(some, rows, mine.places[:, : n_users + count, :])
-            for _ in range(rank):
-                scores = pursuit.beyond_peak(scores)
-            paths = paths.replaced(index, with_scatterer(mine, n_users + count, pursuit.candidates(scores)))
-    return paths
-
-
-def _other_peaks(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> tuple[Array, Array]:
-    """Users and peaks of their scores where they are not, (T, H) and (T, H, 3), first what is nearest the highest."""
-    xp, n_users = pursuit.xp, pursuit.problem.n_users
-    scores = pursuit.user_scores(trials, rows)
-    highest = xp.max(scores, axis=-1)
-    ratios, places = [], []
-    for _ in range(PEAKS + 1):
-        place = pursuit.candidates(scores)
-        here = pursuit.unresolved(place, paths.places[:, :n_users, :])
-        ratios.append(xp.where(here, xp.zeros_like(highest), xp.max(scores, axis=-1) / highest))
-        places.append(place)
-        scores = pursuit.beyond_peak(scores)
-    n_trials = highest.shape[0]
-    ratio = xp.reshape(xp.stack(ratios, axis=-1), (n_trials, -1))
-    order = xp.argsort(-ratio, axis=-1)[:, :MOST_PEAKS_OF_USERS]
-    place = xp.reshape(xp.stack(places, axis=-2), (n_trials, -1, 3))
-    return order // (PEAKS + 1), place[xp.arange(n_trials)[:, None], order]
-
-
-def _moved(pursuit: JointPursuit, users: Array, places: Array, trials: Trials, paths: Paths, index: Array) -> Paths:
-    """One user of each trial (all trials: users (T,), places (T, 3)) at another peak, and no scatterers yet."""
-    xp = pursuit.xp
-    chosen = xp.arange(paths.places.shape[1])[None, :] == users[index][:, None]
-    moved = xp.where(chosen[..., None], places[index][:, None, :], paths.places)
-    return paths._replace(places=moved, count=xp.zeros_like(paths.count))
+    tried = settled(pursuit, some, rows, pursuit.refined(some, mine._replace(places=mine.places[:, order, :])))
+    # One user alone cannot tell its own path from the scatterers': it is the strongest then.
+    gained = xp.sum(mine.energy, axis=-1) - xp.sum(tried.energy, axis=-1)
+    (taken,) = xp.nonzero(gained > (-WORTH * some.noise_variance if pursuit.problem.n_users == 1 else 0.0))
+    return paths.replaced(index[taken], tried.take(taken))

@@ -14,7 +14,7 @@ from scenarios.leakage.answer.powers import Powers
 from scenarios.leakage.answer.prior import KNOWN, LOG_PER_DB, InDecibels, Prior
 from scenarios.leakage.answer.quadrature import quadrature
 from scenarios.leakage.answer.region import Summary, summary
-from scenarios.leakage.answer.screening import are_few, require_possible, too_quiet
+from scenarios.leakage.answer.screening import are_few, louder_than_free_space, too_quiet
 from scenarios.leakage.answer.slips import explained
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.measured import Measured, require_well_formed
@@ -104,9 +104,10 @@ def answer(
         measured = measured._replace(power_w=np.asarray(measured.power_w) + measured.noise_w)
     prior = Prior.of(scene, unknown.gain, unknown.noise)
     powers = Powers.of(measured, scene, scene.leakage)
-    require_possible(powers, prior, measured, scene)
+    louder = louder_than_free_space(powers, prior, measured, scene)
     quiet = too_quiet(powers, prior)
-    remarks = _quiet_sensors(measured, quiet)
+    remarks = [Remark("louder_than_free_space", louder)] if louder else []
+    remarks += _quiet_sensors(measured, quiet)
     left_out: tuple[str, ...] = ()
     if are_few(quiet):
         left_out = tuple(name for name, one in zip(measured.labels, quiet, strict=True) if one)

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scenarios.leakage.answer.answer import Answer
+from scenarios.leakage.answer.answer import NOTHING_UNKNOWN, Answer, Unknown, answer
 from scenarios.leakage.answer.region import Plane, Summary
+from scenarios.leakage.estimation import LeakageEstimation
+from scenarios.leakage.measured import Measured
 
 if TYPE_CHECKING:
     import xarray
@@ -15,6 +17,13 @@ _LONG = {
     "range_m": "range from the array's centre", "angle_rad": "angle from the array's axis",
     "x_m": "distance ahead of the array", "y_m": "distance along the array's axis",
 }  # fmt: skip
+
+
+def answer_dataset(
+    measured: Measured, scene: LeakageEstimation, unknown: Unknown = NOTHING_UNKNOWN
+) -> "xarray.Dataset":
+    """`answer`, as a Dataset. Raises InputError for powers that cannot be."""
+    return dataset(answer(measured, scene, unknown))
 
 
 def dataset(found: Answer) -> "xarray.Dataset":
@@ -42,7 +51,7 @@ def dataset(found: Answer) -> "xarray.Dataset":
         ("n_snapshots", measured.counts, {}),
     ):
         variables[name] = (("sensor",), np.asarray(values), attributes)
-    attributes = {
+    of_all: dict[str, Any] = {
         "leakage": found.recommended.leakage,
         "level": posterior.level,
         "holds": int(found.holds),
@@ -50,7 +59,7 @@ def dataset(found: Answer) -> "xarray.Dataset":
         "left_out": ", ".join(found.left_out),
         "remarks": "\n".join(remark.text for remark in found.remarks),
     }
-    return xarray.Dataset(variables, coordinates, attributes)
+    return xarray.Dataset(variables, coordinates, of_all)
 
 
 def _places(posterior: Summary, holds: bool) -> dict[str, Any]:

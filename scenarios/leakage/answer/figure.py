@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scenarios.leakage.answer.answer import Answer
+from scenarios.leakage.answer.answer import Answer, waves
 from scenarios.leakage.answer.region import Plane
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.measured import w_to_dbm
@@ -73,7 +73,9 @@ def _posterior(figure: "Figure", axes: Any, found: Answer, scene: LeakageEstimat
     axes.plot(posterior.y_m, posterior.x_m, "+", color=_REGION, ms=13, mew=2, label="posterior mean")
     if "depends_on_model" in {remark.code for remark in found.remarks}:
         other = found.other.posterior
-        axes.plot(other.y_m, other.x_m, "x", color=_INK, ms=9, mew=1.6, label=f"were {found.other.leakage} true")
+        axes.plot(
+            other.y_m, other.x_m, "x", color=_INK, ms=9, mew=1.6, label=f"were waves {waves(found.other.leakage)}"
+        )
     axes.set(
         xlim=(left, right), ylim=(low, high), xlabel="along the array, y (m)", ylabel="ahead of the array, x (m)",
         title="Where the user is", aspect="equal",

@@ -13,6 +13,7 @@ DRAWS = 999
 DOES_NOT_FIT = 0.005
 _STEPS = 6
 _TAKEN_FOR_NONE = 1e-3
+_NO_NOISE = 1e-4
 _NOISES = 401
 _FAR_OFF = 3.0
 _MOST_NAMED = 5
@@ -104,13 +105,19 @@ def _worst(
 
 
 def log_likelihood_of_none(powers: Powers, prior: Prior) -> float:
-    """Of noise alone, over its prior, on the scale of `quadrature`'s evidence."""
+    """Of noise alone, over its prior, on the scale of `quadrature`'s evidence; −∞ where noise does not explain them."""
+    from scipy.stats import chi2
+
     from engine.numerics.cells_cpu import scores
 
     noise = np.linspace(prior.low[3], prior.high[3], 1 if prior.noise.known else _NOISES)
     table = np.zeros((3, len(noise), len(powers.unit)))
     seen = np.ascontiguousarray(np.broadcast_to(powers.statistic, table.shape[1:]))
     value = scores(table, np.zeros_like(noise), noise, seen, powers.unit, powers.kinds)[0]
+    quieter = np.exp(-noise[int(np.argmax(value))])
+    deviates = normal_deviates(powers.statistic * quieter, np.zeros(len(powers.unit)), powers.n_snapshots)
+    if chi2.sf(np.sum(deviates**2), len(deviates)) < _NO_NOISE:
+        return -math.inf
     if prior.noise.known:
         return float(value[0])
     value = value + prior.noise.log_density(noise) + math.log(noise[1] - noise[0])

@@ -30,8 +30,8 @@ _FINE_SHARE = 0.995
 _BLOCK = 4096
 _STARTS, _STEPS = 16, 25
 _FIRST_DB = 2.0
-MOST_CELLS = 6_000_000
-"""Evaluated; beyond, the answer says that it is unfinished."""
+MOST_CELLS = 1_000_000
+"""Evaluated, and four times as many where gain or noise is unknown; beyond, the answer says that it is unfinished."""
 
 
 class _Looked(NamedTuple):
@@ -82,9 +82,9 @@ class Quadrature(NamedTuple):
     evaluated: int
 
 
-def quadrature(powers: Powers, prior: Prior, fineness: float = 1.0) -> Quadrature:
-    """fineness: 2 halves all cells' sides; numbers should not move."""
-    work = _Work(powers, prior, fineness)
+def quadrature(powers: Powers, prior: Prior, fineness: float = 1.0, most_cells: int = MOST_CELLS) -> Quadrature:
+    """fineness: 2 halves all cells' sides; numbers should not move. most_cells: to be evaluated."""
+    work = _Work(powers, prior, fineness, most_cells)
     whole = resolving_cells(powers, prior, PHASE_RAD / fineness)
     fronts = []
     for first in range(0, len(whole.place), _BLOCK):
@@ -120,8 +120,8 @@ def _renumbered(looked: _Looked, kept: np.ndarray) -> _Looked:
 class _Work:
     """One posterior in the making."""
 
-    def __init__(self, powers: Powers, prior: Prior, fineness: float) -> None:
-        self.powers, self.prior, self.fineness = powers, prior, fineness
+    def __init__(self, powers: Powers, prior: Prior, fineness: float, most_cells: int) -> None:
+        self.powers, self.prior, self.fineness, self.most_cells = powers, prior, fineness, most_cells
         self.reference = -np.inf
         self.evaluated = 0
         self.finished = True
@@ -227,7 +227,7 @@ class _Work:
             n = len(front.rectangles.place)
             if not n:
                 break
-            if self.evaluated > MOST_CELLS:
+            if self.evaluated > self.most_cells * (1 if self.prior.gain.known and self.prior.noise.known else 4):
                 self.finished = False
                 done.append((front.rectangles, front.cells))
                 break

@@ -12,6 +12,8 @@ _IMPOSSIBLE = 1e-6
 """Probability, shared by the sensors."""
 _MOST_DEAD = 0.1
 """Of the sensors: where more are too quiet, it is not they that are wrong."""
+_NO_GAIN_DB = 12.0
+"""Louder than allowed by less is a misfit, as of a gain; by more, a unit."""
 
 
 def too_quiet(powers: Powers, prior: Prior) -> np.ndarray:
@@ -29,21 +31,26 @@ def are_few(sensors: np.ndarray) -> bool:
     return 0 < count <= max(1.0, _MOST_DEAD * len(sensors)) and len(sensors) - count >= 3
 
 
-def require_possible(powers: Powers, prior: Prior, measured: Measured, scene: LeakageScene) -> None:
-    """Raises InputError where a sensor is louder than a whole beam that is turned to it, in free space."""
-    loudest = _louder_than_free_space(powers, prior)
-    if not loudest.any():
-        if not np.max(measured.power_w) > 0:
-            raise InputError("every power is zero: check the powers' unit")
-        return
+def louder_than_free_space(powers: Powers, prior: Prior, measured: Measured, scene: LeakageScene) -> str:
+    """What sensor is louder than a whole beam that is turned to it, in free space, and by how much; "" if none is.
+
+    Raises InputError where that is by so much that no gain explains it, with the slip that would.
+    """
+    if not np.max(measured.power_w) > 0:
+        raise InputError("every power is zero: check the powers' unit")
+    if not _louder(powers, prior).any():
+        return ""
     allowed_w = _most(powers, prior) / (2 * powers.n_snapshots) * measured.noise_w
     k = int(np.argmax(np.asarray(measured.power_w) / allowed_w))
     excess_db = w_to_dbm(float(np.asarray(measured.power_w)[k])) - w_to_dbm(float(allowed_w[k]))
-    raise InputError(
+    what = (
         f"sensor {measured.labels[k]} received {w_to_dbm(float(measured.power_w[k])):.1f} dBm, {excess_db:.1f} dB more "
         f"than the {w_to_dbm(float(allowed_w[k])):.1f} dBm that free space allows at {measured.range_m[k]:.0f} m of "
-        f"{scene.transmit_dbm:g} dBm and {scene.n_elements} elements: {_likely_slip(powers, prior)}"
+        f"{scene.transmit_dbm:g} dBm and {scene.n_elements} elements"
     )
+    if excess_db > _NO_GAIN_DB:
+        raise InputError(f"{what}: {_likely_slip(powers, prior)}")
+    return what
 
 
 def _most(powers: Powers, prior: Prior) -> np.ndarray:
@@ -52,7 +59,7 @@ def _most(powers: Powers, prior: Prior) -> np.ndarray:
     return np.asarray(beam + 2 * powers.n_snapshots * np.exp(prior.high[3]))
 
 
-def _louder_than_free_space(powers: Powers, prior: Prior, factor: float = 1.0) -> np.ndarray:
+def _louder(powers: Powers, prior: Prior, factor: float = 1.0) -> np.ndarray:
     """Beyond six deviations."""
     most = _most(powers, prior)
     deviation = np.sqrt(4 * (most - powers.n_snapshots * np.exp(prior.high[3])))
@@ -60,7 +67,7 @@ def _louder_than_free_space(powers: Powers, prior: Prior, factor: float = 1.0) -
 
 
 def _likely_slip(powers: Powers, prior: Prior) -> str:
-    if _louder_than_free_space(powers, prior, 1e-3).any():
+    if _louder(powers, prior, 1e-3).any():
         return "check the powers' unit and the sensors' distances, or set transmit_dbm"
     return (
         "30 dB less would be possible, as where mW are taken for W, or dBm for dBW: check the powers' unit, or set "

@@ -13,11 +13,13 @@ from scenarios.leakage.answer.powers import Powers
 from scenarios.leakage.answer.prior import InDecibels, Prior
 from scenarios.leakage.answer.quadrature import quadrature
 from scenarios.leakage.answer.region import Summary, summary
-from scenarios.leakage.answer.screening import require_possible, too_quiet
+from scenarios.leakage.answer.screening import louder_than_free_space, too_quiet
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.measured import Measured
 
 _DRAWS = 199
+_MOST_CELLS = 100_000
+"""What takes more is no place that fits."""
 _GAIN = InDecibels(-20.0, 20.0)
 _NOISE = InDecibels(-10.0, 10.0)
 _FITS_WELL = 0.02
@@ -47,12 +49,14 @@ def _undone(slip: Slip, scene: LeakageEstimation, model: LeakageModel, prior: Pr
     prior = Prior.of(scene, slip.gain or prior.gain, slip.noise or prior.noise)
     powers = Powers.of(slip.measured, scene, model)
     try:
-        require_possible(powers, prior, slip.measured, scene)
+        louder = louder_than_free_space(powers, prior, slip.measured, scene)
     except InputError:
         return None
-    if too_quiet(powers, prior).any():
+    if louder or too_quiet(powers, prior).any():
         return None
-    held = quadrature(powers, prior)
+    held = quadrature(powers, prior, most_cells=_MOST_CELLS)
+    if not held.finished:
+        return None
     posterior = summary(held.cells)
     return (
         posterior._replace(log_evidence=posterior.log_evidence + powers.log_constant),

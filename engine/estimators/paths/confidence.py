@@ -1,0 +1,139 @@
+"""How sure an estimate is: the probability that a user is somewhere else, from its likelihood over the whole view.
+
+Given the scatterers, a user's posterior over places is exp(−‖residual‖²/σ²) for a uniform prior. Its mass around a peak
+is that at the peak times the peak's volume, which the signal's strength gives: along a direction cosine a lobe is
+1 − (πx)²/3 of its height x beams from its top, hence ρ nats high it is √(3/(πρ)) beams wide; along κ likewise. So every
+peak that was fitted counts with its own height, and the rest of the grid as a sum over cells.
+
+A user counts as elsewhere beyond `UNRESOLVED_BEAMS` of a beam, where the surface tells two directions apart.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from engine.estimators.paths.conditional import Peaks, peaks_of_users
+from engine.estimators.paths.fit_bounds import RANGE_LOSS
+from engine.estimators.paths.joint_pursuit import JointPursuit
+from engine.estimators.paths.trials import Paths, Rows, Trials
+from engine.numerics.path_projection import responses
+
+Array = Any
+
+N_PEAKS = 6
+ROUNDING = 1e-12
+NOTHING_NATS = -25.0
+"""What is lower than the highest by more is nothing."""
+REFITTED_NATS = 30.0
+"""How far behind a peak may be to be fitted together with the scatterers."""
+
+
+def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Array:
+    """Of each user, (T, L): what of its posterior is in other directions than the estimate's, scatterers held."""
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
+    peaks = peaks_of_users(pursuit, trials, rows, paths, N_PEAKS)
+    noise = trials.noise_variance[:, None]
+    here = paths.places[:, :n_users, :]
+    lowest = xp.minimum(xp.min(peaks.energy, axis=-1), paths.energy)
+    height = (peaks.nothing - lowest) / noise
+    elsewhere = ~pursuit.unresolved(peaks.places, here[:, :, None, :])
+    again = xp.zeros(elsewhere.shape, dtype=xp.bool)
+    for i in range(1, N_PEAKS):
+        for j in range(i):
+            again[..., i] |= pursuit.unresolved(peaks.places[..., i, :], peaks.places[..., j, :])
+    behind = (peaks.energy - lowest[..., None]) / noise[..., None]
+    counts = elsewhere & ~again
+    behind = _refitted(pursuit, trials, paths, peaks, xp.where(counts, behind, xp.full_like(behind, np.inf)))
+    other = xp.sum(xp.exp(-behind), axis=-1)
+    own = xp.exp(-(paths.energy - lowest) / noise)
+    other = other + _rest(pursuit, peaks, here, noise, height)
+    lost = other / (other + own)
+    if n_users > 1 or not pursuit.problem.n_scatterers:
+        return lost
+    return lost + (1 - lost) * _mistaken(pursuit, trials, paths)
+
+
+def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+    """Probability that a single user's strongest path is not its own, (T, 1): nothing else tells it from a scatterer's.
+
+    That another gain is larger, of gains as least squares leaves them: covariance σ² (BᴴB)⁻¹ at the places found.
+    """
+    xp = pursuit.xp
+    n_paths = paths.places.shape[1]
+    present = xp.arange(n_paths)[None, :] <= paths.count[:, None]
+    places = xp.where(present[..., None], paths.places, xp.zeros_like(paths.places))
+    received = responses(pursuit.problem.surface, trials.of_group(trials.beams), places)
+    received = xp.where(present[..., None], received, xp.zeros_like(received))
+    gram = received @ xp.conj(xp.matrix_transpose(received))
+    absent = xp.where(present, xp.zeros(present.shape), xp.ones(present.shape))
+    scale = xp.sqrt(xp.real(xp.sum(gram * xp.eye(n_paths), axis=-1)) + absent)
+    unit = gram / scale[:, :, None] / scale[:, None, :] + xp.eye(n_paths) * (absent + ROUNDING)[:, None, :]
+    covariance = xp.linalg.inv(unit) / scale[:, :, None] / scale[:, None, :]
+    own, others = covariance[:, :1, 0], xp.stack([covariance[:, k, k] for k in range(1, n_paths)], axis=-1)
+    both = xp.real(own + others - 2 * covariance[:, 0, 1:])
+    deviation = xp.sqrt(xp.maximum(both, xp.zeros_like(both)) * trials.noise_variance[:, None] / 2)
+    amplitude = xp.abs(paths.gain[:, 0, :])
+    behind = (amplitude[:, :1] - amplitude[:, 1:]) / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
+    chance = xp.where(present[:, 1:], _tail(xp, behind), xp.zeros_like(behind))
+    return 1 - xp.prod(1 - chance, axis=-1)[:, None]
+
+
+def _tail(xp: Any, deviations: Array) -> Array:
+    """Of the normal distribution: Φ(−x), to 4e-3 and better; the namespaces have no error function."""
+    deviations = xp.clip(deviations, -20.0, 20.0)  # where the exponential still is a number
+    return 1 / (1 + xp.exp(1.5976 * deviations + 0.070566 * deviations**3))  # Bowling et al., 2009
+
+
+def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height: Array) -> Array:
+    """The mass of the grid away from the estimate and from every peak that was fitted, over that of the highest."""
+    xp = pursuit.xp
+    cells = peaks.scores / noise[..., None] - height[..., None]
+    cells = xp.where(cells > NOTHING_NATS, cells, xp.full_like(cells, -np.inf))
+    for i in range(-1, N_PEAKS):
+        (trial, user) = xp.nonzero(xp.any(cells > NOTHING_NATS, axis=-1))
+        if not trial.shape[0]:
+            break
+        place = here[trial, user] if i < 0 else peaks.places[trial, user, i]
+        near = pursuit.unresolved(pursuit.all_places, place[:, None, :])
+        cells[trial, user] = xp.where(near, xp.full_like(cells[trial, user], -np.inf), cells[trial, user])
+    return xp.sum(xp.exp(cells), axis=-1) / _cells_of_a_peak(pursuit, height)
+
+
+def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks, behind: Array) -> Array:
+    """How far each peak is behind the estimate once the scatterers are fitted to it as well, in nats, (T, L, H).
+
+    Also with the scatterer that is nearest to the peak put where the user was: one may stand for the other.
+    """
+    xp, n_users = pursuit.xp, pursuit.problem.n_users
+    now = xp.sum(paths.energy, axis=-1)
+    trial, user, rank = xp.nonzero(behind < REFITTED_NATS)
+    if not trial.shape[0] or not pursuit.problem.n_scatterers:
+        return behind
+    some, mine = trials.take(trial), paths.take(trial)
+    place, was = peaks.places[trial, user, rank], mine.places[xp.arange(trial.shape[0]), user]
+    chosen = xp.arange(mine.places.shape[1])[None, :] == user[:, None]
+    moved = xp.where(chosen[..., None], place[:, None, :], mine.places)
+    least = behind[trial, user, rank]
+    near = pursuit.unresolved(mine.places, place[:, None, :])
+    near = near & (xp.arange(mine.places.shape[1])[None, :] >= n_users)
+    exchanged = xp.where(near[..., None], was[:, None, :], moved)
+    for start in (moved, exchanged):
+        fit = pursuit.refined(some, mine._replace(places=start))
+        after = (xp.sum(fit.energy, axis=-1) - now[trial]) / some.noise_variance
+        # A fit that went back to where the user was is no rival.
+        back = pursuit.unresolved(fit.places[xp.arange(trial.shape[0]), user], was)
+        after = xp.where(back, xp.full_like(after, np.inf), after)
+        least = xp.minimum(least, after)
+    behind[trial, user, rank] = least
+    return behind
+
+
+def _cells_of_a_peak(pursuit: JointPursuit, height: Array) -> Array:
+    """The volume of a peak so many nats high, in cells of the grid."""
+    xp = pursuit.xp
+    height = xp.maximum(height, xp.ones_like(height))
+    angles = 3 / (math.pi * height) / pursuit.cell_beams**2
+    level = pursuit.bounds[1, 0] / pursuit.lattice[-1]
+    ranges = xp.sqrt(math.pi / (RANGE_LOSS * height)) * pursuit.range_step_per_m / level
+    return angles * xp.minimum(ranges, xp.full_like(ranges, float(pursuit.lattice[-1])))
