@@ -311,3 +311,17 @@ def test_a_stop_that_a_library_makes_another_error_of_is_one_line(
     assert capsys.readouterr().err == "nearfield: stopped; what was finished is kept, the same command continues\n"
     with pytest.raises(RuntimeError, match="an author's own"):
         command_line._told(RuntimeError("an author's own"))
+
+
+def test_a_dry_run_proposes_larger_chunks_where_storing_takes_longer_than_computing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("run", "toy:small", "--store", "x", "--dry-run", "--realizations", "4000", "--chunk")
+    assert nearfield(*words, "8", monkeypatch=monkeypatch) == 0
+    found = re.search(r"^better +--chunk (\d+): .* (\d+) tasks instead of 1500$", capsys.readouterr().out, re.MULTILINE)
+    assert found
+    assert int(found[1]) % 4 == 0
+    assert 16 <= int(found[1]) <= 1000
+    assert int(found[2]) == 3 * -(-4000 // int(found[1]))
+    assert nearfield(*words, found[1], monkeypatch=monkeypatch) == 0
+    assert "better" not in capsys.readouterr().out

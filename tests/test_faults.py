@@ -15,14 +15,15 @@ from typing import Any
 
 import pytest
 import toy
-import zarr
 from compare import differences
-from soak import soak
+from soak import _command, _descendants, soak
 
 import engine
 from engine import StoreError, TaskError, WorkerError, provenance
-from engine.store.integrity import Problem, repair, verify
+from engine.store import local
+from engine.store.integrity import Problem, verify
 from engine.store.lock import holder
+from engine.store.repair import repair
 from engine.store.storage import LocalStorage
 from engine.store.store import Store
 
@@ -131,6 +132,21 @@ def test_a_killed_driver_leaves_a_store_that_continues(undisturbed: Path, tmp_pa
     assert differences(undisturbed, path) == []
 
 
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_for_a_while_goes_on(undisturbed: Path, tmp_path: Path) -> None:
+    """SIGSTOP, as a debugger, a suspended machine or a memory limit does; the others work on, and nothing differs."""
+    path = tmp_path / "stopped.zarr"
+    process = start_slow_run(path)
+    wait_for_receipts(path, process, 2)
+    victim = next(pid for pid in _descendants(process.pid) if "ray::Worker" in _command(pid))
+    os.kill(victim, signal.SIGSTOP)
+    time.sleep(4)
+    os.kill(victim, signal.SIGCONT)
+    assert process.wait(timeout=120) == 0
+    assert differences(undisturbed, path) == []
+    assert holder(LocalStorage(path)) is None
+
+
 NODE_LOSS = """
 import sys; sys.path.insert(0, {here!r})
 import ray, engine, toy
@@ -184,9 +200,8 @@ def test_a_full_disk_stops_the_run_and_the_same_again_continues(
 ) -> None:
     """At a task's first chunk, at later ones, at the mask."""
     path = tmp_path / "full.zarr"
-    put = zarr.storage._local._put
     with monkeypatch.context() as full:
-        full.setattr(zarr.storage._local, "_put", Fails(put, at, errno.ENOSPC))
+        full.setattr(local, "_write_new", Fails(local._write_new, at, errno.ENOSPC))
         with pytest.raises(TaskError, match="cannot write to the store .*: No space left on device; nothing") as caught:
             engine.run(SWEEP, path, serial=True)
     assert caught.value.details == ""
@@ -202,7 +217,11 @@ def test_a_lock_or_receipt_that_cannot_be_written(
 ) -> None:
     path = tmp_path / "full.zarr"
     with monkeypatch.context() as full:
-        full.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, at, number)))
+        if at == 0:
+            full.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, 0, number)))
+        else:
+            write, fails = local._write_new, Fails(local._write_new, at - 1, number)
+            full.setattr(local, "_write_new", lambda path, data: (fails if "receipts" in path else write)(path, data))
         with pytest.raises(
             (TaskError, StoreError), match=f"cannot (lock|write to) the store .*: {os.strerror(number)}"
         ):
@@ -235,7 +254,7 @@ def test_a_finished_store_is_read_where_nothing_can_be_written(
 ) -> None:
     path = shutil.copytree(undisturbed, tmp_path / "s.zarr")
     monkeypatch.setattr(LocalStorage, "_partial", staticmethod(Fails(LocalStorage._partial, 0, errno.EROFS)))
-    monkeypatch.setattr(zarr.storage._local, "_put", Fails(zarr.storage._local._put, 0, errno.EROFS))
+    monkeypatch.setattr(local, "_write_new", Fails(local._write_new, 0, errno.EROFS))
     assert engine.run(SWEEP, path, serial=True).complete.all()
     assert not [item for item in verify(path) if isinstance(item, Problem)]
 

@@ -16,8 +16,9 @@ from compare import differences
 
 import engine
 from engine import InputError, StoreError
-from engine.store.integrity import Problem, repair, verify
+from engine.store.integrity import Problem, verify
 from engine.store.lock import Lock
+from engine.store.repair import repair
 from engine.store.storage import LocalStorage, storage_at
 from engine.store.store import Store
 from jobs import main as command_line

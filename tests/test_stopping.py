@@ -16,8 +16,10 @@ import engine
 from engine import InputError, StoreError, Target
 from engine.execution import cluster
 from engine.execution.plan import Plan, looks
-from engine.store import receipts, stops
+from engine.store import changes, receipts, stops
+from engine.store.integrity import Problem, verify
 from engine.store.receipts import Receipt
+from engine.store.repair import repair
 from engine.store.store import Store
 from engine.sweep import Grid, Task
 from engine.targets import Aim, Layout, resolve
@@ -338,7 +340,7 @@ def test_tasks_that_run_when_the_seconds_are_over_are_stored(local_ray: None, tm
     sweep = toy.small.replace(scenario=toy.Troubled(trouble="slow"))
     engine.run(sweep.replace(realizations=1), tmp_path / "x.zarr", serial=True)
     store = Store(tmp_path / "x.zarr")
-    store.grow(40)
+    changes.grow(store, 40)
     plan = _OverOnceTasksRun(store.grid, [])
     assert plan.n_tasks_left == 15
     found = list(cluster.run(store, plan, "cpu", workers=2))
@@ -356,10 +358,13 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, text: str) -> None:
     engine.run(toy.small, path, serial=True, max_seconds=60)
     outside = '{"point":[9],"reason":"target","realizations":8,"excess":null}'
     (path / stops.FILE).write_text(text.replace("STOP", outside))
-    with pytest.raises(StoreError, match=r"stopping.json is damaged: delete it") as caught:
+    with pytest.raises(StoreError, match=r"stopping.json is damaged: run 'nearfield verify --rep") as caught:
         engine.open_results(path)
     assert "\n" not in str(caught.value)
     (path / stops.FILE).unlink()
+    with pytest.raises(StoreError, match=r"stopping.json is missing, without which it is not known"):
+        engine.open_results(path)
+    assert repair(path, [item for item in verify(path) if isinstance(item, Problem)]) == []
     assert engine.open_results(path).complete.all()
 
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import toy
 import xarray
+from forgery import as_format_1, forge, forge_attribute
 
 import engine
 from engine import InputError, StoreError
 from engine.backend import backend
 from engine.execution.task import Evaluator, TaskRunner
-from engine.store import receipts
-from engine.store.integrity import Problem, repair, verify
+from engine.store import chunks, integrity, receipts
+from engine.store.integrity import Litter, Problem, verify
+from engine.store.repair import repair
 from engine.store.store import Store
 from engine.sweep import Task
 
@@ -50,15 +52,9 @@ def test_the_attributes_say_where_the_numbers_came_from(stored: Path) -> None:
     assert {"commit", "backend", "device", "created"} <= attributes.keys()
 
 
-def set_attribute(path: Path, name: str, value: str) -> None:
-    metadata = json.loads((path / "zarr.json").read_text())
-    metadata["attributes"][name] = value
-    (path / "zarr.json").write_text(json.dumps(metadata))
-
-
 def test_results_can_be_read_without_the_scenario(stored: Path) -> None:
     """A year later its class may be gone."""
-    set_attribute(stored, "scenario_class", "gone:Gone")
+    forge_attribute(stored, "scenario_class", "gone:Gone")
     assert engine.open_results(stored).complete.values.all()
     with pytest.raises(
         InputError, match=r"scenario 'gone:Gone' .* is not imported on its word: import 'gone' yourself"
@@ -89,7 +85,7 @@ def test_changed_scenario_code_is_refused(stored: Path, monkeypatch: pytest.Monk
 
 
 def test_another_backend_is_refused(stored: Path) -> None:
-    set_attribute(stored, "backend", "gpu")
+    forge_attribute(stored, "backend", "gpu")
     with pytest.raises(StoreError, match="computed on the backend 'gpu'"):
         engine.run(toy.small, stored, serial=True)
 
@@ -240,3 +236,160 @@ def test_replay_sees_a_changed_value(stored: Path) -> None:
 def test_replay_refuses_what_is_not_there(stored: Path, index: int, point: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         engine.replay(stored, index, **point)
+
+
+def test_a_receipt_stands_for_its_own_length_where_an_earlier_budget_ended(tmp_path: Path) -> None:
+    """Grown within a chunk and not yet run on: what is stored of the chunk is what the old receipt is for."""
+    sweep = toy.small.replace(realizations=12)
+    engine.run(sweep, tmp_path / "s.zarr", serial=True)
+    reports = engine.iterate(sweep.replace(realizations=20), tmp_path / "s.zarr", serial=True)
+    next(reports)
+    reports.close()
+    results = engine.open_results(tmp_path / "s.zarr")
+    assert results.complete.values.sum(axis=-1).tolist() == [12, 12, 12]
+    assert results.peak.notnull().equals(results.complete)
+    assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem)]
+
+
+def test_a_chunk_without_receipt_is_not_shown_and_is_litter(stored: Path) -> None:
+    (stored / "receipts" / "1.2.json").unlink()
+    results = engine.open_results(stored)
+    assert not results.complete[1, 16:24].any()
+    assert results.peak[1, 16:24].isnull().all()
+    assert sorted(item.key for item in verify(stored) if isinstance(item, Litter)) == [
+        "complete/c/1/2", "peak/c/1/2", "power/c/1/2/0",
+    ]  # fmt: skip
+
+
+def test_no_attribute_changes_a_value(stored: Path) -> None:
+    """In format 1, where nothing else guards it: refused. Written by a scenario: refused too."""
+    forge(stored, lambda _, arrays: arrays["peak"]["attributes"].update(scale_factor=2.0))
+    with pytest.raises(StoreError, match="peak has attributes .* 'scale_factor' would change the values"):
+        engine.open_results(stored)
+
+
+def test_damage_is_told_from_another_version(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forge_attribute(stored, "seed", 3)
+    with pytest.raises(StoreError, match=r"zarr.json of .* is damaged: the sweep that it describes is not the one"):
+        engine.load_sweep(stored)
+    forge_attribute(stored, "seed", 0)
+    assert engine.load_sweep(stored) == toy.small
+    monkeypatch.setattr(toy.Toy, "code_version", 2)
+    with pytest.raises(StoreError, match="computed by version 1 of toy:Toy, which is now version 2"):
+        engine.load_sweep(stored)
+
+
+def test_a_store_of_format_1_is_sealed_when_it_is_next_written(stored: Path) -> None:
+    good = engine.open_results(stored).load()
+    as_format_1(stored)
+    assert not [item for item in verify(stored) if isinstance(item, Problem)]
+    assert engine.open_results(stored).load().drop_attrs().identical(good.drop_attrs())
+    assert Store(stored).attributes["nearfield_format"] == 1  # read, it stays what it is
+    engine.run(toy.small.replace(realizations=44), stored, serial=True)
+    store = Store(stored)
+    assert store.is_sealed
+    assert store.attributes["budgets"] == "[]"  # 40 ends no chunk of 8
+    assert all(receipt.store == store.identity and receipt.digest for receipt in store.receipts())
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+
+
+def test_a_receipt_of_format_1_with_other_moments_is_named(stored: Path) -> None:
+    as_format_1(stored)
+    receipt = json.loads((stored / "receipts" / "0.0.json").read_text())
+    receipt["moments"]["peak"][1] += 1e-3
+    (stored / "receipts" / "0.0.json").write_text(json.dumps(receipt))
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [(item.chunk, item.what) for item in problems] == [("peak/c/0/0", "has other moments than its receipt")]
+
+
+@pytest.mark.parametrize("field", ["commit", "seed", "scenario"])
+def test_a_damaged_root_is_named_with_its_field_and_restored(stored: Path, field: str) -> None:
+    good = (stored / "zarr.json").read_text()
+    root = json.loads(good)
+    root["attributes"][field] = 7 if field == "seed" else root["attributes"][field].replace("0", "1", 1) + " "
+    (stored / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(StoreError, match=r"zarr.json of .* is damaged: it does not have the digest"):
+        engine.open_results(stored)
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [item.chunk for item in problems] == ["zarr.json"]
+    assert f"attributes.{field}" in problems[0].what
+    assert repair(stored, problems) == []
+    assert (stored / "zarr.json").read_text() == good
+
+
+def test_an_arrays_own_metadata_are_held_to_the_root(stored: Path) -> None:
+    own = json.loads((stored / "power" / "zarr.json").read_text())
+    own["attributes"]["add_offset"] = 1.0
+    (stored / "power" / "zarr.json").write_text(json.dumps(own))
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [item.chunk for item in problems] == ["power/zarr.json"]
+    assert "attributes.add_offset" in problems[0].what
+    assert repair(stored, problems) == []
+    assert not [item for item in verify(stored) if isinstance(item, Problem)]
+
+
+def test_a_budget_of_one_grows(tmp_path: Path) -> None:
+    """Zarr writes no chunk for the numbers of the realizations, which are [0]."""
+    engine.run(toy.small.replace(realizations=1), tmp_path / "s.zarr", serial=True)
+    assert engine.run(toy.small, tmp_path / "s.zarr", serial=True).complete.all()
+    assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem | Litter)]
+    assert xarray.open_zarr(tmp_path / "s.zarr").realization.values.tolist() == list(range(40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_old", [False, True])
+def test_several_processes_say_what_one_says(stored: Path, monkeypatch: pytest.MonkeyPatch, is_old: bool) -> None:
+    if is_old:
+        as_format_1(stored)
+    flip_a_bit(stored / "power" / "c" / "1" / "2" / "0")
+    (stored / "receipts" / "2.4.json").write_text('{"point": [2]')
+    monkeypatch.setattr(integrity, "_WORTH_A_PROCESS", 3)
+    monkeypatch.setattr(integrity, "_TASKS_TOGETHER", 4)
+    said = list(verify(stored, processes=2))
+    assert said == list(verify(stored))
+    assert sum(isinstance(item, Problem) for item in said) == 2
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_a_root_of_another_store_or_another_time_is_found_out_and_not_continued(tmp_path: Path, is_stale: bool) -> None:
+    path, other = tmp_path / "s.zarr", tmp_path / "other.zarr"
+    small = toy.small.replace(realizations=12)
+    for one in (path, other):
+        engine.run(small, one, serial=True)
+    root = ((path if is_stale else other) / "zarr.json").read_bytes()
+    engine.run(small.replace(realizations=20), path, serial=True)
+    good = engine.open_results(path).load()
+    (path / "zarr.json").write_bytes(root)
+    with pytest.raises(StoreError, match="are of two stores, or of two times|is another store's|outside the store's"):
+        engine.run(toy.small, path, serial=True)
+    problems = [item for item in verify(path) if isinstance(item, Problem)]
+    assert [item.chunk for item in problems] == ["zarr.json"]
+    assert repair(path, problems) == []
+    assert engine.open_results(path).load().identical(good)
+    assert not [item for item in verify(path) if isinstance(item, Problem)]
+
+
+def test_a_coordinate_of_zeros_has_no_chunk_and_is_zero(tmp_path: Path) -> None:
+    """Zarr leaves out what is all fill."""
+    engine.run(toy.small.replace(axes={"offset": (0.0,)}), tmp_path / "s.zarr", serial=True)
+    assert not (tmp_path / "s.zarr" / "offset" / "c").exists()
+    assert engine.open_results(tmp_path / "s.zarr").offset.values.tolist() == [0.0]
+    assert not [item for item in verify(tmp_path / "s.zarr") if isinstance(item, Problem)]
+
+
+def test_numbers_in_several_chunks_as_earlier_versions_grew_them(stored: Path) -> None:
+    """They stay until the store is next written, and a chunk beside the one of today is litter then."""
+    as_format_1(stored)
+    for name in ("zarr.json", "realization/zarr.json"):
+        document = json.loads((stored / name).read_text())
+        own = document["consolidated_metadata"]["metadata"]["realization"] if name == "zarr.json" else document
+        own["chunk_grid"]["configuration"]["chunk_shape"] = [20]
+        (stored / name).write_text(json.dumps(document))
+    for i in range(2):
+        (stored / "realization" / "c" / f"{i}").write_bytes(chunks.encode(np.arange(20 * i, 20 * i + 20)))
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+    second = (stored / "realization" / "c" / "1").read_bytes()
+    engine.run(toy.small.replace(realizations=44), stored, serial=True)
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+    (stored / "realization" / "c" / "1").write_bytes(second)
+    assert [item for item in verify(stored) if isinstance(item, Problem | Litter)] == [Litter("realization/c/1")]

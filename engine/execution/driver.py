@@ -17,7 +17,7 @@ from engine.execution.submission import is_submitted, require_lasting
 from engine.execution.task import Evaluator, Failure, Results, TaskRunner
 from engine.moments import Moments
 from engine.scenario import Variables
-from engine.store import aims, stops
+from engine.store import aims, changes
 from engine.store.create import create_or_open
 from engine.store.receipts import Receipt
 from engine.store.store import Store
@@ -155,7 +155,7 @@ def _reports(
     """
     clock = _Clock()
     failures: list[Failure] = []
-    stops.write(store.storage, plan.record())
+    changes.note_stops(store, plan.record())
     yield clock.report(store.sweep, plan, failures, None)
     if plan.is_finished:
         return failures
@@ -179,7 +179,7 @@ def _reports(
 
 def _note_stops(store: Store, plan: Plan) -> None:
     if record := plan.record():
-        stops.write(store.storage, record)
+        changes.note_stops(store, record)
 
 
 def _opened(path: str | os.PathLike[str], evaluator: Evaluator, targets: tuple[Target, ...]) -> Store:

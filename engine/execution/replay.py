@@ -90,8 +90,8 @@ def _selected(dataset: xarray.Dataset, given: dict[str, Any]) -> xarray.Dataset:
 
 def _compared(store: Store, at: tuple[int, ...], index: int, values: dict[str, np.ndarray]) -> str:
     where = (*at, index)
-    if not store.group[COMPLETE][where]:  # type: ignore[index]
+    if not store.group[COMPLETE][where]:
         return "absent"
-    stored = {name: np.asarray(store.group[name][where]) for name in values}  # type: ignore[index]
+    stored = {name: np.asarray(store.group[name][where]) for name in values}
     equal = all(stored[name].tobytes() == np.ascontiguousarray(values[name]).tobytes() for name in values)
     return "equal" if equal else "differs"

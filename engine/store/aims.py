@@ -1,7 +1,5 @@
 """Targets, resolved against what a store holds, or against one simulated block before there is a store."""
 
-from typing import Any
-
 import numpy as np
 
 from engine.scenario import Variables
@@ -17,7 +15,7 @@ def aims_in(store: Store, targets: tuple[Target, ...]) -> tuple[Aim, ...]:
         return ()
     layouts = _layouts_in(store)
     dims = {dim for layout in layouts.values() for dim in layout.dims}
-    own = {name: np.asarray(store.group[name]) for name in dims if name in store.group}
+    own = {name: store.values(name) for name in dims if name in store.documents}
     return tuple(resolve(target, layouts, store.axes, own) for target in targets)
 
 
@@ -35,8 +33,8 @@ def require(targets: tuple[Target, ...], sweep: Sweep, variables: Variables) -> 
 def _layouts_in(store: Store) -> dict[str, Layout]:
     found, leading = {}, len(store.grid.shape) + 1
     for name in store.variable_names():
-        array: Any = store.group[name]
-        like = np.broadcast_to(np.zeros((), array.dtype), (1, *array.shape[leading:]))
-        dims = tuple(array.metadata.dimension_names[leading:])
-        found[name] = Layout(dims, like.shape[1:], array.attrs.get("units", ""), receipts.has_moments(like))
+        array = store.layout(name)
+        like = np.broadcast_to(np.zeros((), np.dtype(array.data_type)), (1, *array.shape[leading:]))
+        dims = tuple(str(dim) for dim in array.dimensions[leading:])
+        found[name] = Layout(dims, like.shape[1:], array.attributes.get("units", ""), receipts.has_moments(like))
     return found

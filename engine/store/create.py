@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,11 +15,11 @@ from engine import provenance
 from engine.backend import Backend
 from engine.errors import InputError, StoreError
 from engine.scenario import Variables, units
-from engine.store import metadata, receipts
+from engine.store import changes, description, metadata, receipts
 from engine.store.lock import Lock
 from engine.store.metadata import COMPLETE, FORMAT, STOP_REALIZATIONS, STOP_REASON
-from engine.store.storage import Storage, reported, storage_at
-from engine.store.store import Store, consolidate, require_countable
+from engine.store.storage import ROOT, Storage, reported, storage_at
+from engine.store.store import Store, require_countable
 from engine.sweep import Sweep
 
 _MANY_OBJECTS, _SMALL_CHUNK_BYTES = 100_000, 2**16
@@ -49,7 +50,8 @@ def create_or_open(
                 lock.acquire()
                 store = _opened(storage, sweep, backend)  # the previous driver may have grown it
             store.lock = lock
-            store.grow(sweep.realizations)
+            changes.settle(store)
+            changes.grow(store, sweep.realizations)
         return store
     except BaseException:
         lock.release()
@@ -86,12 +88,15 @@ def _opened(storage: Storage, sweep: Sweep, backend: Backend) -> Store:
 
 def _is_finished(store: Store, sweep: Sweep) -> bool:
     """Nothing is left to do, so that a whole store can be read where it cannot be written."""
-    return (
-        sweep.realizations <= store.grid.realizations
-        and len(receipts.keys(store.storage)) == store.grid.n_tasks
-        and store.is_consolidated()
-        and not store.pending()
-    )
+    if sweep.realizations > store.grid.realizations or not store.is_whole:
+        return False
+    if not store.is_compact and len(receipts.keys(store.storage)) != store.grid.n_tasks:
+        return False
+    found = store.receipts()
+    if store.pending(found):
+        return False
+    store.known_receipts = found
+    return True
 
 
 def _first_block(sweep: Sweep, evaluate_block: Callable[[tuple[int, ...]], Variables]) -> Variables:
@@ -125,39 +130,39 @@ def _template(sweep: Sweep, variables: Variables, backend: Backend) -> dict[str,
     kind = type(sweep.scenario)
     objects: dict[str, Any] = {}
     store = MemoryStore(objects)
-    group = zarr.create_group(
-        store,
-        zarr_format=3,
-        attributes={
-            "nearfield_format": FORMAT,
-            "title": sweep.about or sweep.name,
-            "name": sweep.name,
-            "about": sweep.about,
-            "scenario_class": sweep.definition()["scenario"],
-            "scenario": sweep.scenario.model_dump_json(),
-            **({"account": account} if (account := sweep.scenario.account()) else {}),
-            "code_version": kind.code_version,
-            "axes": json.dumps({name: list(values) for name, values in sweep.axes.items()}),
-            "realizations": sweep.realizations,
-            "seed": sweep.seed,
-            "block": sweep.block,
-            "chunk": sweep.chunk_size,
-            "variables": list(variables),
-            "highlights": list(sweep.highlights),
-            "fingerprint": sweep.fingerprint(),
-            "backend": backend.name,
-            "device": backend.device,
-            "versions": json.dumps(provenance.versions()),
-            "commit": provenance.commit(),
-            "created": provenance.now(),
-            metadata.CHECKSUMS: json.dumps(
-                {
-                    name: receipts.checksum(np.asarray(values))
-                    for name, (_, values, _) in sweep.scenario.coordinates().items()
-                }
-            ),
-        },
-    )
+    described: dict[str, Any] = {
+        "nearfield_format": FORMAT,
+        "store_id": uuid.uuid4().hex,
+        "title": sweep.about or sweep.name,
+        "name": sweep.name,
+        "about": sweep.about,
+        "scenario_class": sweep.definition()["scenario"],
+        "scenario": sweep.scenario.model_dump_json(),
+        **({"account": account} if (account := sweep.scenario.account()) else {}),
+        "code_version": kind.code_version,
+        "axes": json.dumps({name: list(values) for name, values in sweep.axes.items()}),
+        "realizations": sweep.realizations,
+        "seed": sweep.seed,
+        "block": sweep.block,
+        "chunk": sweep.chunk_size,
+        "variables": list(variables),
+        "highlights": list(sweep.highlights),
+        "fingerprint": sweep.fingerprint(),
+        "backend": backend.name,
+        "device": backend.device,
+        "versions": json.dumps(provenance.versions()),
+        "commit": provenance.commit(),
+        "created": provenance.now(),
+        metadata.CHECKSUMS: json.dumps(
+            {
+                name: receipts.checksum(np.asarray(values))
+                for name, (_, values, _) in sweep.scenario.coordinates().items()
+            }
+        ),
+        "budgets": "[]",
+        "has_stops": 0,
+    }
+    group = zarr.create_group(store, zarr_format=3)
     for name, values in sweep.axes.items():
         _write_coordinate(group, name, (name,), np.asarray(values), _description(kind, name))
     for name, (dims, values, attributes) in sweep.scenario.coordinates().items():
@@ -169,8 +174,12 @@ def _template(sweep: Sweep, variables: Variables, backend: Backend) -> dict[str,
     for name, (dims, values, attributes) in variables.items():
         array = np.asarray(values)
         _create_array(group, sweep, name, dims, array.shape[1:], array.dtype, attributes)
-    consolidate(store)
-    return {key: value.to_bytes() for key, value in objects.items()}
+    made = {key: value.to_bytes() for key, value in objects.items()}
+    arrays = {
+        key.removesuffix(f"/{ROOT}"): json.loads(data) for key, data in sorted(made.items()) if key.endswith(f"/{ROOT}")
+    }
+    root = description.root_of(described, arrays)
+    return made | {ROOT: root, description.COPY: root}
 
 
 def _description(scenario: type[Any], name: str) -> dict[str, str]:
@@ -229,6 +238,11 @@ def _check_names(sweep: Sweep, variables: Variables) -> None:
             raise InputError(f"variable {name!r} holds {np.asarray(values).dtype}, needed numbers or truth values")
         if tuple(dims[:1]) != ("realization",):
             raise InputError(f"variable {name!r} has the dimensions {dims}, needed 'realization' first")
+    for name, (_, _, attributes) in (variables | sweep.scenario.coordinates()).items():
+        try:
+            metadata.require_plain_attributes(attributes)
+        except ValueError as error:
+            raise InputError(f"variable {name!r}: {error}: leave it out") from None
 
 
 def _check_sizes(sweep: Sweep, variables: Variables) -> None:

@@ -1,11 +1,12 @@
 """A folder of a file system as storage. An object is on the disk when `write` returns."""
 
+import functools
 import os
 import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self.root, self.location = root, str(root)
+        self._text = str(root)
         self._checked = {""}
 
     @property
@@ -60,7 +62,10 @@ class LocalStorage:
 
     def require_plain(self, key: str) -> None:
         """Refuse an object that is a link, a pipe or too large. Raises FileNotFoundError where there is none."""
-        status = os.lstat(self._file(key))
+        self._require_inside(key)
+        status = os.lstat(f"{self._text}/{key}")
+        if stat.S_ISLNK(status.st_mode):
+            raise StoreError(f"{self.location}: {key} is a link: remove it, a store holds no links")
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise StoreError(f"{self.location}: {key} is not a plain file: remove it, a store holds no links or pipes")
         if status.st_size > limit_of(key):
@@ -69,10 +74,20 @@ class LocalStorage:
     def read(self, key: str) -> bytes:
         """An object's bytes. Raises FileNotFoundError, and StoreError for one that is too large or no plain file."""
         self.require_plain(key)
-        return (self.root / key).read_bytes()
+        descriptor = os.open(f"{self._text}/{key}", os.O_RDONLY)
+        with open(descriptor, "rb", buffering=0) as stream:
+            return stream.read()
 
     def read_many(self, keys: list[str]) -> Iterator[bytes]:
         return map(self.read, keys)
+
+    def read_found(self, keys: list[str]) -> Iterator[bytes | None]:
+        """The bytes of many objects; None for one that is not there."""
+        for key in keys:
+            try:
+                yield self.read(key)
+            except (FileNotFoundError, NotADirectoryError):
+                yield None
 
     def write(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """Store an object in one step: it is there whole or not at all, and on the disk if `durable`."""
@@ -83,6 +98,40 @@ class LocalStorage:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+        if durable:
+            _flush(str(file.parent))  # until the folder is on the disk, the file may be one that nobody finds
+
+    def write_many(self, objects: Mapping[str, bytes], last: Mapping[str, bytes] | None = None) -> None:
+        """Store objects, each in one step, in no order, and then those of `last`: none of them is there before the
+        others are on the disk. All are, with their folders, when it returns.
+        """
+        folders: set[str] = set()
+        first, then = self._drafts(objects), self._drafts(last or {})
+        drafts = [*first, *then]
+        try:
+            for partial, key in drafts:
+                _draft(partial, objects[key] if key in objects else (last or {})[key], folders)
+            _flush_all(partial for partial, _ in drafts)
+            self._named(first, folders)
+            if then:
+                self._named(then, set())
+        except BaseException:
+            for partial, _ in drafts:
+                with suppress(OSError):
+                    os.unlink(partial)
+            raise
+
+    def _drafts(self, objects: Mapping[str, bytes]) -> list[tuple[str, str]]:
+        """Where each object is written before it gets its name, and the object."""
+        for key in objects:
+            self._require_inside(key)
+        return [(f"{self._text}/{key}.{os.urandom(8).hex()}.partial", key) for key in objects]
+
+    def _named(self, drafts: list[tuple[str, str]], folders: set[str]) -> None:
+        """Give drafts their names, and wait until their folders have them, and the others too."""
+        for partial, key in drafts:
+            os.replace(partial, f"{self._text}/{key}")
+        _flush_all(folders | {os.path.dirname(partial) for partial, _ in drafts})
 
     def create(self, key: str, data: bytes) -> bool:
         """Store an object unless there is one: of several who try at once, one is told True. For what may be lost."""
@@ -115,22 +164,11 @@ class LocalStorage:
         self._require_inside(key)
         (self.root / key).unlink(missing_ok=True)
 
-    def flush(self, keys: list[str]) -> None:
-        """Wait until objects are on the disk; an array of nothing but fill values leaves no object."""
-        with ThreadPoolExecutor(min(len(keys), 16)) as pool:  # the system then writes them together
-            list(pool.map(self._flush, keys))
-
-    def _flush(self, key: str) -> None:
-        with suppress(FileNotFoundError):
-            descriptor = os.open(self.root / key, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
     def establish(self, objects: Mapping[str, bytes], folder: str) -> bool:
         """Make the store, whole, in one rename, with an empty folder; False if another process was first."""
-        self.root.parent.mkdir(parents=True, exist_ok=True)
+        parent = self.root.absolute().parent
+        above = {parent, *(folder.parent for folder in (parent, *parent.parents) if not folder.exists())}
+        parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{self.root.name}.", suffix=".partial", dir=self.root.parent))
         try:
             draft.chmod(0o755)
@@ -138,13 +176,14 @@ class LocalStorage:
             for key, data in objects.items():
                 (draft / key).parent.mkdir(parents=True, exist_ok=True)
                 (draft / key).write_bytes(data)
-            LocalStorage(draft).flush(list(objects))
+            _flush_all(str(path) for path in (draft, *draft.rglob("*")))
             draft.rename(self.root)
         except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
             if isinstance(error, OSError) and self.root.is_dir() and any(self.root.iterdir()):
                 return False
             raise
+        _flush_all(map(str, above))
         return True
 
     def zarr(self, *, read_only: bool) -> Any:
@@ -171,3 +210,50 @@ class LocalStorage:
                 self._checked = {""}
             self._checked.add(folder)
             folder = os.path.dirname(folder)
+
+
+def _draft(partial: str, data: bytes, folders: set[str]) -> None:
+    """Write a file that is to be renamed. `folders`: those in which a folder was made for it are added."""
+    try:
+        _write_new(partial, data)
+    except FileNotFoundError:
+        folder = os.path.dirname(partial)
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+            folders.add(folder)
+        os.makedirs(os.path.dirname(partial), exist_ok=True)
+        _write_new(partial, data)
+
+
+def _write_new(path: str, data: bytes) -> None:
+    with open(path, "xb", buffering=0) as stream:
+        view = memoryview(data)
+        while view:
+            view = view[stream.write(view) :]
+
+
+def _flush(path: str) -> None:
+    """Wait until a file or a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_all(paths: Iterable[str]) -> None:
+    """Together, so that the system writes them together."""
+    first, *rest = paths
+    waiting = [_pool().submit(_flush, path) for path in rest]
+    _flush(first)
+    for one in waiting:
+        one.result()
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(16, thread_name_prefix="flush")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads

@@ -1,23 +1,31 @@
 """Receipts: small files whose presence says that a task's chunks are stored whole.
 
 A receipt is written last, in one rename, after the chunks have reached the disk; without one, a chunk is unfinished
-whatever the store holds. It carries a checksum of every variable, so that a repeated task can be compared bit for bit.
+whatever the store holds. It carries a checksum of every variable, so that a repeated task can be compared bit for bit,
+the identity of its store and a seal: one that is damaged, or another store's, is noticed. Format 1 has neither.
+
+A compacted store has them in packs, one receipt a line, whose digests its root knows.
 """
 
 import hashlib
 import json
 import math
-from typing import Annotated, Any
+import re
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.errors import StoreError
 from engine.moments import Moments
+from engine.store import seal
 from engine.store.storage import Storage
 from engine.sweep import Grid, Task
 
 FOLDER = "receipts"
+PACK = re.compile(rf"{FOLDER}/pack\.\d+\.jsonl")
+_KEY = re.compile(rf"{FOLDER}/(all|\d{{1,9}}(?:-\d{{1,9}})*)\.(\d{{1,9}})\.json")
 _LARGEST_MOMENTS = 256  # numbers; a receipt stays within a few KB
 
 
@@ -43,10 +51,17 @@ class Receipt(BaseModel):
     attempt: int
     cpu_seconds: float | None = None
     """of the computing thread, which other processes do not lengthen; None in older receipts"""
+    store: str = ""
+    """identity of the store; empty in format 1, as is the digest"""
+    digest: str = ""
 
     @property
     def task(self) -> Task:
         return Task(self.point, self.start, self.stop)
+
+    def to_bytes(self) -> bytes:
+        """As it is stored, sealed."""
+        return seal.sealed(self.model_dump_json(exclude={"digest"}).encode())
 
     def statistics(self) -> dict[str, Moments]:
         return {name: Moments.from_json(parts) for name, parts in self.moments.items()}
@@ -76,18 +91,39 @@ def key_of(task: Task, chunk: int) -> str:
     return f"{FOLDER}/{point}.{task.start // chunk}.json"
 
 
+def place_of(key: str) -> tuple[tuple[int, ...], int] | None:
+    """Point and number of the chunk of a receipt, by its name; None for another name.
+
+    >>> place_of("receipts/2-0.17.json"), place_of("receipts/all.0.json"), place_of("receipts/a.json")
+    (((2, 0), 17), ((), 0), None)
+    """
+    found = _KEY.fullmatch(key)
+    if not found:
+        return None
+    return tuple(map(int, found[1].split("-"))) if found[1] != "all" else (), int(found[2])
+
+
+class Book(NamedTuple):
+    """What a store's receipts must fit: its tasks, its identity (empty in format 1), and its packs."""
+
+    grid: Grid
+    store: str = ""
+    packs: dict[str, str] = {}  # noqa: RUF012  never changed
+
+
 def keys(storage: Storage) -> list[str]:
-    """Where every receipt of a store lies."""
+    """Where every receipt of a store lies that is an object of its own."""
     try:
         return [key for key in storage.objects(FOLDER) if key.endswith(".json")]
     except FileNotFoundError:
         return []
 
 
-def parsed(data: bytes, key: str, grid: Grid) -> Receipt:
+def parsed(data: bytes, key: str, book: Book) -> Receipt:
     """The receipt that lies at `key`. Raises StoreError for one that is damaged, or that belongs elsewhere."""
+    grid = book.grid
     try:
-        receipt = Receipt.model_validate(json.loads(data))
+        receipt = Receipt.model_validate_json(data)
     except (ValueError, RecursionError, OverflowError):
         raise StoreError("is damaged") from None
     point, start, stop = receipt.task
@@ -100,22 +136,46 @@ def parsed(data: bytes, key: str, grid: Grid) -> Receipt:
         or not 0 <= start < stop <= grid.stop_of(start)
     ):
         raise StoreError("is for a task outside the store's axes and budget")
+    if (book.store or receipt.digest) and not seal.is_intact(data):
+        raise StoreError("is damaged: it does not have the digest that it was written with")
+    if book.store and receipt.store != book.store:
+        raise StoreError("is another store's")
     return receipt
 
 
-def read(storage: Storage, key: str, grid: Grid) -> Receipt:
-    return _named(storage, key, storage.read(key), grid)
+def raw(storage: Storage, book: Book) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every receipt; those in a pack have the name that they had. StoreError for a bad pack."""
+    for pack in book.packs:
+        yield from unpacked(storage, pack, book)
+    if not book.packs:
+        found = keys(storage)
+        yield from zip(found, storage.read_many(found), strict=True)
 
 
-def read_all(storage: Storage, grid: Grid) -> list[Receipt]:
+def unpacked(storage: Storage, pack: str, book: Book) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of a pack's receipts. Raises StoreError where it is not what the root knows."""
+    (data,) = storage.read_found([pack])
+    if data is None or seal.digest(data) != book.packs[pack]:
+        raise StoreError(f"{pack} of {storage.location} is {'damaged' if data else 'missing'}")
+    for line in data.splitlines():
+        key, _, receipt = line.partition(b" ")
+        yield key.decode(), receipt
+
+
+def packed(receipts: Iterable[tuple[str, bytes]]) -> bytes:
+    """A pack."""
+    return b"".join(key.encode() + b" " + data + b"\n" for key, data in receipts)
+
+
+def read_all(storage: Storage, book: Book) -> list[Receipt]:
     """Every receipt of a store, by name; a store holds one per task, a few KB each."""
-    found = keys(storage)
-    return [_named(storage, key, data, grid) for key, data in zip(found, storage.read_many(found), strict=True)]
+    return [named(storage, key, data, book) for key, data in raw(storage, book)]
 
 
-def _named(storage: Storage, key: str, data: bytes, grid: Grid) -> Receipt:
+def named(storage: Storage, key: str, data: bytes, book: Book) -> Receipt:
+    """As `parsed`; what it raises names receipt and store."""
     try:
-        return parsed(data, key, grid)
+        return parsed(data, key, book)
     except StoreError as error:
         raise StoreError(
             f"the receipt {key} of {storage.location} {error}: run 'nearfield verify --repair' on the store, then the "

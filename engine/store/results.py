@@ -1,52 +1,32 @@
 """Reading a store as xarray."""
 
+import itertools
 import json
 import math
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray
-from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import WrapperStore
+from xarray.backends import BackendArray, BackendEntrypoint
+from xarray.core import indexing
 
 from engine.errors import StoreError
-from engine.store import stops
+from engine.store import receipts, stops
+from engine.store.chunks import Array, Shown
 from engine.store.metadata import COMPLETE, STOP_REALIZATIONS, STOP_REASON
 from engine.store.storage import reported
 from engine.store.store import Store
 from engine.sweep import Grid, Sweep
 
 
-class _Hiding(WrapperStore[Any]):
-    """Shows no chunk beyond the prefixes that met their targets: workers stored them, but no result has them."""
-
-    def __init__(self, store: Any, names: frozenset[str], prefixes: Mapping[tuple[int, ...], int], grid: Grid) -> None:
-        super().__init__(store)
-        self._hidden = names, prefixes, grid
-
-    def _with_store(self, store: Any) -> "_Hiding":
-        return type(self)(store, *self._hidden)
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        return None if self._hides(key) else await self._store.get(key, prototype, byte_range)
-
-    def _hides(self, key: str) -> bool:
-        names, prefixes, grid = self._hidden
-        name, found, indices = key.partition("/c/")
-        if not found or name not in names:
-            return False
-        *point, number = map(int, indices.split("/")[: len(grid.shape) + 1])
-        return number * grid.chunk >= prefixes.get(tuple(point), math.inf)
-
-
 def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     """A store's results, read lazily.
 
     Dimensions are the sweep's axes, `realization`, and the scenario's own (`noise_dbm` …), with coordinates and units;
-    `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from. After a run with
+    `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from. What is stored is
+    what has a receipt: chunks without, which a killed worker left, are not shown. Values are those that were written,
+    and no attribute can scale or rename them. After a run with
     targets or a limit of seconds, the coordinates `stop_reason` and `stop_realizations` say why and where each point
     stopped; realizations beyond a met target, which workers had in hand, are not shown, so that the results are the
     same for any number of workers (a run without targets uses them). Lists among the attributes are JSON texts, so that
@@ -54,26 +34,114 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
     Raises StoreError, also later when a damaged chunk is read.
     """
     store = Store(path, mode="r")
-    with reported(f"cannot open the store {path}"):
-        consolidated = store.is_consolidated()
-        record = stops.read(store.storage, store.grid.shape)
-    if not consolidated:
+    if not store.is_whole:
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
-    shown: Any = store.zarr
-    if record:
-        names = frozenset((*store.variable_names(), COMPLETE))
-        shown = _Hiding(shown, names, record.hidden_from(), store.grid)
-    try:
-        with reported(f"cannot open the store {path}"):
-            results = xarray.open_zarr(shown, consolidated=True, zarr_format=3)
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{path} is damaged: {' '.join(str(error).split())[:300]}") from None
+    record = store.stops()
+    with reported(f"cannot open the store {path}"):
+        _require_own_receipts(store)
+        shown = _shown(store, record)
+        results = xarray.open_dataset(store.storage.absolute, engine=_Engine, store=store, shown=shown)
     results = _portable(results)
     return results.assign_coords(_stops(record, store)) if record else results
 
 
-_NOT_SHOWN = ("variables", "coordinates")
-"""Attributes that repeat what a data set says itself, under names that NetCDF's readers and writers use."""
+def _require_own_receipts(store: Store) -> None:
+    """One receipt tells whether root and receipts are one store's."""
+    if store.is_sealed and not store.is_compact and (first := next(iter(receipts.keys(store.storage)), None)):
+        receipts.named(store.storage, first, store.storage.read(first), store.book)
+
+
+def _shown(store: Store, record: stops.Record | None) -> Shown:
+    """What has a receipt, and lies in no point's realizations beyond its met target."""
+    chunk, hidden = store.grid.chunk, record.hidden_from() if record else {}
+    lengths = store.stored()
+    if hidden:
+        lengths = {at: rows for at, rows in lengths.items() if at[1] * chunk < hidden.get(at[0], math.inf)}
+    # Zarr, by which format 1 was written, leaves out chunks that hold nothing but fill values.
+    return Shown(len(store.grid.shape), lengths, always_written="store_id" in store.attributes)
+
+
+class _Engine(BackendEntrypoint):
+    """How xarray reads a store, through this package and not through zarr: 20 000 chunks in 1 s in place of 8."""
+
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "store", "shown")
+
+    def open_dataset(  # type: ignore[override]
+        self, filename_or_obj: Any, *, drop_variables: Any = None, store: Store, shown: Shown
+    ) -> xarray.Dataset:
+        owned = {*store.variable_names(), COMPLETE}
+        variables: dict[str, xarray.Variable] = {}
+        coordinates: dict[str, xarray.Variable] = {}
+        for name, array in ((name, store.array(name)) for name in sorted(store.documents)):
+            layout = array.layout
+            if name == COMPLETE:
+                lazy: BackendArray = _Mask(layout.shape, shown, store.grid)
+            else:
+                lazy = _Lazy(array, shown if name in owned else None)
+            values: Any = indexing.LazilyIndexedArray(lazy)
+            if name == "realization":
+                values = np.arange(store.grid.realizations)
+            where = coordinates if layout.dimensions == (name,) else variables
+            where[name] = xarray.Variable(layout.dimensions, values, layout.attributes)
+        return xarray.Dataset(variables, coordinates, store.attributes)
+
+
+class _Lazy(BackendArray):
+    """An array of a store, read when it is looked at."""
+
+    def __init__(self, array: Array, shown: Shown | None) -> None:
+        self.array, self.shown = array, shown
+        self.shape, self.dtype = array.layout.shape, array.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._of)
+
+    def _of(self, key: tuple[Any, ...]) -> np.ndarray:
+        return _taken(key, self.shape, self._region)
+
+    def _region(self, slices: tuple[slice, ...]) -> np.ndarray:
+        return self.array.region(slices, self.shown)
+
+
+class _Mask(_Lazy):
+    """Which realizations have a receipt, as the store's own mask has it, without reading that."""
+
+    def __init__(self, shape: tuple[int, ...], shown: Shown, grid: Grid) -> None:
+        self.shape, self.dtype, self.shown, self.grid = shape, np.dtype(bool), shown, grid
+
+    def _region(self, slices: tuple[slice, ...]) -> np.ndarray:
+        result, chunk = np.zeros([s.stop - s.start for s in slices], bool), self.grid.chunk
+        *points, realizations = slices
+        numbers = range(realizations.start // chunk, -(-realizations.stop // chunk))
+        for point in itertools.product(*(range(s.start, s.stop) for s in points)):
+            row = result[tuple(i - s.start for i, s in zip(point, points, strict=True))]
+            for number in numbers:
+                stored = self.shown.rows((*point, number)) if self.shown else 0
+                first = number * chunk - realizations.start
+                row[max(0, first) : max(0, first + stored)] = True
+        return result
+
+
+def _taken(key: tuple[Any, ...], shape: tuple[int, ...], read: Any) -> np.ndarray:
+    """What whole numbers and slices select, read as one region of step 1."""
+    slices: list[slice] = []
+    within: list[slice | int] = []
+    for part, length in zip(key, shape, strict=True):
+        if isinstance(part, slice):
+            wanted = range(*part.indices(length))
+            low, high = (min(wanted), max(wanted) + 1) if wanted else (0, 0)
+            slices.append(slice(low, high))
+            within.append(slice(None, None, part.step if part.step else 1) if wanted else slice(0, 0))
+        else:
+            i = int(part) % length
+            slices.append(slice(i, i + 1))
+            within.append(0)
+    return np.asarray(read(tuple(slices))[tuple(within)])
+
+
+_NOT_SHOWN = ("variables", "coordinates", "store_id", "budgets", "has_stops", "packs", "digest")
+"""Attributes that repeat what a data set says itself, under names that NetCDF's readers and writers use; and those by
+which a store guards itself."""
 
 
 def _portable(results: xarray.Dataset) -> xarray.Dataset:

@@ -1,57 +1,109 @@
 """One Zarr v3 store per sweep: a template of metadata, chunks written once each, receipts last.
 
-    PATH/zarr.json            provenance, the sweep's definition, consolidated metadata
+    PATH/zarr.json            provenance, the sweep's definition, consolidated metadata, and a digest over all of it
+    PATH/zarr.copy.json       the same once more
     PATH/<variable>/          (axes…, realization, own dimensions…), one chunk per task, crc32c on each chunk
-    PATH/complete/            which realizations are stored
+    PATH/complete/            which realizations are stored, for other readers: this package goes by the receipts
     PATH/receipts/*.json      one per stored task
     PATH/stopping.json        why points stopped, after a run with targets or a limit of seconds
     PATH/lock.*.json          who drives it, while somebody does
 
 PATH is a folder or the URL of object storage. One driver at a time, which holds the lock, writes metadata. A worker
 writes exactly the chunks that its task owns, so no two processes ever write one object. Arrays have the length of the
-budget; growing the budget changes metadata only. What makes a store is in `engine.store.create`.
+budget; growing the budget changes metadata only. What makes a store is in `engine.store.create`, what changes one in
+`engine.store.changes`.
 """
 
 import functools
+import hashlib
 import json
 import os
-import warnings
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.errors import ZarrUserWarning
 
 from engine import provenance
 from engine.backend import Backend
 from engine.errors import InputError, StoreError
 from engine.scenario import Variables
-from engine.store import metadata, receipts
-from engine.store.guarded import GuardedStore
+from engine.store import chunks, description, metadata, receipts, stops
+from engine.store.description import Document
 from engine.store.lock import Lock
-from engine.store.metadata import COMPLETE, FORMAT
-from engine.store.receipts import Receipt
+from engine.store.metadata import COMPLETE, FORMAT, ArrayLayout
+from engine.store.receipts import Book, Receipt
 from engine.store.storage import ROOT, Storage, reported, storage_at
 from engine.sweep import Grid, Sweep, Task, scenario_from
 
 
 class Store:
-    """A result store. `path` is how the user named it, in messages; `storage` holds its objects."""
+    """A result store. `path` is how the user named it, in messages; `storage` holds its objects.
 
-    def __init__(self, path: str | os.PathLike[str] | Storage, *, mode: str = "r+") -> None:
+    root: bytes to go by in place of those of `zarr.json`, which is damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | Storage, *, mode: str = "r+", root: bytes | None = None) -> None:
         self.storage = storage_at(path)
         self.path = self.storage.location
         self.lock: Lock | None = None
+        self.known_receipts: list[Receipt] | None = None
+        """Every receipt, where the store is whole, so that nobody reads them twice."""
+        self._mode = mode
         with reported(f"cannot open the store {self.path}"):
             if self.storage.is_empty():
                 raise StoreError(f"no store at {self.path}: check the path, or create one with 'nearfield run'")
-            try:
-                self.zarr = GuardedStore(self.storage.zarr(read_only=mode == "r"), self.storage)
-                self.group = zarr.open_group(self.zarr, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
-            except (FileNotFoundError, ValueError):
-                raise StoreError(_no_store(self.storage)) from None
-        self.attributes: dict[str, Any] = dict(self.group.attrs)
-        self._arrays: dict[str, zarr.Array] = {}
+            (data,) = self.storage.read_found([ROOT]) if root is None else (root,)
+            if data is None:
+                raise StoreError(_no_store(self.storage))
+            document = description.parsed_root(data, self.path)
+            self.is_whole = bool(description.arrays_of(document))
+            """False where a driver of format 1 was killed while it grew the store."""
+            self.take(description.completed(document, self.storage))
+
+    def take(self, document: Document) -> None:
+        """Go by this root from now on."""
+        self.document = document
+        self.attributes: dict[str, Any] = dict(document["attributes"])
+        self.documents = description.arrays_of(document)
+        self.identity = description.identity(self.attributes)
+        self._arrays: dict[str, chunks.Array] = {}
+
+    @functools.cached_property
+    def group(self) -> Any:
+        """The store as zarr has it."""
+        import zarr
+
+        from engine.store.guarded import GuardedStore
+
+        guarded: Any = GuardedStore(self.storage.zarr(read_only=self._mode == "r"), self.storage)
+        return zarr.open_group(guarded, mode=self._mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
+
+    def array(self, name: str) -> chunks.Array:
+        """A variable, the mask or a coordinate."""
+        if name not in self._arrays:
+            self._arrays[name] = chunks.Array(self.storage, name, self.layout(name))
+        return self._arrays[name]
+
+    def layout(self, name: str) -> ArrayLayout:
+        return metadata.check_array(self.documents[name], f"{self.path}: {name}")
+
+    def values(self, name: str) -> np.ndarray:
+        """All of a coordinate. Raises StoreError where its object is damaged."""
+        array = self.array(name)
+        return array.region(tuple(slice(0, length) for length in array.layout.shape))
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether a digest guards what readers see: not in format 1."""
+        return bool(self.attributes["nearfield_format"] > 1)
+
+    @property
+    def is_compact(self) -> bool:
+        return bool(metadata.packs_of(self.attributes))
+
+    @property
+    def book(self) -> Book:
+        """What the receipts must fit."""
+        return Book(self.grid, self.identity if self.is_sealed else "", metadata.packs_of(self.attributes))
 
     @property
     def grid(self) -> Grid:
@@ -78,14 +130,22 @@ class Store:
         self.sweep = sweep.replace(realizations=self.attributes["realizations"], chunk=self.attributes["chunk"])
 
     def require_current(self) -> Sweep:
-        """The sweep, refused where the scenario's code is no longer what computed the store."""
-        if self.sweep.fingerprint() != self.attributes["fingerprint"]:
+        """The sweep, refused where the scenario's code is no longer what computed the store, or where it is damaged."""
+        stored, sweep = self.attributes, self.sweep
+        if sweep.fingerprint() == stored["fingerprint"]:
+            return sweep
+        if fingerprint_of(self.definition()) != stored["fingerprint"]:
             raise StoreError(
-                f"{self.path} was computed by version {self.attributes['code_version']} of "
-                f"{self.attributes['scenario_class']}, which is now version {type(self.sweep.scenario).code_version}: "
-                f"check out the commit {self.attributes['commit']}, or choose another path"
+                f"{ROOT} of {self.path} is damaged: the sweep that it describes is not the one that its fingerprint "
+                f"was made of; restore the store from a copy"
             )
-        return self.sweep
+        version = type(sweep.scenario).code_version
+        changed = version != stored["code_version"]
+        now = f"which is now version {version}" if changed else "whose fields have changed since"
+        raise StoreError(
+            f"{self.path} was computed by version {stored['code_version']} of {stored['scenario_class']}, {now}: "
+            f"check out the commit {stored['commit']}, or choose another path"
+        )
 
     def release(self) -> None:
         """Let the next driver in."""
@@ -101,7 +161,7 @@ class Store:
         """Refuse another sweep than the one stored, naming the fields that differ."""
         if sweep.fingerprint() == self.attributes["fingerprint"]:
             return
-        stored, given = self._definition(), sweep.definition()
+        stored, given = self.definition(), sweep.definition()
         differences = [
             f"{key.removeprefix('scenario.')} (stored {stored.get(key, 'nothing')}, given {given.get(key, 'nothing')})"
             for key in sorted(stored.keys() | given.keys(), key=lambda key: key.removeprefix("scenario."))
@@ -111,7 +171,7 @@ class Store:
             f"{self.path} holds another sweep: {', '.join(differences)}; choose another path, or restore these fields"
         )
 
-    def _definition(self) -> dict[str, Any]:
+    def definition(self) -> dict[str, Any]:
         """As `Sweep.definition`, from the metadata alone: the scenario's class may be gone."""
         axes = self.axes
         fields = json.loads(self.attributes["scenario"])
@@ -121,31 +181,6 @@ class Store:
             **{f"axis {name}": list(values) for name, values in axes.items()},
             **{name: self.attributes[name] for name in ("code_version", "seed", "block")},
         }
-
-    def grow(self, realizations: int) -> None:
-        """Raise the budget. Metadata only: no worker may be running. Finishes what a killed driver began."""
-        if realizations <= self.sweep.realizations and self.is_consolidated():
-            return
-        require_countable(realizations)
-        realizations = max(realizations, self.sweep.realizations)
-        grown = self.sweep.replace(realizations=realizations)
-        position = len(self.sweep.axes)
-        with reported(f"cannot grow the store {self.path}"):
-            for name in (*self.variable_names(), COMPLETE):
-                array = self._array(name)
-                array.resize((*array.shape[:position], realizations, *array.shape[position + 1 :]))
-            numbers = self._array("realization")
-            numbers.resize((realizations,))
-            numbers[:] = np.arange(realizations)
-            self.group.attrs["realizations"] = realizations
-            consolidate(self.zarr)
-        self.attributes["realizations"] = realizations
-        self._arrays.clear()
-        self.sweep = grown
-
-    def is_consolidated(self) -> bool:
-        """False where a driver was killed while it grew the store."""
-        return "consolidated_metadata" in metadata.parsed(self.storage.read(ROOT), self.path)
 
     def chunk_of(self, task: Task) -> tuple[Any, ...]:
         """The region of a variable that a task owns; refuses one that is not exactly a chunk."""
@@ -165,8 +200,9 @@ class Store:
         cpu_seconds: float | None = None,
     ) -> Receipt:
         """Store a task's chunks and then its receipt. Raises if an earlier receipt disagrees."""
-        region = self.chunk_of(task)
-        leading = (1,) * len(task.point)
+        self.chunk_of(task)
+        if self.is_compact:
+            raise StoreError(f"{self.path} is compact: 'nearfield compact --undo' spreads it, and then it can go on")
         arrays = {name: np.asarray(values) for name, (_, values, _) in variables.items()}
         self._require_shapes(task, arrays)
         receipt = Receipt(
@@ -175,6 +211,7 @@ class Store:
             moments=receipts.moments(arrays), seconds=seconds, cpu_seconds=cpu_seconds,
             finished=provenance.now(), host=provenance.host(),
             device=backend.device, backend=backend.name, platform=provenance.platform_name(), attempt=attempt,
+            store=self.identity if self.is_sealed else "",
         )  # fmt: skip
         key = receipts.key_of(task, self.sweep.chunk_size)
         with reported(f"cannot write to the store {self.path}"):
@@ -182,20 +219,23 @@ class Store:
                 raise StoreError(
                     f"the store {self.path} is gone, removed while it was written: the same run makes it anew"
                 )
-            if self.storage.exists(key):
-                self._require_repeatable(receipts.read(self.storage, key, self.grid), receipt, arrays)
-            for name, values in arrays.items():
-                self._array(name)[region] = values.reshape(leading + values.shape)
-            self._array(COMPLETE)[region] = True
-            names = (*arrays, COMPLETE)
-            self.storage.flush([chunk_key(self._array(name), task, self.sweep.chunk_size) for name in names])
-            self.storage.write(key, receipt.model_dump_json().encode())
+            (earlier,) = self.storage.read_found([key])
+            if earlier is not None:
+                old = receipts.named(self.storage, key, earlier, self.book)
+                self._require_repeatable(old, receipt, arrays)
+            arrays[COMPLETE] = np.ones(task.stop - task.start, bool)
+            objects = {self._key(name, task): self._chunk(name, arrays[name]) for name in arrays}
+            self.storage.write_many(objects, {key: receipt.to_bytes()})
         return receipt
 
-    def _array(self, name: str) -> zarr.Array:
-        if name not in self._arrays:
-            self._arrays[name] = self.group[name]  # type: ignore[assignment]
-        return self._arrays[name]
+    def _key(self, name: str, task: Task) -> str:
+        """The object of a task's chunk."""
+        array = self.array(name)
+        own = (0,) * (len(array.layout.shape) - len(task.point) - 1)
+        return array.key((*task.point, task.start // self.sweep.chunk_size, *own))
+
+    def _chunk(self, name: str, values: np.ndarray) -> bytes:
+        return chunks.encode(chunks.padded(values, self.array(name).layout))
 
     def variable_names(self) -> list[str]:
         """The stored variables, without coordinates and the mask."""
@@ -208,8 +248,8 @@ class Store:
                 f"but the store holds {sorted(self.variable_names())}"
             )
         for name, values in arrays.items():
-            array = self._array(name)
-            needed = (task.stop - task.start, *array.shape[len(task.point) + 1 :])
+            array = self.array(name)
+            needed = (task.stop - task.start, *array.layout.shape[len(task.point) + 1 :])
             if values.shape != needed or values.dtype != array.dtype:
                 raise StoreError(
                     f"{name} at {self.sweep.values(task.point)}: given {values.dtype} {values.shape}, "
@@ -232,8 +272,10 @@ class Store:
                 )
 
     def receipts(self) -> list[Receipt]:
+        if self.known_receipts is not None:
+            return self.known_receipts
         with reported(f"cannot read the store {self.path}"):
-            return receipts.read_all(self.storage, self.grid)
+            return receipts.read_all(self.storage, self.book)
 
     def pending(self, done: list[Receipt] | None = None) -> list[Task]:
         """The tasks that no receipt covers."""
@@ -241,18 +283,60 @@ class Store:
         whole = {(r.point, r.start) for r in (self.receipts() if done is None else done) if grid.is_whole(r.task)}
         return [task for task in grid.tasks() if (task.point, task.start) not in whole]
 
+    def stops(self) -> stops.Record | None:
+        """Why points stopped; None where the latest run had neither targets nor a limit. Raises StoreError."""
+        with reported(f"cannot read the store {self.path}"):
+            record = stops.read(self.storage, self.grid.shape, self.identity if self.is_sealed else "")
+        if record is None and self.attributes.get("has_stops"):
+            raise StoreError(
+                f"{self.path}/{stops.FILE} is missing, without which it is not known what its targets left out: run "
+                f"'nearfield verify --repair', then again with the same targets"
+            )
+        return record
 
-def chunk_key(array: zarr.Array, task: Task, chunk: int) -> str:
-    """The object that holds a task's part of an array, relative to the store."""
-    trailing = (0,) * (array.ndim - len(task.point) - 1)
-    indices = (*task.point, task.start // chunk, *trailing)
-    return "/".join([array.path, "c", *(str(i) for i in indices)])
+    def stored(self) -> dict[tuple[tuple[int, ...], int], int]:
+        """(point, number of the chunk) → realizations of it that are stored, by the receipts' names where these say it.
+
+        They do not in a chunk in which an earlier budget ended: those receipts are read, and in format 1 all.
+        """
+        grid = self.grid
+        if self.is_compact or not self.is_sealed:
+            return {(r.point, r.start // grid.chunk): r.stop - r.start for r in self.receipts()}
+        short = {budget // grid.chunk for budget in metadata.budgets_of(self.attributes) if budget % grid.chunk}
+        found, unsure = {}, []
+        with reported(f"cannot read the store {self.path}"):
+            for key in receipts.keys(self.storage):
+                place = receipts.place_of(key)
+                if place is None or not self._is_place(*place):
+                    continue
+                found[place] = grid.stop_of(place[1] * grid.chunk) - place[1] * grid.chunk
+                if place[1] in short:
+                    unsure.append(key)
+            for key, data in zip(unsure, self.storage.read_many(unsure), strict=True):
+                receipt = receipts.named(self.storage, key, data, self.book)
+                found[receipt.point, receipt.start // grid.chunk] = receipt.stop - receipt.start
+        return found
+
+    def _is_place(self, point: tuple[int, ...], number: int) -> bool:
+        grid = self.grid
+        inside = len(point) == len(grid.shape) and all(i < n for i, n in zip(point, grid.shape, strict=True))
+        return inside and number * grid.chunk < grid.realizations
+
+
+def fingerprint_of(definition: dict[str, Any]) -> str:
+    """As `Sweep.fingerprint`, of what a store says."""
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
 def _no_store(storage: Storage) -> str:
     if {receipts.FOLDER, COMPLETE} & set(storage.names()):
-        return f"{storage.location} holds what is left of a removed store: remove that too, and run the same again"
-    return f"{storage.location} is not a nearfield store of format {FORMAT}: choose another path"
+        hint = ""
+        if storage.exists(description.COPY):
+            hint = "; or, if nobody removed it, 'nearfield verify --repair' restores zarr.json from its copy"
+        return (
+            f"{storage.location} holds what is left of a removed store: remove that too, and run the same again{hint}"
+        )
+    return f"{storage.location} is not a nearfield store of format 1 or {FORMAT}: choose another path"
 
 
 def require_countable(realizations: int) -> None:
@@ -260,10 +344,3 @@ def require_countable(realizations: int) -> None:
         raise InputError(
             f"realizations: given {realizations}, needed at most {metadata.LONGEST_DIMENSION} at each point"
         )
-
-
-def consolidate(store: Any) -> None:
-    """Repeat every array's metadata at the root, so that a reader asks for one object."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ZarrUserWarning)  # consolidated metadata are not yet in the v3 specification
-        zarr.consolidate_metadata(store, zarr_format=3)

@@ -4,12 +4,13 @@ nearfield verify fig1.zarr
 nearfield verify fig1.zarr --repair
 """
 
+import os
 from typing import Annotated
 
 import typer
 
 from engine.store.integrity import Litter, Problem, verify
-from engine.store.integrity import repair as mend
+from engine.store.repair import repair as mend
 from jobs.cli.options import StoreArgument
 
 
@@ -24,7 +25,7 @@ def command(
     checked = 0
     problems: list[Problem] = []
     litter: list[Litter] = []
-    for item in verify(path):
+    for item in verify(path, processes=os.cpu_count() or 1):
         if isinstance(item, Problem):
             problems.append(item)
             print(f"damaged: {item.chunk}: {item.what}")
@@ -32,7 +33,7 @@ def command(
             litter.append(item)
         else:
             checked += 1
-    partial = f", {len(litter)} partial files of killed writers" if litter else ""
+    partial = f", {len(litter)} objects that killed writers left" if litter else ""
     print(f"{checked} receipts checked, {len(problems)} damaged objects{partial}")
     if repair and (problems or litter):
         left = mend(path, [*problems, *litter])

@@ -4,15 +4,18 @@ import functools
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import xarray
 
-from engine import InputError, Sweep
+from engine import InputError, StoreError, Sweep
 from engine.store.results import seconds_of_tasks, task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
 from jobs.show.generic_figure import figure_of
+
+_IN_MEMORY_BYTES = 2**29
 
 
 class Presentation:
@@ -22,6 +25,7 @@ class Presentation:
     """
 
     def __init__(self, results: xarray.Dataset, path: str | os.PathLike[str]) -> None:
+        results = read_once(results)
         self._sweep = _sweep_of(results)
         if self._sweep and self._sweep.timed:
             results = with_times(results, path)
@@ -47,6 +51,14 @@ class Presentation:
         """What figure and report take: the results, and their summary where the sweep makes one."""
         summarise = self._sweep.summary if self._sweep else None
         return (self.results, summarise(self.results)) if summarise else (self.results,)
+
+
+def read_once(results: xarray.Dataset) -> xarray.Dataset:
+    """The results in memory, where they fit: a figure, its tables and its summaries each go over all values."""
+    if results.nbytes <= _IN_MEMORY_BYTES:
+        with suppress(StoreError):  # what can be read is shown; what reads the damaged chunk says so
+            return results.load()
+    return results
 
 
 def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.Dataset:

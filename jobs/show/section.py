@@ -79,7 +79,7 @@ def section(path: str | os.PathLike[str]) -> Section:
 def _section(store: Store, path: str | os.PathLike[str]) -> Section:
     attributes, receipts = store.attributes, store.receipts()
     axes = {name: list(values) for name, values in store.axes.items()}
-    record = stops.read(store.storage, store.grid.shape)
+    record = store.stops()
     extent = Extent.of(store, receipts, record)
     notes = _notes(attributes, extent)
     base = _named(str(attributes["name"]), notes)

@@ -16,7 +16,7 @@ _MOST_ROWS = 40
 def print_stops(path: str) -> None:
     """Targets, limit and a table of the points; nothing after a run without targets or limit of seconds."""
     store = Store(path, mode="r")
-    record = stops.read(store.storage, store.grid.shape)
+    record = store.stops()
     if record:
         for target in record.targets:
             print(f"target       {target}")
@@ -27,7 +27,7 @@ def print_stops(path: str) -> None:
 
 def plan_of(store: Store, receipts: list[Receipt]) -> Plan:
     """The plan of the store's latest run."""
-    record = stops.read(store.storage, store.grid.shape)
+    record = store.stops()
     return Plan(store.grid, receipts, aims.aims_in(store, record.parsed_targets() if record else ()))
 
 
