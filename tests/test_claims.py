@@ -149,6 +149,14 @@ def test_too_few_never_decide() -> None:
     assert outcome(MeanRatio("", np.ones(1000), hundred, Region(high=1.0))) == UNDECIDED
 
 
+@pytest.mark.parametrize(("carriers", "side"), [(3, UNKNOWN), (6, UNKNOWN), (9, INSIDE), (20, INSIDE)])
+def test_a_mean_that_few_carry_is_below_nothing(carriers: int, side: str) -> None:
+    """However far below: others of its kind may not have occurred. 2 ln 40 = 7.4 carriers are enough at 2.5 %."""
+    over = np.zeros(400)
+    over[:carriers] = 0.1 * over.size / carriers  # their mean is 0.1
+    assert MeanRatio("", over, np.ones(400), Region(high=1.0)).judged(0.025).side == side
+
+
 def test_times_and_slopes_are_decided_by_their_scatter() -> None:
     random = np.random.default_rng(3)
     fast, slow = (scale * np.exp(0.05 * random.standard_normal(6)) for scale in (1.0, 1.5))
@@ -202,8 +210,11 @@ def test_the_budget_that_is_named_decides() -> None:
         for _ in range(20)
     ]
     assert sides.count(INSIDE) >= 15
-    table = claims_table([Claim("c", "p", (Share("", 0, 10, Region(high=0.01)),), said, a_sample=4)])
-    assert table.rows == [("c", "p", "said", "undecided at this budget (about 2000 realizations would decide)")]
+    share = (Share("", 0, 10, Region(high=0.01)),)
+    table = claims_table([Claim("c", "p", share, said, a_sample=4), Claim("c", "p", share, said)])
+    assert [row[-1] for row in table.rows] == [
+        f"undecided at this budget (about {count} realizations would decide)" for count in (2000, 500)
+    ]
 
 
 def test_other_settings_are_named_and_not_judged() -> None:

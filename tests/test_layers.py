@@ -50,7 +50,8 @@ MAY_IMPORT = {  # beside itself; * is any one name, and a row that names it full
     "jobs.cli": ("engine", "scenarios"),
     "jobs.show": ("engine", "scenarios", "jobs.cli"),
     "jobs.benchmarks": ("engine", "scenarios"),
-    "jobs.commands.*": ("engine", "scenarios", "jobs.cli", "jobs.show", "jobs.benchmarks"),
+    "jobs.evidence": ("engine", "scenarios"),
+    "jobs.commands.*": ("engine", "scenarios", "jobs.cli", "jobs.show", "jobs.benchmarks", "jobs.evidence"),
 }
 ONLY_IN = {
     "ray": ("engine.execution.cluster",),

@@ -117,7 +117,7 @@ def test_limits_are_drawn_and_tabled_and_can_be_left_out(tmp_path: Path) -> None
     figure = errors_against_noise(results, rows)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"exact limit", "bound (Weiss-Weinstein)"} <= set(labels)
-    assert "limit" in report(results, rows)[0].headings
+    assert "limit" in report(results, rows)[1].headings
     limits_against_sensors(results, rows).savefig(tmp_path / "limits.png")
     assert (tmp_path / "limits.png").stat().st_size > 10_000
     bare = simulated(scenario.replace(exact_limit=False, weiss_weinstein_nodes=0), 2)

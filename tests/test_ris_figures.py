@@ -78,3 +78,19 @@ def test_the_summary_counts_users_of_each_field(tmp_path: Path) -> None:
     if not lost.all():
         assert row.found.value == pytest.approx(np.sqrt(squared[~lost].mean()))
     assert row.root_bound == pytest.approx(np.sqrt(far.bound_angle_rad2.values.mean()))
+
+
+def test_tables_show_how_many_lost_users_a_method_states_itself(tmp_path: Path) -> None:
+    results = small(ris.fig4, tmp_path / "small.zarr")
+    (row,) = [
+        row for row in summary(results)
+        if (row.estimator, row.group, row.quantity, row.point["snr_db"]) == ("NOMP", "far", "angle", 10.0)
+    ]  # fmt: skip
+    stated = results.isel(user=1).sel(estimator="NOMP", snr_db=10.0).lost_probability.values
+    assert row.lost_stated == pytest.approx(stated.mean())
+    assert 0 <= row.lost_stated <= 1
+    table = ris.fig4.report(results, ris.fig4.summary(results))[1]  # type: ignore[misc]
+    at = table.headings.index("lost, as stated")
+    stated_by = {row[table.headings.index("method")]: row[at] for row in table.rows}
+    assert stated_by["NOMP"].endswith("%")
+    assert stated_by["hybrid"] == "–"  # on a grid, none is stated

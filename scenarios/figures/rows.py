@@ -41,6 +41,8 @@ class Quantity(NamedTuple):
     """variable of the least of them, where it is stored"""
     floor: str | None = None
     """variable of a lower bound on that, where it is stored"""
+    lost_stated: str | None = None
+    """variable of the probability that a user is lost, as the estimator states it, where it is stored"""
 
 
 class Interval(NamedTuple):
@@ -83,6 +85,8 @@ class Row(NamedTuple):
     """mean of the least possible expected squared error"""
     floor: float = np.nan
     """mean of a lower bound on that"""
+    lost_stated: float = np.nan
+    """share of lost users that the estimator itself expects"""
     carried: bool = False
     """whether few realizations carry the mean of the squared errors, or may (`scenarios.figures.tails`)"""
 
@@ -160,6 +164,7 @@ def _row(quantity: Quantity, group: str, point: dict[str, Any], here: dict[str, 
         blind=quantity.blind,
         limit=here["limit"],
         floor=here["floor"],
+        lost_stated=here["lost_stated"],
         carried=bool(here["carried"]),
     )
 
@@ -178,7 +183,7 @@ def _statistics(
     if average or quantity.expected in results:
         of_samples = summarize(pooled(samples, *pool), quantiles=())
     unknown = of_errors["mean"] * np.nan
-    found = dict.fromkeys(["bound", "limit", "floor", *_ends("lost"), *_ends("found_mse")], unknown)
+    found = dict.fromkeys(["bound", "limit", "floor", "lost_stated", *_ends("lost"), *_ends("found_mse")], unknown)
     found |= {"samples": of_samples["count"], "median": of_errors["median"]} | _interval("mse", of_samples, "mean")
     found["carried"] = rests_on_few(pooled(samples, *pool), unseen=quantity.expected not in results)
     found["excluded"] = _excluded(results, results[quantity.error], pool, average)
@@ -195,7 +200,8 @@ def _statistics(
 
 def _means_of(quantity: Quantity) -> tuple[tuple[str, str | None], ...]:
     """The numbers of a row that are means of one variable each."""
-    return ("bound", quantity.bound), ("limit", quantity.limit), ("floor", quantity.floor)
+    names = ("bound", "limit", "floor", "lost_stated")
+    return tuple((name, getattr(quantity, name)) for name in names)
 
 
 def errors_of(results: "xarray.Dataset", quantity: Quantity) -> "xarray.DataArray":

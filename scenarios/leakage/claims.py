@@ -38,7 +38,7 @@ _BELOW = 1 / 1.1
 def claims(results: "xarray.Dataset") -> list[Claim]:
     """The paper's statements about its Fig. 3, and what we say of the estimators that it does not have."""
     scenario = scenario_of(results, LeakageScene)
-    differs, samples = differences(scenario, PAPER), _samples(results, scenario)
+    differs, samples = differences(scenario, PAPER), samples_in(results)
     names = list(dict.fromkeys(point.estimator for point in samples.errors))
     learned = [name for name in names if name in LEARNED]
     beside = (
@@ -60,7 +60,9 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
     return [*table, _bound_holds(samples, results, differs)]
 
 
-def _samples(results: "xarray.Dataset", scenario: LeakageScene) -> Samples:
+def samples_in(results: "xarray.Dataset") -> Samples:
+    """Every estimator's squared errors, user by user."""
+    scenario = scenario_of(results, LeakageScene)
     axes = ("n_sensors", "n_snapshots", "noise_dbm", "estimator")
     errors = errors_of(results)
     arrays = {q: errors[name].transpose(*axes, "realization").values for q, name in SQUARED_ERRORS.items()}

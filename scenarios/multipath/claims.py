@@ -26,14 +26,18 @@ PAPER = {
 
 def claims(results: "xarray.Dataset", learned: Sequence[str]) -> list[Claim]:
     """What the paper says of its estimators under multipath: the grid search with ray-traced powers, and networks."""
-    scenario = scenario_of(results, MultipathScene)
+    scenario, samples = scenario_of(results, MultipathScene), samples_in(results)
+    differs = differences(scenario, PAPER)
+    return [*orders(samples, ("least_squares", *learned), differs), *outperforms(samples, learned, differs)]
+
+
+def samples_in(results: "xarray.Dataset") -> Samples:
+    """Every estimator's squared errors, user by user."""
     axes = ("n_sensors", "n_snapshots", "noise_dbm", "estimator")
     errors = errors_over_sets(results)
     arrays = {q: errors[name].transpose(*axes, "realization").values for q, name in SQUARED_ERRORS.items()}
-    lost = (2 * value for value in scenario.variance_of_draws())  # one more draw from the area
-    samples = Samples(
+    lost = (2 * value for value in scenario_of(results, MultipathScene).variance_of_draws())  # one more draw
+    return Samples(
         samples_of(arrays, {axis: errors[axis].values.tolist() for axis in axes}),
         dict(zip(SQUARED_ERRORS, lost, strict=True)),
     )
-    differs = differences(scenario, PAPER)
-    return [*orders(samples, ("least_squares", *learned), differs), *outperforms(samples, learned, differs)]

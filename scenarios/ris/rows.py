@@ -19,7 +19,15 @@ LOST_RAD = 0.05
 
 def _quantity(name: str, unit: str, bound: str) -> Quantity:
     half = LOST_RAD**2 / 2  # what is stored of the direction is (δθ² + δφ²)/2
-    return Quantity(name, unit, SQUARED_ERRORS[name], bound, lost_by=SQUARED_ERRORS["angle"], lost_above=half)
+    return Quantity(
+        name,
+        unit,
+        SQUARED_ERRORS[name],
+        bound,
+        lost_by=SQUARED_ERRORS["angle"],
+        lost_above=half,
+        lost_stated="lost_probability",
+    )
 
 
 QUANTITIES = {

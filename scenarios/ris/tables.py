@@ -20,7 +20,17 @@ def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> 
         TextTable(
             f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % "
             f"intervals; lost: a direction wrong by more than {LOST_RAD:g} rad",
-            (*axes, "method", "RMSE of users found", "RMSE of all", "median", "lost", "joint CRB", "excluded"),
+            (
+                *axes,
+                "method",
+                "RMSE of users found",
+                "RMSE of all",
+                "median",
+                "lost",
+                "lost, as stated",
+                "joint CRB",
+                "excluded",
+            ),
             [_line(row, axes) for row in rows if (row.group, row.quantity) == (field, quantity)],
         )
         for field, quantity in panels
@@ -36,6 +46,7 @@ def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
         f"{_with_factor(row.rmse)}{mark(row.carried)}",
         f"{row.root_median:.2g}",
         f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
+        f"{100 * row.lost_stated:.1f} %" if np.isfinite(row.lost_stated) else "–",
         f"{row.root_bound:.2g}" if np.isfinite(row.root_bound) else "none",
         f"{row.excluded}",
     )

@@ -1,0 +1,72 @@
+"""Errors of every estimator at the points of Fig. 3, and the amortised network's over the others', user by user."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from jobs.evidence.record import Evidence
+from scenarios.figures.comparisons import MeanRatio, Region
+from scenarios.leakage import fig3
+from scenarios.leakage.claims import samples_in
+
+NETWORK, POSTERIOR, SQUARES = "amortised_deep_sets", "posterior_mean", "least_squares"
+_TAIL = 0.025
+_MEANS, _RATIOS = "means", "network over others"
+
+
+def _measured(store: str) -> dict[str, Any]:
+    """Means with 95 % intervals, and ratios with the intervals by which claims are judged, each alone."""
+    from engine import open_results
+
+    samples = samples_in(open_results(store).load())
+    found: dict[str, Any] = {_MEANS: [], _RATIOS: []}
+    for point, errors in samples.errors.items():
+        mean = MeanRatio("", errors, np.ones(errors.shape), Region(), samples.largest[point.quantity]).judged(_TAIL)
+        ends = {"low": mean.low, "high": mean.high}
+        found[_MEANS].append({**point._asdict(), "mean": mean.value, **ends, "users": mean.samples})
+        for other in (POSTERIOR, SQUARES) if point.estimator == NETWORK else ():
+            ratio = samples.ratio(point, point._replace(estimator=other), Region()).judged(_TAIL)
+            ends = {"low": ratio.low, "high": ratio.high}
+            found[_RATIOS].append({**point._asdict(), "over": other, "ratio": ratio.value, **ends})
+    return found
+
+
+def _ratios(numbers: dict[str, Any], quantity: str, over: str) -> tuple[float, float]:
+    ratios = [one["ratio"] for one in numbers[_RATIOS] if (one["quantity"], one["over"]) == (quantity, over)]
+    return min(ratios), max(ratios)
+
+
+def _of_the_network(numbers: dict[str, Any]) -> Iterator[str]:
+    for quantity in ("range", "angle"):
+        posterior, squares = (_ratios(numbers, quantity, over) for over in (POSTERIOR, SQUARES))
+        yield (
+            f"**{quantity.capitalize()}:** {posterior[0]:.2f} to {posterior[1]:.2f} times the posterior mean's squared "
+            f"error, {squares[0]:.2f} to {squares[1]:.2f} times least squares'"
+        )
+
+
+def _table(numbers: dict[str, Any]) -> Iterator[str]:
+    """Rows of the table of means at K = 40."""
+    for count, noise in ((1, -65.0), (1, -85.0), (50, -65.0), (50, -75.0), (50, -85.0)):
+        cells = [_cell(numbers, count, noise, name) for name in (SQUARES, "maximum_likelihood", POSTERIOR, NETWORK)]
+        yield f"| {count}, −{-noise:.0f} dBm | {' | '.join(cells)} |"
+
+
+def _cell(numbers: dict[str, Any], count: int, noise: float, name: str) -> str:
+    at = {"quantity": "range", "n_sensors": 40, "n_snapshots": count, "noise_dbm": noise, "estimator": name}
+    (one,) = (one for one in numbers[_MEANS] if at.items() <= one.items())
+    return f"{one['mean']:.2g}"
+
+
+def words(numbers: dict[str, Any]) -> Iterator[str]:
+    yield from _table(numbers)
+    yield from _of_the_network(numbers)
+
+
+EVIDENCE = Evidence(
+    "squared errors (m², rad²) of estimators at the points of leakage:fig3",
+    fig3.replace(realizations=1000, seed=20261129),
+    _measured,
+    {"docs/numbers.md": words},
+)

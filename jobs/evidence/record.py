@@ -1,0 +1,51 @@
+"""What a record holds, and which words of the documents carry its numbers."""
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine import Sweep, provenance
+from engine.backend import processor
+
+
+class Evidence(NamedTuple):
+    """How numbers are measured, and where they stand.
+
+    about: what they are of. sweep: what is run; its settings, seed and fingerprint go into the record. measure: from
+    the store to numbers, as JSON has them. words: document → numbers → sentences that must
+    stand there, on one line or more.
+    """
+
+    about: str
+    sweep: Sweep
+    measure: Callable[[str], dict[str, Any]]
+    words: Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]
+
+
+def record(name: str, evidence: Evidence, numbers: dict[str, Any]) -> dict[str, Any]:
+    """The numbers with all that is needed to measure them again."""
+    sweep = evidence.sweep
+    return {
+        "what": evidence.about,
+        "command": f"nearfield evidence {name}",
+        "settings": sweep.definition(),
+        "realizations": sweep.realizations,
+        "seed": sweep.seed,
+        "fingerprint": sweep.fingerprint(),
+        "commit": provenance.commit(),
+        "date": provenance.now(),
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": provenance.versions(),
+        "numbers": numbers,
+    }
+
+
+def missing_words(folder: Path, evidence: Evidence, numbers: dict[str, Any]) -> list[str]:
+    """The sentences that the documents should have and do not, as "docs/numbers.md: …". folder: of the project."""
+    found = []
+    for document, words in evidence.words.items():
+        text = " ".join((folder / document).read_text().split())
+        found += [f"{document}: {one}" for one in words(numbers) if " ".join(one.split()) not in text]
+    return found
