@@ -249,6 +249,7 @@ if __name__ == "__main__":
     printed(result)
     if given.record:
         record = {
+            "what": "random damage to every kind of object of stores of three families: what verify says of it",
             "command": f"python tests/damage.py --mutations {given.mutations} --seed {given.seed} "
             f"--mend-every {given.mend_every}",
             "commit": provenance.commit(),

@@ -158,7 +158,8 @@ def test_without_a_name_what_there_is_is_listed(
     assert nearfield("train", monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
     found = offers.trainable()
-    assert list(found) == ["leakage:amortised", "leakage:fig3-learned", "multipath:conditioned", "multipath:fig4"]
+    assert {"leakage:amortised", "leakage:fig3-learned", "multipath:conditioned", "multipath:fig4"} <= set(found)
+    assert "leakage:fig3" not in found
     for name, offer in found.items():
         assert re.search(rf"{name} +{offer.about[:40]}", printed)
 

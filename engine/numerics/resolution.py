@@ -19,8 +19,8 @@ def beam_widths(array: UniformPlanarArray) -> tuple[float, float]:
     """λ/(n d) along y and z: from a beam's peak to its first zero, in direction cosines.
 
     >>> surface = UniformPlanarArray(n_y=20, n_z=10, spacing_m=0.005, wavelength_m=0.01)
-    >>> beam_widths(surface)
-    (0.1, 0.2)
+    >>> [round(width, 12) for width in beam_widths(surface)]
+    [0.1, 0.2]
     """
     return tuple(array.wavelength_m / (n * array.spacing_m) for n in (array.n_y, array.n_z))  # type: ignore[return-value]
 

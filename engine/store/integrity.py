@@ -242,7 +242,7 @@ def _has_moments(receipt: Receipt, name: str, values: np.ndarray) -> bool:
     if name not in receipt.moments:
         return not receipts.has_moments(values)
     found, own = Moments.of(values), Moments.from_json(receipt.moments[name])
-    scale = np.abs(values[np.isfinite(values)]).max(initial=1e-300)
+    scale = float(np.abs(values[np.isfinite(values)].astype(float)).max(initial=1e-300))  # flags are small integers
     pairs = ((found.count, own.count, 0.0), (found.mean, own.mean, scale), (found.squares, own.squares, scale**2))
     return all(
         a.shape == b.shape and bool(np.all(np.abs(a - b) <= 1e-9 * max(1, len(values)) * s)) for a, b, s in pairs

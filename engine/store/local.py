@@ -243,9 +243,10 @@ def _flush(path: str) -> None:
 
 def _flush_all(paths: Iterable[str]) -> None:
     """Together, so that the system writes them together."""
-    first, *rest = paths
-    waiting = [_pool().submit(_flush, path) for path in rest]
-    _flush(first)
+    names = list(paths)
+    waiting = [_pool().submit(_flush, name) for name in names[1:]]
+    for name in names[:1]:  # by this thread
+        _flush(name)
     for one in waiting:
         one.result()
 

@@ -96,7 +96,7 @@ def _spans(extent: "Extent") -> tuple[str, ...]:
 def _span(low: float, high: float) -> str:
     """
     >>> _span(7.2969, 7.8069), _span(4.69229, 4.70548)
-    ('7.30 … 7.81', '4.6923 … 4.7055')
+    ('7.297 … 7.807', '4.6923 … 4.7055')
     """
     width = high - low
     digits = 2 if width <= 0 else min(8, max(2, 2 - math.floor(math.log10(width))))

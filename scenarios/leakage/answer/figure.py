@@ -80,7 +80,7 @@ def _posterior(figure: "Figure", axes: Any, found: Answer, scene: LeakageEstimat
         xlim=(left, right), ylim=(low, high), xlabel="along the array, y (m)", ylabel="ahead of the array, x (m)",
         title="Where the user is", aspect="equal",
     )  # fmt: skip
-    axes.legend(loc="upper right", framealpha=0.9, fontsize=9)
+    axes.legend(loc="best", framealpha=0.9, fontsize=9)
     bar = figure.colorbar(shown, ax=axes, shrink=0.75, pad=0.02)
     bar.set_label("posterior density over its highest")
 
