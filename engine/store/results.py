@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray
@@ -174,50 +174,38 @@ def _stops(record: stops.Record, store: Store) -> dict[str, xarray.DataArray]:
     }
 
 
-def task_seconds(path: str | os.PathLike[str]) -> xarray.DataArray:
-    """Processor seconds of a realization at each point, along the sweep's axes: measured, not the same in another run.
+class TaskSeconds(NamedTuple):
+    """Processor seconds of a realization, along the sweep's axes: measured, not the same in another run."""
 
-    Of the fastest task, which is the least disturbed; what is prepared once is no part of it. Reads every receipt. A
-    point without one is NaN.
-    """
-    store = Store(path, mode="r")
-    seconds = np.full(store.grid.shape, np.nan)
-    for receipt in store.receipts():
-        taken = receipt.seconds if receipt.cpu_seconds is None else receipt.cpu_seconds
-        seconds[receipt.point] = np.fmin(seconds[receipt.point], taken / (receipt.stop - receipt.start))
-    return xarray.DataArray(
-        seconds,
-        {name: list(values) for name, values in store.axes.items()},
-        list(store.axes),
-        "seconds",
-        {"units": "s", "long_name": "processor time of a realization"},
-    )
+    fastest: xarray.DataArray
+    """of the fastest task, which is the least disturbed; what is prepared once is no part of it; NaN without a task"""
+    each: xarray.DataArray
+    """also along `task`, NaN where none is stored. The task of each point that ended first is left out where there are
+    others: its process may have had to warm up"""
 
 
-def seconds_of_tasks(path: str | os.PathLike[str]) -> xarray.DataArray:
-    """Processor seconds of a realization in each task, along the sweep's axes and `task`; see `task_seconds`.
-
-    The task of each point that ended first is left out where there are others: its process may have had to warm up. NaN
-    for a task that is not stored.
-    """
+def task_seconds(path: str | os.PathLike[str]) -> TaskSeconds:
+    """What the tasks of each point took. Reads every receipt, once."""
     store = Store(path, mode="r")
     taken: dict[tuple[int, ...], list[tuple[str, float]]] = {}
     for receipt in store.receipts():
         seconds = receipt.seconds if receipt.cpu_seconds is None else receipt.cpu_seconds
         taken.setdefault(receipt.point, []).append((receipt.finished, seconds / (receipt.stop - receipt.start)))
     most = max(map(len, taken.values()), default=1)
-    values = np.full((*store.grid.shape, most), np.nan)
+    fastest, each = np.full(store.grid.shape, np.nan), np.full((*store.grid.shape, most), np.nan)
     for point, tasks in taken.items():
-        kept = [seconds for _, seconds in sorted(tasks)][len(tasks) > 1 :]
-        values[point][: len(kept)] = kept
+        in_order = [seconds for _, seconds in sorted(tasks)]
+        kept = in_order[len(tasks) > 1 :]
+        fastest[point], each[point][: len(kept)] = min(in_order), kept
     axes = {name: list(held) for name, held in store.axes.items()}
-    return xarray.DataArray(
-        values,
-        {**axes, "task": np.arange(most)},
-        [*axes, "task"],
-        "seconds_of_tasks",
-        {"units": "s", "long_name": "processor time of a realization, by task"},
-    )
+    described = {"units": "s", "long_name": "processor time of a realization"}
+    return TaskSeconds(
+        xarray.DataArray(fastest, axes, list(axes), "seconds", described),
+        xarray.DataArray(
+            each, {**axes, "task": np.arange(most)}, [*axes, "task"], "seconds_of_tasks",
+            described | {"long_name": "processor time of a realization, by task"},
+        ),
+    )  # fmt: skip
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:

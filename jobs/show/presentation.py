@@ -10,7 +10,7 @@ from typing import Any
 import xarray
 
 from engine import InputError, StoreError, Sweep
-from engine.store.results import seconds_of_tasks, task_seconds
+from engine.store.results import task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
 from jobs.show.generic_figure import figure_of
@@ -66,9 +66,8 @@ def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.
 
     Reads every receipt.
     """
-    return results.assign_coords(
-        seconds_per_realization=task_seconds(path).variable, seconds_of_tasks=seconds_of_tasks(path).variable
-    )
+    taken = task_seconds(path)
+    return results.assign_coords(seconds_per_realization=taken.fastest.variable, seconds_of_tasks=taken.each.variable)
 
 
 def _sweep_of(results: xarray.Dataset) -> Sweep | None:
