@@ -1,8 +1,8 @@
 """Family A's claims of order: what sensors, snapshots, noise and the choice of an estimator do to squared errors."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from scenarios.figures.claims import Claim, counted
 from scenarios.figures.comparisons import MeanRatio, Region
 from scenarios.figures.rows import SQUARED_ERRORS
 from scenarios.figures.style import LEARNED, label
+
+if TYPE_CHECKING:
+    import xarray
 
 
 class Point(NamedTuple):
@@ -117,15 +120,15 @@ def ratio_of_means(over: np.ndarray, under: np.ndarray) -> float:
     return float(over[both].mean() / under[both].mean()) if both.any() and under[both].any() else np.nan
 
 
-def samples_of(errors: Mapping[str, "np.ndarray"], axes: Mapping[str, Iterable[float]]) -> dict[Point, np.ndarray]:
-    """errors: quantity → (K, L, σ², estimator, realization), along `axes` in this order."""
-    counts, snapshots, noises, names = map(list, axes.values())
-    return {
-        Point(quantity, int(k), int(n), float(s), str(name)): values[i, j, p, e]
-        for quantity, values in errors.items()
-        for i, k in enumerate(counts)
-        for j, n in enumerate(snapshots)
-        for p, s in enumerate(noises)
-        for e, name in enumerate(names)
-        if np.isfinite(values[i, j, p, e]).any()
-    }
+def samples_of(errors: "xarray.Dataset", largest: Mapping[str, float]) -> Samples:
+    """errors: the squared errors of each quantity over (K, L, σ², estimator, realization). largest: as of `Samples`."""
+    axes = Point._fields[1:]
+    places = [errors[axis].values.tolist() for axis in axes]
+    found = {}
+    for quantity, name in SQUARED_ERRORS.items():
+        values = errors[name].transpose(*axes, "realization").values
+        for where in np.ndindex(values.shape[:-1]):
+            if np.isfinite(values[where]).any():
+                point = Point(quantity, *(place[i] for place, i in zip(places, where, strict=True)))
+                found[point] = values[where]
+    return Samples(found, largest)

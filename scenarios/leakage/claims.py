@@ -63,14 +63,11 @@ def claims(results: "xarray.Dataset") -> list[Claim]:
 def samples_in(results: "xarray.Dataset") -> Samples:
     """Every estimator's squared errors, user by user."""
     scenario = scenario_of(results, LeakageScene)
-    axes = ("n_sensors", "n_snapshots", "noise_dbm", "estimator")
-    errors = errors_of(results)
-    arrays = {q: errors[name].transpose(*axes, "realization").values for q, name in SQUARED_ERRORS.items()}
     # A lost user's estimate is one more draw from the area: the square of their distance has twice its variance.
     lost = dict(zip(SQUARED_ERRORS, (2 * value for value in scenario.variance_of_draws()), strict=True))
     known = knows_the_unseen(results)
     largest = {q: 0.0 if known else value for q, value in lost.items()}
-    return Samples(samples_of(arrays, {axis: errors[axis].values.tolist() for axis in axes}), largest)
+    return samples_of(errors_of(results), largest)
 
 
 def _lowest(samples: Samples, quantity: str, name: str, differs: tuple[str, ...], beside: str) -> Claim:

@@ -33,11 +33,5 @@ def claims(results: "xarray.Dataset", learned: Sequence[str]) -> list[Claim]:
 
 def samples_in(results: "xarray.Dataset") -> Samples:
     """Every estimator's squared errors, user by user."""
-    axes = ("n_sensors", "n_snapshots", "noise_dbm", "estimator")
-    errors = errors_over_sets(results)
-    arrays = {q: errors[name].transpose(*axes, "realization").values for q, name in SQUARED_ERRORS.items()}
     lost = (2 * value for value in scenario_of(results, MultipathScene).variance_of_draws())  # one more draw
-    return Samples(
-        samples_of(arrays, {axis: errors[axis].values.tolist() for axis in axes}),
-        dict(zip(SQUARED_ERRORS, lost, strict=True)),
-    )
+    return samples_of(errors_over_sets(results), dict(zip(SQUARED_ERRORS, lost, strict=True)))
