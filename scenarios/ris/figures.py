@@ -11,7 +11,8 @@ from scenarios.figures.claims import Claim, claims_table
 from scenarios.figures.rows import Interval, Row
 from scenarios.figures.style import COLOURS, INK, MARKERS, quiet
 from scenarios.ris.axes import AXES, LOGARITHMIC, logarithmic, text_of
-from scenarios.ris.rows import LOST_RAD, QUANTITIES, summary
+from scenarios.ris.lost import lost_text
+from scenarios.ris.rows import QUANTITIES, summary
 from scenarios.ris.tables import FIELD_NAMES, error_tables
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ErrorFigure:
 
     def report(self, results: "xarray.Dataset", rows: list[Row]) -> list[TextTable]:
         """What to print of a run: the paper's claims beside ours, then a table for each panel."""
-        return [claims_table(self.claims(results)), *error_tables(rows, self.x, self.panels)]
+        return [claims_table(self.claims(results)), *error_tables(rows, self.x, self.panels, lost_text(results))]
 
     def draw(self, results: "xarray.Dataset", rows: list[Row]) -> "Figure":
         """Above: RMSE of the users found, with the bound; then RMSE of all; below, the share of users lost."""
@@ -60,7 +61,7 @@ class ErrorFigure:
             figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9.5)
         figure.suptitle(
             f"{self.title}, {results.sizes['realization']} realizations a point\n"
-            f"lost: direction wrong by more than {LOST_RAD:g} rad · dotted: joint CRB for the phases used",
+            f"lost: {lost_text(results)} · dotted: joint CRB",
             fontsize=10.5, color=INK,
         )  # fmt: skip
         return figure

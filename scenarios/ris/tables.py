@@ -7,19 +7,19 @@ import numpy as np
 from engine.sweep import TextTable
 from scenarios.figures.rows import Interval, Row
 from scenarios.figures.tails import explained, mark
-from scenarios.ris.rows import LOST_RAD, QUANTITIES
+from scenarios.ris.rows import QUANTITIES
 
 FIELD_NAMES = {"near": "near-field users", "far": "far-field users"}
 
 
-def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> list[TextTable]:
-    """A table for each panel (field, quantity), with a column for each axis that varies, and for x."""
+def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]], lost: str) -> list[TextTable]:
+    """A table for each panel (field, quantity), with a column for each axis that varies, and for x; lost: what that is."""
     varied = [name for name in (rows[0].point if rows else ()) if len({row.point[name] for row in rows}) > 1]
     axes = varied if x in varied else [*varied, x]
     tables = [
         TextTable(
             f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % "
-            f"intervals; lost: a direction wrong by more than {LOST_RAD:g} rad",
+            f"intervals; lost: {lost}",
             (
                 *axes,
                 "method",
