@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray
 
 LOST_BEAMS = UNRESOLVED_BEAMS
-"""A user whose direction is wrong by more, in direction cosines over the beam's width λ/(n d) along each side, is lost"""
+"""A user is lost whose direction is wrong by more, in direction cosines over the beam's width λ/(n d) of each side"""
 DIRECTION = "direction_error_beams"
 """where that is stored"""
 _GEOMETRY = ("elements_per_side", "elements_upwards", "spacing_m", "carrier_hz")
@@ -34,10 +34,8 @@ def beams_rad(results: "xarray.Dataset") -> "xarray.DataArray":
         np.sqrt(np.prod(beam_widths(scene.model_copy(update=dict(zip(axes, values, strict=True))).surface())))
         for values in itertools.product(*axes.values())
     ]
-    shape = [len(values) for values in axes.values()]
-    return xarray.DataArray(
-        np.reshape(widths, shape), {name: list(values) for name, values in axes.items()}, list(axes)
-    )
+    places = {name: list(values) for name, values in axes.items()}
+    return xarray.DataArray(np.reshape(widths, [len(values) for values in places.values()]), places, list(places))
 
 
 def just_lost_rad2(results: "xarray.Dataset") -> "xarray.DataArray":

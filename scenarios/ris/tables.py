@@ -13,7 +13,7 @@ FIELD_NAMES = {"near": "near-field users", "far": "far-field users"}
 
 
 def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]], lost: str) -> list[TextTable]:
-    """A table for each panel (field, quantity), with a column for each axis that varies, and for x; lost: what that is."""
+    """A table for each panel (field, quantity), a column for each axis that varies and x; lost: what counts as it."""
     varied = [name for name in (rows[0].point if rows else ()) if len({row.point[name] for row in rows}) > 1]
     axes = varied if x in varied else [*varied, x]
     tables = [
