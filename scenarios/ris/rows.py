@@ -10,12 +10,13 @@ import numpy as np
 
 from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, rows_of
 from scenarios.ris.lost import DIRECTION, LOST_BEAMS, with_directions
+from scenarios.ris.mismatch import NAME as MISMATCHED
 
 if TYPE_CHECKING:
     import xarray
 
 
-def _quantity(name: str, unit: str, bound: str) -> Quantity:
+def _quantity(name: str, unit: str, bound: str, floor: str | None = None) -> Quantity:
     return Quantity(
         name,
         unit,
@@ -24,11 +25,12 @@ def _quantity(name: str, unit: str, bound: str) -> Quantity:
         lost_by=DIRECTION,
         lost_above=LOST_BEAMS,
         lost_stated="lost_probability",
+        floor=floor,
     )
 
 
 QUANTITIES = {
-    "angle": _quantity("angle", "rad", "bound_angle_rad2"),
+    "angle": _quantity("angle", "rad", "bound_angle_rad2", MISMATCHED),
     "range": _quantity("range", "m", "bound_range_m2"),
 }
 

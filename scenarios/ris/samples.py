@@ -84,12 +84,11 @@ class Samples:
         a, b = (_sums(self.errors[point], both) for point in (over, under))
         return MeanRatio(over.text, a, b, region)
 
-    def found_over(self, point: Point, number: float, region: Region) -> MeanRatio:
-        """Mean square of the users found over a number."""
-        found = self._is_found(point)
-        return MeanRatio(
-            point.text, _sums(self.errors[point], found), number * _sums(np.ones(found.shape), found), region
-        )
+    def found_over(self, point: Point, square: float | np.ndarray, region: Region) -> MeanRatio:
+        """Mean square of the users found over a number, or over numbers (realizations, users) of the same users."""
+        found = self._is_found(point) & np.isfinite(square)
+        under = _sums(np.broadcast_to(square, found.shape), found)
+        return MeanRatio(point.text, _sums(self.errors[point], found), under, region)
 
     def found_over_bound(self, point: Point, region: Region) -> MeanRatio:
         """Mean square of the users found over the mean bound of the same users."""
