@@ -16,7 +16,6 @@ from scenarios.figures.claims import CONTRADICTED, REPRODUCED, judged
 from scenarios.ris import NOMP, RisLocalization, robust, robust_claims
 from scenarios.ris.hardware import channels_of, hardware_of, rounded_phasors
 from scenarios.ris.mismatch import NAME, assumes_plane_waves
-from scenarios.ris.protocol import Method
 from scenarios.ris.scene import Draws
 
 SMALL: dict[str, Any] = {
@@ -167,7 +166,7 @@ def test_nonsense_is_one_line(fields: dict[str, float], message: str) -> None:
 
 
 def test_a_turned_surface_is_off_by_its_turn_and_the_base_stations() -> None:
-    """Both what arrives and what leaves turns: direction cosines are off by Rᵀu − u of the user and of the base station."""
+    """What arrives and what leaves turns: direction cosines are off by Rᵀu − u of the user and of the base station."""
     scene = RisLocalization(
         elements_per_side=13, range_min_m=0.25, range_max_m=4.0, snr_db=40.0, n_scatterers=0, n_cycles=14,
         misturned_rad=0.01, methods=(NOMP,), users="far",
