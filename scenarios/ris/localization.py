@@ -21,7 +21,7 @@ from engine.numerics.resolution import beam_widths
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
 from engine.scenario import Simulate, Variables
 from scenarios.ris.hardware import channels_of, hardware_of
-from scenarios.ris.mismatch import mismatched_bounds
+from scenarios.ris.mismatch import Compared, mismatched_bounds
 from scenarios.ris.protocol import Method, Outcome, cycles_before_lock, prepare_cycles
 from scenarios.ris.scene import Draws, RisScene, described_geometry
 
@@ -142,7 +142,8 @@ class RisLocalization(RisScene):
                 outcomes.append(outcome)
             variables = _described(xp, results)
             if self.mismatched_bound:
-                variables |= mismatched_bounds(self, paths, outcomes, noise_variance, xp)
+                compared = Compared(problem.surface, self.methods, self.model, recorded)
+                variables |= mismatched_bounds(compared, paths, outcomes, noise_variance, xp)
             if intermediates:
                 variables |= described_geometry(drawn) | _described_intermediates(xp, outcomes, len(self.snr_db))
             return variables
