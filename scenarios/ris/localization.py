@@ -33,7 +33,7 @@ class RisLocalization(RisScene):
     random phases, in which optimised ones start.
     """
 
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
 
     methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
     recorded_cycles: tuple[int, ...] = Field(
