@@ -80,9 +80,8 @@ def _pseudo_true(
     """
     xp = array_namespace(beams, theta)
     own, widths = xp.take(beams, group, axis=0), beam_widths(array)
-    reach = [
-        nearest * (n - 1) * array.spacing_m / 2 + width / 2 for n, width in zip(_sides(array), widths, strict=True)
-    ]
+    halves_m = [(n - 1) * array.spacing_m / 2 for n in (array.n_y, array.n_z)]
+    reach = [half / array.fresnel_range_m + width / 2 for half, width in zip(halves_m, widths, strict=True)]
     along_y, along_z = (
         np.linspace(-end, end, 2 * int(np.ceil(end / (STEP_BEAMS * width))) + 1)
         for end, width in zip(reach, widths, strict=True)
@@ -113,10 +112,6 @@ def _pseudo_true(
         same = xp.all(xp.abs(offsets[None, ...] - offsets[index][:, None, :]) <= SAME_BEAMS, axis=-1)
         heights = xp.where(same, xp.full_like(heights, -np.inf), heights)
     return best
-
-
-def _sides(array: UniformPlanarArray) -> tuple[int, int]:
-    return array.n_y, array.n_z
 
 
 def _derivatives(array: UniformPlanarArray, beams: Array, samples: Array, place: Array) -> tuple[Array, Array, Array]:
