@@ -36,7 +36,8 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1g} %" if share < 0.1 else f"{100 * share:.2g} %"
+    """Two digits; none where there is no error."""
+    return f"{float(f'{100 * share:.2g}'):g} %" if share else "–"
 
 
 EVIDENCE = Evidence(
