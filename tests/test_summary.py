@@ -52,6 +52,7 @@ def test_summaries_are_numpys_and_leave_out_what_is_not_finite() -> None:
     assert int(found["count"][2]) == 0
     assert (found.attrs["variable"], engine.summarize(array(values).rename(None)).attrs["variable"]) == ("e_m2", "")
     assert np.isnan(found["mean"][2])
+    assert np.isnan(found["outlier_rate"][2])
     assert np.isnan(found["quantiles"][2]).all()
     assert (float(found["median_low"][2]), float(found["outlier_rate_high"][2])) == (-np.inf, 1)
 
