@@ -103,6 +103,7 @@ def _flagged() -> xarray.Dataset:
     flags = np.zeros((1, 2, 6, 2, 1))
     flags[0, 0, :3, 0, 0] = 1, 1 + 2, 8  # rival; rival at an edge; no estimate
     flags[0, 1] = 16
+    flags[0, 0, 4, 1, 0] = np.nan  # stored without a word: nobody checked it
     flags[:, :, 5] = np.nan
     dims = ("n_sensors", "estimator", "realization", "sensor_set", "noise_dbm")
     complete = np.ones((1, 6))
@@ -121,7 +122,7 @@ def test_what_estimators_say_against_themselves_is_counted() -> None:
     one, other = found
     assert (one.estimator, one.point, one.estimates, one.excluded) == ("a", (20, -80.0), 9, 1)
     assert {kind: count for kind, count in one.of_kind.items() if count} == {Doubt.RIVAL: 2, Doubt.EDGE: 1}
-    assert (one.doubtful, one.checked) == (2, 9)
+    assert (one.doubtful, one.checked) == (2, 8)
     assert (other.estimates, other.doubtful, other.checked) == (10, 0, 0)
     (table,) = doubt_tables(found, ("K", "σ² (dBm)"))
     assert table.headings == ("K", "σ² (dBm)", "estimator", "estimates", "excluded", "rival", "edge", "any")
