@@ -20,6 +20,7 @@ def results() -> xarray.Dataset:
     dims = ("realization", "estimator", "user", "power")
     error, judge = random.exponential(size=(2, 6, 2, USERS, 2))
     error[0], judge[0] = np.nan, np.nan
+    judge[2] = 1.0  # just not lost
     return xarray.Dataset(
         {
             "error": (dims, error, {"units": "m2"}),
@@ -87,7 +88,7 @@ def test_pooled_keeps_every_value_once(results: xarray.Dataset) -> None:
 
 
 def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:
-    errors = np.array([[1.0, 4.0, np.nan, 100.0], [1.0, 1.0, 1.0, np.nan]])[None, :, :, None, None]
+    errors = np.array([[1.0, 4.0, np.inf, 100.0], [1.0, 1.0, 1.0, np.nan]])[None, :, :, None, None]
     dims = ("n_sensors", "estimator", "realization", "n_snapshots", "noise_dbm")
     places = {"n_sensors": [20], "estimator": ["a", "b"], "n_snapshots": [1], "noise_dbm": [-80.0]}
     names = ("squared_error_range_m2", "squared_error_angle_rad2")
@@ -135,7 +136,7 @@ def test_what_estimators_say_against_themselves_is_counted() -> None:
 def test_shares_are_never_rounded_to_none_or_all() -> None:
     from scenarios.figures.doubts import Doubts, doubt_words
 
-    for doubtful, text in ((0, "0 %"), (1, "< 1 %"), (999, "> 99 %"), (1000, "100 %")):
+    for doubtful, text in ((0, "0 %"), (9, "< 1 %"), (10, "1 %"), (990, "99 %"), (991, "> 99 %"), (1000, "100 %")):
         assert doubt_words([Doubts((), "a", 1000, 0, {}, doubtful, 1000)])[0].endswith(f"a {text}")
 
 
