@@ -89,7 +89,7 @@ def _compared(mine: np.ndarray, theirs: np.ndarray, level: float) -> dict[str, n
         reach = np.where(count > 1, t * apart, np.inf)
     parts["difference"] = mean_a - mean_b
     parts["difference_low"], parts["difference_high"] = symmetric_interval(parts["difference"], reach)
-    signed = (np.minimum(a, b) < 0).any(axis=0)
+    signed = np.asarray((np.minimum(a, b) < 0).any(axis=0))
     parts["ratio_low"], parts["ratio_high"] = _fieller(mean_a, mean_b, spread, t, signed)
     less, more = ((both & unequal).sum(axis=0) for unequal in (mine < theirs, mine > theirs))
     unequal = less + more

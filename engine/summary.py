@@ -192,8 +192,8 @@ def _quantile(
         return np.take_along_axis(ordered, inside[None], axis=0)[0]
 
     if not len(ordered):
-        nothing = np.full(count.shape, np.nan)
-        return nothing, (nothing - np.inf, nothing + np.inf)
+        nothing, least, most = (np.full(count.shape, end) for end in (np.nan, -np.inf, np.inf))
+        return nothing, (least, most)
     position = probability * (count - 1)
     lower = np.floor(position)
     with np.errstate(invalid="ignore"):  # ∞ − ∞ where nothing is stored

@@ -85,6 +85,9 @@ def test_an_interval_of_a_ratio_says_where_it_has_no_end() -> None:
     ends = [float(alone[name]) for name in ("ratio_low", "ratio_high", "difference_low", "difference_high")]
     assert ends == [0, np.inf, -np.inf, np.inf]
     assert (float(alone.ratio), float(alone.difference)) == (0.5, -1)
+    two = engine.compare(errors(np.array([[1.0, 5.0], [2.0, 4.0]]))).sel(estimator="a", other="b")
+    ends = scipy.stats.ttest_rel([1.0, 5.0], [2.0, 4.0]).confidence_interval()
+    assert [float(two.difference_low), float(two.difference_high)] == pytest.approx(list(ends))
     none = engine.compare(errors(np.full((2, 3), np.nan)))
     assert (none["count"].values == 0).all()
     assert none.ratio.isnull().all()
