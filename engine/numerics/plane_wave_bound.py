@@ -97,10 +97,8 @@ def _pseudo_true(
         tried.append(xp.stack([polar, azimuth], axis=-1))
     places, heights = xp.stack(tried, axis=1), xp.stack(scores, axis=1)
     offsets = xp.asarray(np.array(grid) / np.array(widths))
-    trial, bounds = (
-        xp.arange(theta.shape[0]),
-        xp.asarray(np.array([[0.0, 1e-6, -np.pi / 2], [0.0, np.pi - 1e-6, np.pi / 2]])),
-    )
+    trial = xp.arange(theta.shape[0])
+    bounds = xp.asarray(np.array([[0.0, 1e-6, -np.pi / 2], [0.0, np.pi - 1e-6, np.pi / 2]]))
     best, least = xp.stack([theta, phi], axis=-1), xp.full_like(theta, np.inf)
     for _ in range(LOBES):
         index = xp.argmax(heights, axis=1)

@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
     estimates: list[PathEstimates]
     """after each recorded cycle, (B, S, …)"""
     beams: Array
-    """phases of the surface times the channel to the base station, (B, S or 1, C, N)"""
+    """phases of the surface times the channel to the base station, as estimators are told, (B, S or 1, C, N)"""
 
 
 def cycles_before_lock(n_elements: int, n_scatterers: int, scatterer_power: float, snr: float) -> int:
