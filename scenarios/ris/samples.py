@@ -48,9 +48,11 @@ class Samples:
             if d not in (x, "estimator", "realization", "user")
         }
         last = results.isel(rest)
-        just = just_lost_rad2(results)
-        just = just.isel({dim: -1 for dim in just.dims if dim != x}).broadcast_like(results[x]).values
-        parts: tuple[dict[Point, np.ndarray], ...] = ({}, {}, {})
+        squares = just_lost_rad2(results)
+        just = squares.isel({dim: -1 for dim in squares.dims if dim != x}).broadcast_like(results[x]).values
+        errors: dict[Point, np.ndarray] = {}
+        bounds: dict[Point, np.ndarray] = {}
+        directions: dict[Point, np.ndarray] = {}
         just_lost: dict[Point, float] = {}
         for name, quantity in QUANTITIES.items():
             stored = (quantity.error, quantity.bound, DIRECTION)
@@ -60,9 +62,9 @@ class Samples:
                     for field in dict.fromkeys(fields.tolist()):
                         point = Point(name, field, str(method), float(value))
                         just_lost[point] = float(just[j])
-                        for part, array in zip(parts, arrays, strict=True):
+                        for part, array in zip((errors, bounds, directions), arrays, strict=True):
                             part[point] = array[i, j][:, fields == field]
-        return cls(*parts, just_lost)
+        return cls(errors, bounds, directions, just_lost)
 
     @property
     def methods(self) -> list[str]:
