@@ -75,7 +75,7 @@ def prepare_cycles(
 
     recorded: numbers of cycles, ascending; the last is C. random_cycles: C₀ at each of S noise variances. The function
     takes the users' channels (B, L, N), the channel to the base station (N,), random phases as phasors (B, C, N),
-    noise CN(0, 1) (B, C, L) and the noise variances (S,).
+    noise CN(0, 1) (B, C, L) and the noise variances (B, S).
     """
     localizer = method.estimator.prepare(problem, xp)
     n_cycles = recorded[-1]
@@ -85,9 +85,8 @@ def prepare_cycles(
         size = channels.shape[0]
         random_beams = phasors[:, :n_cycles, :] * to_base
         if method.phases == "random":
-            variance = xp.broadcast_to(noise_variance, (size, len(first)))
             estimates, _ = _follow(
-                localizer, problem, method, recorded, n_cycles, channels, random_beams, noise, variance
+                localizer, problem, method, recorded, n_cycles, channels, random_beams, noise, noise_variance
             )
             return Outcome(estimates, random_beams[:, None, ...])
         levels: dict[int, tuple[list[PathEstimates], Array]] = {}
@@ -95,9 +94,7 @@ def prepare_cycles(
             # Noise levels that leave the random phases together go on as trials of their own, side by side.
             here = [level for level, other in enumerate(first) if other == count]
             own = [_repeated(xp, part, len(here)) for part in (channels, random_beams, noise)]
-            variance = xp.reshape(
-                xp.broadcast_to(xp.stack([noise_variance[level] for level in here]), (size, len(here))), (-1, 1)
-            )
+            variance = xp.reshape(xp.stack([noise_variance[:, level] for level in here], axis=1), (-1, 1))
             estimates, beams = _follow(localizer, problem, method, recorded, count, own[0], own[1], own[2], variance)
             apart = [
                 PathEstimates(*(xp.reshape(part, (size, len(here), *part.shape[2:])) for part in estimate))
