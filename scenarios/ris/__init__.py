@@ -3,6 +3,16 @@
 Cao, Zhang, Eldar, Zhang, "Hybrid Near-field and Far-field Localization with Holographic MIMO", arXiv 2501.17868.
 """
 
+from scenarios.ris.as_printed import (
+    fig4_as_printed,
+    fig5_as_printed,
+    fig6_as_printed,
+    fig7_as_printed,
+    fig8_as_printed,
+    fig9_as_printed,
+    fig10_as_printed,
+    fig11_as_printed,
+)
 from scenarios.ris.localization import RisLocalization
 from scenarios.ris.protocol import Method
 from scenarios.ris.sweeps import CLOSED_LOOP, NOMP, fig4, fig5, fig6, fig7, fig8, fig9, fig10, fig11
@@ -13,11 +23,19 @@ __all__ = [
     "Method",
     "RisLocalization",
     "fig4",
+    "fig4_as_printed",
     "fig5",
+    "fig5_as_printed",
     "fig6",
+    "fig6_as_printed",
     "fig7",
+    "fig7_as_printed",
     "fig8",
+    "fig8_as_printed",
     "fig9",
+    "fig9_as_printed",
     "fig10",
+    "fig10_as_printed",
     "fig11",
+    "fig11_as_printed",
 ]

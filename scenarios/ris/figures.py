@@ -11,8 +11,10 @@ from scenarios.figures.claims import Claim, claims_table
 from scenarios.figures.rows import Interval, Row
 from scenarios.figures.style import COLOURS, INK, MARKERS, quiet
 from scenarios.ris.axes import AXES, LOGARITHMIC, logarithmic, text_of
+from scenarios.ris.paper import experiment_table
 from scenarios.ris.rows import LOST_RAD, QUANTITIES, summary
 from scenarios.ris.tables import FIELD_NAMES, error_tables
+from scenarios.ris.told_apart import told_apart_table
 
 if TYPE_CHECKING:
     import xarray
@@ -37,7 +39,13 @@ class ErrorFigure:
 
     def report(self, results: "xarray.Dataset", rows: list[Row]) -> list[TextTable]:
         """What to print of a run: the paper's claims beside ours, then a table for each panel."""
-        return [claims_table(self.claims(results)), *error_tables(rows, self.x, self.panels)]
+        tables = error_tables(rows, self.x, self.panels)
+        return [
+            claims_table(self.claims(results)),
+            *tables,
+            told_apart_table(results, self.x),
+            experiment_table(results),
+        ]
 
     def draw(self, results: "xarray.Dataset", rows: list[Row]) -> "Figure":
         """Above: RMSE of the users found, with the bound; then RMSE of all; below, the share of users lost."""
@@ -53,7 +61,7 @@ class ErrorFigure:
                 mine = sorted((row for row in here if _key(row, self.x) == key), key=lambda row: row.point[self.x])
                 _draw(axes[:, column], mine, self.x, number, len(curves), curves[key])
             axes[0, column].set_title(f"{quantity}, {FIELD_NAMES[field]}", fontsize=11, color=INK)
-            _dress(axes[:, column], self.x, here, QUANTITIES[quantity].unit)
+            _dress(axes[:, column], self.x, here, QUANTITIES[quantity].unit, _label(results, self.x))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         if labels:
             ncols = min(len(labels), 4)
@@ -64,6 +72,12 @@ class ErrorFigure:
             fontsize=10.5, color=INK,
         )  # fmt: skip
         return figure
+
+
+def _label(results: "xarray.Dataset", x: str) -> str:
+    """Of the horizontal axis: a signal-to-noise ratio as the run defines it."""
+    attributes = results[x].attrs if x == "snr_db" and x in results else {}
+    return f"{attributes['long_name']} (dB)" if "long_name" in attributes else AXES[x]
 
 
 def _key(row: Row, x: str) -> tuple[Any, ...]:
@@ -107,12 +121,12 @@ def _aside(places: np.ndarray, x: str, steps: float) -> np.ndarray:
     return places + 0.004 * steps * (places[-1] - places[0]) if len(places) > 1 else places
 
 
-def _dress(panels: Any, x: str, rows: list[Row], unit: str) -> None:
+def _dress(panels: Any, x: str, rows: list[Row], unit: str, label: str) -> None:
     """Labels, scales and ticks of a column of panels."""
     found, whole, lost = panels
     found.set_ylabel(f"RMSE of users found ({unit})")
     whole.set_ylabel(f"RMSE of all ({unit})")
-    lost.set(ylabel="users lost (%)", xlabel=AXES[x])
+    lost.set(ylabel="users lost (%)", xlabel=label)
     for panel in (found, whole):
         panel.set_yscale("log" if rows else "linear")
     lost.set_ylim(bottom=-1)

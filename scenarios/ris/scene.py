@@ -219,7 +219,7 @@ class RisScene(Scenario, ABC):
     def coordinates(self) -> Variables:
         long_name = "mean signal-to-noise ratio"
         if self.snr_definition == "zero_phases":
-            long_name = "direct path's signal-to-noise ratio with all phases zero"
+            long_name = "direct path over noise, all phases zero"
         return {
             "snr_db": (("snr_db",), np.asarray(self.snr_db), {"units": "dB", "long_name": long_name}),
             "user_field": (("user",), np.array(self.user_fields()), {"long_name": "field that the user is in"}),
