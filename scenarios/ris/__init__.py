@@ -14,7 +14,10 @@ from scenarios.ris.as_printed import (
     fig11_as_printed,
 )
 from scenarios.ris.localization import RisLocalization
+from scenarios.ris.power import RisPower, power
 from scenarios.ris.protocol import Method
+from scenarios.ris.remark1 import remark1
+from scenarios.ris.sampled import RisSampledPlaces, fig3
 from scenarios.ris.sweeps import CLOSED_LOOP, NOMP, fig4, fig5, fig6, fig7, fig8, fig9, fig10, fig11
 
 __all__ = [
@@ -22,6 +25,9 @@ __all__ = [
     "NOMP",
     "Method",
     "RisLocalization",
+    "RisPower",
+    "RisSampledPlaces",
+    "fig3",
     "fig4",
     "fig4_as_printed",
     "fig5",
@@ -38,4 +44,6 @@ __all__ = [
     "fig10_as_printed",
     "fig11",
     "fig11_as_printed",
+    "power",
+    "remark1",
 ]

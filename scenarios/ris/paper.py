@@ -35,13 +35,13 @@ class Experiment(NamedTuple):
     so_that: str = ""
 
 
-def differs_from_paper(results: "xarray.Dataset", **at: Any) -> tuple[str, ...]:
+def differs_from_paper(results: "xarray.Dataset", *, free: tuple[str, ...] = (), **at: Any) -> tuple[str, ...]:
     """What of these results' settings is not the paper's, axes apart.
 
-    at: field of several values → the one that the paper's figure is for.
+    free: fields that a claim is not about. at: field of several values → the one that the paper's figure is for.
     """
     axes = json.loads(results.attrs["axes"])
-    stated = {name: value for name, value in PAPER.items() if name not in axes}
+    stated = {name: value for name, value in PAPER.items() if name not in (*axes, *free)}
     scenario = scenario_of(results, RisLocalization)
     values = {name: getattr(scenario, name) for name in at}
     return (*differences(scenario, stated), *lacking(values, at))
