@@ -163,10 +163,17 @@ def test_fig6_range_fig8_spacing_and_fig10_size() -> None:
         assert list(outcomes(of_errors.against_spacing(results)).values()) == [expected]
     sizes = (15.0, 20.0, 30.0)
     for scale, expected in ((1.0, [REPRODUCED, REPRODUCED]), (5.0, [REPRODUCED, CONTRADICTED])):
-        results = stored(
-            "elements_per_side", sizes, lambda q, f, m, x, scale=scale: scale / x if q == "range" else 1e-3, ("a",)
-        )  # type: ignore[misc]
-        assert list(outcomes(of_errors.against_size(results)).values()) == expected
+        for angles, remark2 in (((3e-2, 1.2e-2, 1.1e-2), REPRODUCED), ((3e-2, 2e-2, 1.4e-2), CONTRADICTED),
+                                ((1e-2, 1.2e-2, 1.2e-2), CONTRADICTED)):  # fmt: skip
+            by_size = dict(zip(sizes, angles, strict=True))
+            results = stored(
+                "elements_per_side", sizes,
+                lambda q, f, m, x, scale=scale, by_size=by_size: scale / x if q == "range" else by_size[x],  # type: ignore[misc]
+                ("a", "closed loop"),
+            )  # fmt: skip
+            found = outcomes(of_errors.against_size(results))
+            assert list(found.values()) == [*expected, remark2, *expected]
+    assert "a: angle error first falls with the size, then stays" in found
 
 
 def test_lost_users_count_as_just_lost_in_every_comparison() -> None:

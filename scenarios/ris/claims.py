@@ -122,6 +122,13 @@ def against_size(results: "xarray.Dataset") -> list[Claim]:
                   (samples.found_over(last, _CENTIMETRES_M**2, Region(high=1.0)),),
                   counted("RMSE of users found (m):", lambda ratio: _CENTIMETRES_M * _root(ratio)), differs=differs),
         ]  # fmt: skip
+        angles = samples.curve("angle", "near", method)
+        if ours != OURS and len(angles) > 2:
+            both = (samples.bounded(angles[-1], angles[0], _SMALLER), samples.bounded(angles[-1], angles[-2], _ALIKE))
+            claims.append(Claim(
+                f"{method}: angle error first falls with the size, then stays", "Remark 2", both,
+                partial(_two, f"RMSE with {n} a side over that with", (angles[0].x, angles[-2].x)), differs=differs,
+            ))  # fmt: skip
     return beside_paper(results, claims)
 
 
