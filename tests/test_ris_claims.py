@@ -12,11 +12,13 @@ from engine.estimators.paths.on_grid import OnGrid
 from scenarios.figures.claims import CONTRADICTED, NOT_JUDGED, REPRODUCED, UNDECIDED, judged
 from scenarios.ris import RisLocalization, times
 from scenarios.ris import claims as of_errors
+from scenarios.ris.lost import LOST_BEAMS, lost_text
 from scenarios.ris.paper import experiment_table
 from scenarios.ris.protocol import Method
-from scenarios.ris.rows import LOST_RAD
 
 ALL, N = ("hybrid", "nf", "ff", "AML", "ANM", "NOMP", "closed loop"), 2000
+WIDTH_RAD = 299792458 / 28e9 / (25 * 0.005)
+"""of a beam of the 25 × 25 elements, λ/(n d)"""
 CLASS = "scenarios.ris.localization:RisLocalization"
 SNRS = (10.0, 20.0, 30.0)
 Rmse = Callable[[str, str, str, float], float]
@@ -182,12 +184,11 @@ def test_lost_users_count_as_just_lost_in_every_comparison() -> None:
     samples = of_errors.Samples.of(results, "snr_db")
     hybrid, nf = (samples.curve("angle", "far", method)[0] for method in ALL[:2])
     found = samples.bounded(nf, hybrid, of_errors.Region())
-    plain = np.minimum(
-        results.squared_error_angle_rad2.sel(estimator="nf", snr_db=10.0).values[:, 1::2], LOST_RAD**2 / 2
-    )
+    just_lost = (LOST_BEAMS * WIDTH_RAD) ** 2 / 2
+    plain = np.minimum(results.squared_error_angle_rad2.sel(estimator="nf", snr_db=10.0).values[:, 1::2], just_lost)
     assert found.over == pytest.approx(plain.mean(axis=1))
     directions = results.squared_error_angle_rad2.sel(snr_db=10.0).values[..., 1::2]
-    both = (directions <= LOST_RAD**2 / 2).all(axis=1)
+    both = (directions <= just_lost).all(axis=1)
     kept = samples.found(nf, hybrid, of_errors.Region())
     expected = (directions * both[:, None]).sum(axis=2)
     some = both.any(axis=1)
@@ -195,7 +196,26 @@ def test_lost_users_count_as_just_lost_in_every_comparison() -> None:
     assert kept.over[some] == pytest.approx(expected[some, 1])
     assert kept.under[some] == pytest.approx(expected[some, 0])
     share = samples.lost(nf, of_errors.Region(high=0.01))
-    assert (share.events, share.trials) == (int((plain == LOST_RAD**2 / 2).sum()), plain.size)
+    assert (share.events, share.trials) == (int((plain == just_lost).sum()), plain.size)
+
+
+def test_what_is_lost_follows_from_the_beam() -> None:
+    """Half the elements a side: beams twice as wide, in every point its own; and what is stored of them decides."""
+    results = stored("elements_per_side", (12.0, 24.0), lambda q, f, m, x: 0.05, ("hybrid",), snr_db=(10.0,))
+    wide, narrow = of_errors.Samples.of(results, "elements_per_side").curve("angle", "far", "hybrid")
+    samples = of_errors.Samples.of(results, "elements_per_side")
+    for point, n in ((wide, 12), (narrow, 24)):
+        width_rad = WIDTH_RAD * 25 / n
+        assert samples.just_lost[point] == pytest.approx((0.75 * width_rad) ** 2 / 2)
+        errors = samples.errors[point]
+        share = samples.lost(point, of_errors.Region())
+        assert share.events == np.sum(np.sqrt(2 * errors) > 0.75 * width_rad)
+    assert 0 == samples.lost(wide, of_errors.Region()).events < samples.lost(narrow, of_errors.Region()).events
+    turned = results.assign(direction_error_beams=0.0 * results.squared_error_angle_rad2 + 0.76)
+    assert of_errors.Samples.of(turned, "elements_per_side").lost(wide, of_errors.Region()).events == 2 * N
+    found = turned.assign(direction_error_beams=0.0 * results.squared_error_angle_rad2 + 0.74)
+    assert of_errors.Samples.of(found, "elements_per_side").lost(narrow, of_errors.Region()).events == 0
+    assert "0.13 to 0.067 rad" in lost_text(results)
 
 
 def test_what_is_not_the_papers_experiment_stands_beside_its_claims_alone() -> None:

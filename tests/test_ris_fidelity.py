@@ -233,7 +233,7 @@ def test_parts_are_read_of_the_users_and_cycles_that_they_are_of(tmp_path: Path)
     np.testing.assert_array_equal(one.misjudgment, here.squared_misjudgment_range_m2.values)
     np.testing.assert_array_equal(one.mismatch, here.squared_mismatch_range_m2.values)
     np.testing.assert_array_equal(one.error, here.squared_error_range_m2.values)
-    lost = 2 * here.squared_error_angle_rad2.values > 0.05**2
+    lost = here.direction_error_beams.values > 0.75
     np.testing.assert_array_equal(one.found, ~lost)
     moved = int((here.squared_misjudgment_range_m2.values > 0).sum())
     assert one.misjudged == (moved, 6)

@@ -1,6 +1,6 @@
 """Algorithm 2 as it reads: at every evaluation, each user's information summed over all cycles anew. Plain NumPy.
 
-The same answers as `engine.numerics.circle_manifold`, which is what it is measured against.
+The same answers as `engine.numerics.circle_manifold`, whose oracle it is.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """What the paper says about its figures of errors, judged from our numbers.
 
 Cao, Zhang, Eldar, Zhang, arXiv 2501.17868, Section VI. Mean squares are compared of the same users: with lost ones
-counted as just lost (`LOST_RAD`), which neither hides them nor lets a few decide, or of those that both sides found.
+counted as just lost (`LOST_BEAMS`), which neither hides them nor lets a few decide, or of those that both sides found.
 "Similar", "converges", "unchanged", "fixed" and "no more" are equivalences, of RMSE within 25 %.
 """
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from scenarios.figures.claims import Claim, counted
 from scenarios.figures.comparisons import Comparison, Finding, Region
 from scenarios.figures.somewhere import Somewhere
+from scenarios.ris.lost import LOST_BEAMS
 from scenarios.ris.paper import OURS, beside_paper, differs_from_paper
-from scenarios.ris.rows import LOST_RAD
 from scenarios.ris.samples import Samples
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _between(
     found = tuple(
         compare(point, other[point.x], region) for point in samples.curve(quantity, field, a) if point.x in other
     )
-    who = f"lost users as {LOST_RAD:g} rad" if quantity == "angle" else "users found by both"
+    who = f"lost users as {LOST_BEAMS:g} beams" if quantity == "angle" else "users found by both"
     return Claim(claim, paper, found, counted(f"RMSE of {a} over {b}, {who}:", _root), differs=differs)
 
 

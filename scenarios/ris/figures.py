@@ -10,9 +10,10 @@ from engine.sweep import TextTable
 from scenarios.figures.claims import Claim, claims_table
 from scenarios.figures.rows import Interval, Row
 from scenarios.figures.style import COLOURS, INK, MARKERS, quiet
-from scenarios.ris.axes import AXES, LOGARITHMIC, logarithmic, text_of
+from scenarios.ris.axes import AXES, LOGARITHMIC, ORDINAL, logarithmic, ordinal, places, text_of
+from scenarios.ris.lost import lost_text
 from scenarios.ris.paper import experiment_table
-from scenarios.ris.rows import LOST_RAD, QUANTITIES, summary
+from scenarios.ris.rows import QUANTITIES, summary
 from scenarios.ris.tables import FIELD_NAMES, error_tables
 from scenarios.ris.told_apart import told_apart_table
 
@@ -39,36 +40,32 @@ class ErrorFigure:
 
     def report(self, results: "xarray.Dataset", rows: list[Row]) -> list[TextTable]:
         """What to print of a run: the paper's claims beside ours, then a table for each panel."""
-        tables = error_tables(rows, self.x, self.panels)
-        return [
-            claims_table(self.claims(results)),
-            *tables,
-            told_apart_table(results, self.x),
-            experiment_table(results),
-        ]
+        tables = error_tables(rows, self.x, self.panels, lost_text(results))
+        beside = told_apart_table(results, self.x), experiment_table(results)
+        return [claims_table(self.claims(results)), *tables, *beside]
 
     def draw(self, results: "xarray.Dataset", rows: list[Row]) -> "Figure":
         """Above: RMSE of the users found, with the bound; then RMSE of all; below, the share of users lost."""
         from matplotlib.figure import Figure
 
         shown = [row for row in rows if (row.group, row.quantity) in self.panels]
-        curves = _curves(shown, self.x)
+        curves, at = _curves(shown, self.x), places(self.x, (row.point[self.x] for row in shown))
         figure = Figure(figsize=(1.2 + 3.9 * len(self.panels), 9.0), layout="constrained")
         axes = figure.subplots(3, len(self.panels), squeeze=False, sharex=True, height_ratios=(1.35, 1.0, 0.75))
         for column, (field, quantity) in enumerate(self.panels):
             here = [row for row in shown if (row.group, row.quantity) == (field, quantity)]
             for number, key in enumerate(curves):
-                mine = sorted((row for row in here if _key(row, self.x) == key), key=lambda row: row.point[self.x])
-                _draw(axes[:, column], mine, self.x, number, len(curves), curves[key])
+                mine = sorted((row for row in here if _key(row, self.x) == key), key=lambda row: at[row.point[self.x]])
+                _draw(axes[:, column], mine, self.x, at, number, len(curves), curves[key])
             axes[0, column].set_title(f"{quantity}, {FIELD_NAMES[field]}", fontsize=11, color=INK)
-            _dress(axes[:, column], self.x, here, QUANTITIES[quantity].unit, _label(results, self.x))
+            _dress(axes[:, column], self.x, at, here, QUANTITIES[quantity].unit, _label(results, self.x))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         if labels:
             ncols = min(len(labels), 4)
             figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9.5)
         figure.suptitle(
             f"{self.title}, {results.sizes['realization']} realizations a point\n"
-            f"lost: direction wrong by more than {LOST_RAD:g} rad · dotted: joint CRB for the phases used",
+            f"lost: {lost_text(results)} · dotted: joint CRB",
             fontsize=10.5, color=INK,
         )  # fmt: skip
         return figure
@@ -95,33 +92,36 @@ def _curves(rows: list[Row], x: str) -> dict[tuple[Any, ...], str]:
     return {key: ", ".join(text_of(names[i], key[i]) for i in varied) for key in keys}
 
 
-def _draw(panels: Any, rows: list[Row], x: str, number: int, of: int, label: str) -> None:
+def _draw(panels: Any, rows: list[Row], x: str, at: dict[Any, float], number: int, of: int, label: str) -> None:
     """One curve in each panel, the bound in the first; where most users are lost, the few found say nothing."""
     colour = COLOURS[number % len(COLOURS)]
     style = {
         "color": colour, "marker": MARKERS[number % len(MARKERS)], "markersize": 4.5, "linewidth": 1.4,
         "elinewidth": 0.9, "capsize": 2.0, "label": label,
     }  # fmt: skip
-    places = _aside(np.array([float(row.point[x]) for row in rows]), x, number - (of - 1) / 2)
+    middles = np.array([at[row.point[x]] for row in rows])
+    beside = _aside(middles, x, number - (of - 1) / 2)
     nothing = Interval(np.nan, np.nan, np.nan)
     found = [nothing if row.lost.value > 0.5 else row.found for row in rows]
     lost = [Interval(*(100 * end for end in row.lost)) for row in rows]
     for panel, shown in zip(panels, (found, [row.rmse for row in rows], lost), strict=True):
         middle, low, high = np.array(shown).reshape(-1, 3).T
         reach = np.maximum([middle - low, high - middle], 0)
-        panel.errorbar(places, middle, yerr=np.where(np.isfinite(reach), reach, 0), **style)
-    at, bounds = [row.point[x] for row in rows], [row.root_bound for row in rows]
-    panels[0].plot(at, bounds, color=colour, linewidth=1.2, linestyle=(0, (1, 1.5)))
+        panel.errorbar(beside, middle, yerr=np.where(np.isfinite(reach), reach, 0), **style)
+    panels[0].plot(middles, [row.root_bound for row in rows], color=colour, linewidth=1.2, linestyle=(0, (1, 1.5)))
+    mismatched = np.sqrt([row.floor for row in rows])
+    if np.isfinite(mismatched).any():
+        panels[0].plot(middles, mismatched, color=colour, linewidth=1.2, linestyle=(0, (5, 1.5, 1, 1.5)))
 
 
-def _aside(places: np.ndarray, x: str, steps: float) -> np.ndarray:
+def _aside(middles: np.ndarray, x: str, steps: float) -> np.ndarray:
     """Places shifted a little so that intervals do not hide each other."""
     if x == LOGARITHMIC:
-        return places * (1 + 0.008 * steps)
-    return places + 0.004 * steps * (places[-1] - places[0]) if len(places) > 1 else places
+        return middles * (1 + 0.008 * steps)
+    return middles + 0.004 * steps * (middles[-1] - middles[0]) if len(middles) > 1 else middles
 
 
-def _dress(panels: Any, x: str, rows: list[Row], unit: str, label: str) -> None:
+def _dress(panels: Any, x: str, at: dict[Any, float], rows: list[Row], unit: str, label: str) -> None:
     """Labels, scales and ticks of a column of panels."""
     found, whole, lost = panels
     found.set_ylabel(f"RMSE of users found ({unit})")
@@ -130,9 +130,11 @@ def _dress(panels: Any, x: str, rows: list[Row], unit: str, label: str) -> None:
     for panel in (found, whole):
         panel.set_yscale("log" if rows else "linear")
     lost.set_ylim(bottom=-1)
-    places = sorted({row.point[x] for row in rows})
-    lost.set_xticks(places if len(places) <= 8 else places[1::2])
-    if x == LOGARITHMIC and places:
-        logarithmic(lost, places)
+    ticks = sorted({at[row.point[x]] for row in rows})
+    lost.set_xticks(ticks if len(ticks) <= 8 else ticks[1::2])
+    if x == LOGARITHMIC and ticks:
+        logarithmic(lost, ticks)
+    if x in ORDINAL:
+        ordinal(lost, x, at)
     for panel in panels:
         quiet(panel)

@@ -21,6 +21,8 @@ from engine.numerics.resolution import beam_widths
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
 from engine.scenario import Simulate, Variables
 from scenarios.ris import misjudgment
+from scenarios.ris.hardware import channels_of, hardware_of
+from scenarios.ris.mismatch import Compared, mismatched_bounds
 from scenarios.ris.protocol import Method, Outcome, cycles_before_lock, prepare_cycles
 from scenarios.ris.scene import Draws, RisScene, described_geometry
 from scenarios.ris.zero_phases import zero_phases_power
@@ -33,7 +35,7 @@ class RisLocalization(RisScene):
     random phases, in which optimised ones start.
     """
 
-    code_version: ClassVar[int] = 3
+    code_version: ClassVar[int] = 4
 
     methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
     recorded_cycles: tuple[int, ...] = Field(
@@ -43,6 +45,7 @@ class RisLocalization(RisScene):
     angle_step_rad: float = Field(0.02, gt=0, description="angle spacing of the dictionary")
     range_step_m: float = Field(0.25, gt=0, description="range spacing of the dictionary")
     unidentifiable: bool = Field(False, description="allow fewer cycles than there are unknowns")
+    mismatched_bound: bool = Field(False, description="store what plane waves leave of near users' errors as well")
 
     @field_validator("recorded_cycles", mode="before")
     @classmethod
@@ -117,21 +120,21 @@ class RisLocalization(RisScene):
         }
 
     def prepare(self, xp: Any) -> Simulate:
-        cascade, problem, recorded = self.cascade(), self.problem(), self.recorded()
-        to_base = cascade.to_base_station(xp)
+        problem, recorded = self.problem(), self.recorded()
         grids = [method.estimator.lattice(problem) for method in self.methods]
         runs = [prepare_cycles(method, problem, recorded, self.random_cycles(method), xp) for method in self.methods]
 
         def simulate(realizations: Draws, *, intermediates: bool = False) -> Variables:
             drawn = Draws(*(xp.asarray(part) for part in realizations))
             paths = self.paths(drawn, xp)
-            channels, zero_phases = cascade.from_users(paths), zero_phases_power(cascade, paths)
+            channels, hardware = channels_of(self, drawn, paths, xp), hardware_of(self, drawn, xp)
+            zero_phases = zero_phases_power(self.cascade(), paths)
             noise_variance = self.noise_variances(zero_phases, xp)
             phasors = xp.cos(drawn.surface_phase_rad) + 1j * xp.sin(drawn.surface_phase_rad)
             truth = Paths(*(part[:, None, ...] for part in paths))
             results, outcomes = [], []
             for run, grid in zip(runs, grids, strict=True):
-                outcome = run(channels, to_base, phasors, drawn.noise, noise_variance)
+                outcome = run(channels, hardware.to_base, phasors, drawn.noise, noise_variance, hardware)
                 covariance = path_covariance(
                     problem.surface, truth, outcome.beams, noise_variance, coordinate="inverse_range", counts=recorded
                 )
@@ -141,9 +144,11 @@ class RisLocalization(RisScene):
                 ]
                 results.append(_errors(xp, self, drawn, outcome, covariance, xp.stack(stated, axis=2), grid))
                 outcomes.append(outcome)
-            variables = _described(xp, results) | {
-                "zero_phases_power": (("realization", "user"), zero_phases, _ZERO_PHASES)
-            }
+            variables = _described(xp, results)
+            variables["zero_phases_power"] = ("realization", "user"), zero_phases, _ZERO_PHASES
+            if self.mismatched_bound:
+                compared = Compared(problem.surface, self.methods, self.model, recorded)
+                variables |= mismatched_bounds(compared, paths, outcomes, noise_variance, xp)
             if intermediates:
                 variables |= described_geometry(drawn) | _described_intermediates(xp, outcomes, len(self.snr_db))
             return variables

@@ -16,6 +16,7 @@ from engine.numerics.circle_manifold import optimise
 from engine.numerics.cycle_bound import Weighting, objective_after
 from engine.numerics.path_information import Paths, weak_prior
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad
+from scenarios.ris.hardware import Hardware
 
 Array = Any
 
@@ -70,32 +71,44 @@ def cycles_before_lock(n_elements: int, n_scatterers: int, scatterer_power: floa
 
 def prepare_cycles(
     method: Method, problem: PathProblem, recorded: Sequence[int], random_cycles: Sequence[int], xp: Any
-) -> Callable[[Array, Array, Array, Array, Array], Outcome]:
+) -> Callable[..., Outcome]:
     """A function of one block that runs every cycle of a method and keeps the estimates after some of them.
 
     recorded: numbers of cycles, ascending; the last is C. random_cycles: C₀ at each of S noise variances. The function
     takes the users' channels (B, L, N), the channel to the base station (N,), random phases as phasors (B, C, N),
-    noise CN(0, 1) (B, C, L) and the noise variances (B, S).
+    noise CN(0, 1) (B, C, L), the noise variances (B, S) and the `Hardware`, exact if None.
     """
     localizer = method.estimator.prepare(problem, xp)
     n_cycles = recorded[-1]
     first = [min(count, n_cycles) for count in random_cycles]
 
-    def run(channels: Array, to_base: Array, phasors: Array, noise: Array, noise_variance: Array) -> Outcome:
-        size = channels.shape[0]
+    def run(
+        channels: Array,
+        to_base: Array,
+        phasors: Array,
+        noise: Array,
+        noise_variance: Array,
+        hardware: Hardware | None = None,
+    ) -> Outcome:
+        size, hardware = channels.shape[0], hardware or Hardware(to_base)
         random_beams = phasors[:, :n_cycles, :] * to_base
         if method.phases == "random":
-            estimates, _ = _follow(
-                localizer, problem, method, recorded, n_cycles, channels, random_beams, noise, noise_variance
+            estimates, sent = _follow(
+                localizer, problem, method, recorded, n_cycles, channels, random_beams, noise, noise_variance, hardware
             )
-            return Outcome(estimates, random_beams[:, None, ...])
+            return Outcome(estimates, sent[:, None, ...])
         levels: dict[int, tuple[list[PathEstimates], Array]] = {}
         for count in dict.fromkeys(first):
             # Noise levels that leave the random phases together go on as trials of their own, side by side.
             here = [level for level, other in enumerate(first) if other == count]
             own = [_repeated(xp, part, len(here)) for part in (channels, random_beams, noise)]
             variance = xp.reshape(xp.stack([noise_variance[:, level] for level in here], axis=1), (-1, 1))
-            estimates, beams = _follow(localizer, problem, method, recorded, count, own[0], own[1], own[2], variance)
+            real = hardware._replace(
+                turn=_repeated(xp, hardware.turn, len(here)), drift=_repeated(xp, hardware.drift, len(here))
+            )
+            estimates, beams = _follow(
+                localizer, problem, method, recorded, count, own[0], own[1], own[2], variance, real
+            )
             apart = [
                 PathEstimates(*(xp.reshape(part, (size, len(here), *part.shape[2:])) for part in estimate))
                 for estimate in estimates
@@ -125,32 +138,34 @@ def _follow(
     random_beams: Array,
     noise: Array,
     noise_variance: Array,
+    hardware: Hardware,
 ) -> tuple[list[PathEstimates], Array]:
-    """Estimates after the recorded cycles, and all beams (G, C, N); noise_variance (G, S) as `Cycles` has it."""
+    """Estimates after the recorded cycles, and all beams (G, C, N) as estimators are told them.
+
+    noise_variance (G, S) as `Cycles` has it.
+    """
     xp = array_namespace(channels, random_beams)
     observer = localizer.begin()
     toward = xp.matrix_transpose(channels)
     scale = xp.sqrt(noise_variance)[:, :, None, None]
 
-    def transmit(beams: Array, start: int) -> None:
-        stop = start + beams.shape[1]
-        observer.observe(
-            Cycles(beams, (beams @ toward)[:, None, ...] + scale * noise[:, None, start:stop, :], noise_variance)
-        )
+    def transmit(beams: Array, start: int) -> Array:
+        told, stop = hardware.told(beams), start + beams.shape[1]
+        signal = hardware.received(hardware.applied(beams) @ toward, start)
+        observer.observe(Cycles(told, signal[:, None, ...] + scale * noise[:, None, start:stop, :], noise_variance))
+        return told
 
-    estimates, done, estimate = [], 0, None
+    estimates, done, estimate, sent = [], 0, None, random_beams[:, :0, :]
     for stop in sorted({*(count for count in recorded if count < n_random), n_random}):
-        transmit(random_beams[:, done:stop, :], done)
+        sent = xp.concat([sent, transmit(random_beams[:, done:stop, :], done)], axis=1)
         done = stop
         estimate = observer.estimate(stating=stop in recorded)
         if stop in recorded:
             estimates.append(estimate)
-    sent = random_beams[:, :n_random, :]
     for cycle in range(n_random, recorded[-1]):
         start = random_beams[:, cycle, :]
         beam = _next_beam(problem, method, estimate, sent, start)
-        transmit(beam[:, None, :], cycle)
-        sent = xp.concat([sent, beam[:, None, :]], axis=1)
+        sent = xp.concat([sent, transmit(beam[:, None, :], cycle)], axis=1)
         estimate = observer.estimate(stating=cycle + 1 in recorded)
         if cycle + 1 in recorded:
             estimates.append(estimate)
@@ -183,7 +198,9 @@ def _widths(problem: PathProblem) -> tuple[float, float, float]:
     )
 
 
-def _repeated(xp: Any, array: Array, copies: int) -> Array:
-    """(B, …) → (B·copies, …), the copies of one trial side by side."""
+def _repeated(xp: Any, array: Array | None, copies: int) -> Array:
+    """(B, …) → (B·copies, …), the copies of one trial side by side; None stays."""
+    if array is None:
+        return None
     shape = (array.shape[0], copies, *array.shape[1:])
     return xp.reshape(xp.broadcast_to(array[:, None, ...], shape), (shape[0] * copies, *shape[2:]))

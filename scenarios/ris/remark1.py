@@ -16,9 +16,9 @@ from scenarios.figures.comparisons import MeanRatio, Region, Share
 from scenarios.figures.style import COLOURS, INK, MARKERS, quiet
 from scenarios.ris.claims import ALIKE
 from scenarios.ris.localization import RisLocalization
+from scenarios.ris.lost import DIRECTION, LOST_BEAMS, with_directions
 from scenarios.ris.paper import beside_paper, differs_from_paper, experiment_table
 from scenarios.ris.protocol import Method
-from scenarios.ris.rows import LOST_RAD
 from scenarios.ris.tables import FIELD_NAMES
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 PANELS = (("far", "angle"), ("near", "angle"), ("near", "range"))
 _UNITS = {"angle": "rad2", "range": "m2"}
 _FEW = 0.01
-_JUST_LOST = LOST_RAD**2 / 2
 
 
 class Parts(NamedTuple):
@@ -66,15 +65,16 @@ def parts_of(results: "xarray.Dataset") -> list[Parts]:
     }
     dims = ("estimator", "cycle", "realization", "user")
     rest = {str(dim): -1 for dim in results.squared_error_angle_rad2.dims if dim not in dims}
-    last = results.isel(rest)
-    arrays = {name: last[name].transpose(*dims).values for both in names.values() for name in both}
+    last = with_directions(results).isel(rest)
+    stored = [DIRECTION, *(name for both in names.values() for name in both)]
+    arrays = {name: last[name].transpose(*dims).values for name in stored}
     found = []
     for field, quantity in PANELS:
         here = fields == field
         for i, method in enumerate(results.estimator.values.tolist()):
             for j, cycle in enumerate(results.cycle.values.tolist()):
                 mine = [arrays[name][i, j][:, here] for name in names[quantity]]
-                inside = arrays["squared_error_angle_rad2"][i, j][:, here] <= _JUST_LOST
+                inside = arrays[DIRECTION][i, j][:, here] <= LOST_BEAMS
                 if np.isfinite(mine[1]).any():
                     found.append(Parts(quantity, field, str(method), int(cycle), *mine, inside))
     return found

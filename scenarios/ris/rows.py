@@ -9,29 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, rows_of
+from scenarios.ris.lost import DIRECTION, LOST_BEAMS, with_directions
+from scenarios.ris.mismatch import NAME as MISMATCHED
 
 if TYPE_CHECKING:
     import xarray
 
-LOST_RAD = 0.05
-"""A user whose direction is wrong by more, √(δθ² + δφ²), is lost."""
 
-
-def _quantity(name: str, unit: str, bound: str) -> Quantity:
-    half = LOST_RAD**2 / 2  # what is stored of the direction is (δθ² + δφ²)/2
+def _quantity(name: str, unit: str, bound: str, floor: str | None = None) -> Quantity:
     return Quantity(
         name,
         unit,
         SQUARED_ERRORS[name],
         bound,
-        lost_by=SQUARED_ERRORS["angle"],
-        lost_above=half,
+        lost_by=DIRECTION,
+        lost_above=LOST_BEAMS,
         lost_stated="lost_probability",
+        floor=floor,
     )
 
 
 QUANTITIES = {
-    "angle": _quantity("angle", "rad", "bound_angle_rad2"),
+    "angle": _quantity("angle", "rad", "bound_angle_rad2", MISMATCHED),
     "range": _quantity("range", "m", "bound_range_m2"),
 }
 
@@ -41,7 +40,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
 
     Users of one realization share their cycles; they are counted as independent, which their errors nearly are.
     """
-    fields = results.user_field.values
+    results, fields = with_directions(results), results.user_field.values
     rows: list[Row] = []
     for field in dict.fromkeys(fields.tolist()):
         here = results.isel(user=np.flatnonzero(fields == field))

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from scenarios.figures.comparisons import MeanRatio, Region, Share
-from scenarios.ris.rows import LOST_RAD, QUANTITIES
+from scenarios.ris.lost import DIRECTION, LOST_BEAMS, just_lost_rad2, with_directions
+from scenarios.ris.rows import QUANTITIES
 
 if TYPE_CHECKING:
     import xarray
-
-_JUST_LOST = LOST_RAD**2 / 2
 
 
 class Point(NamedTuple):
@@ -35,29 +34,35 @@ class Samples:
     """(realizations, users)"""
     bounds: dict[Point, np.ndarray]
     directions: dict[Point, np.ndarray]
-    """squared errors of the direction, by which a user is lost"""
+    """errors of the direction in beams, by which a user is lost"""
+    just_lost: dict[Point, float]
+    """(δθ² + δφ²)/2 of a user who is just lost, rad²"""
 
     @classmethod
     def of(cls, results: "xarray.Dataset", x: str) -> "Samples":
         """x: the axis or dimension against which the figure draws; of what else varies, the last value is taken."""
-        fields = results.user_field.values
+        results, fields = with_directions(results), results.user_field.values
         rest = {
             str(d): -1
             for d in results.squared_error_angle_rad2.dims
             if d not in (x, "estimator", "realization", "user")
         }
         last = results.isel(rest)
+        just = just_lost_rad2(results)
+        just = just.isel({dim: -1 for dim in just.dims if dim != x}).broadcast_like(results[x]).values
         parts: tuple[dict[Point, np.ndarray], ...] = ({}, {}, {})
+        just_lost: dict[Point, float] = {}
         for name, quantity in QUANTITIES.items():
-            stored = (quantity.error, quantity.bound, QUANTITIES["angle"].error)
+            stored = (quantity.error, quantity.bound, DIRECTION)
             arrays = [last[one].transpose("estimator", x, "realization", "user").values for one in stored]
             for i, method in enumerate(results.estimator.values.tolist()):
                 for j, value in enumerate(results[x].values.tolist()):
                     for field in dict.fromkeys(fields.tolist()):
                         point = Point(name, field, str(method), float(value))
+                        just_lost[point] = float(just[j])
                         for part, array in zip(parts, arrays, strict=True):
                             part[point] = array[i, j][:, fields == field]
-        return cls(*parts)
+        return cls(*parts, just_lost)
 
     @property
     def methods(self) -> list[str]:
@@ -70,8 +75,8 @@ class Samples:
 
     def bounded(self, over: Point, under: Point, region: Region) -> MeanRatio:
         """Mean squares of two points, each error counted as at most that of a user who is just lost."""
-        a, b = (np.minimum(self.errors[point], _JUST_LOST).mean(axis=1) for point in (over, under))
-        return MeanRatio(over.text, a, b, region, _JUST_LOST)
+        a, b = (self._bounded(point).mean(axis=1) for point in (over, under))
+        return MeanRatio(over.text, a, b, region, max(self.just_lost[over], self.just_lost[under]))
 
     def found(self, over: Point, under: Point, region: Region) -> MeanRatio:
         """Mean squares of the users that are lost at neither point."""
@@ -79,12 +84,11 @@ class Samples:
         a, b = (_sums(self.errors[point], both) for point in (over, under))
         return MeanRatio(over.text, a, b, region)
 
-    def found_over(self, point: Point, number: float, region: Region) -> MeanRatio:
-        """Mean square of the users found over a number."""
-        found = self._is_found(point)
-        return MeanRatio(
-            point.text, _sums(self.errors[point], found), number * _sums(np.ones(found.shape), found), region
-        )
+    def found_over(self, point: Point, square: float | np.ndarray, region: Region) -> MeanRatio:
+        """Mean square of the users found over a number, or over numbers (realizations, users) of the same users."""
+        found = self._is_found(point) & np.isfinite(square)
+        under = _sums(np.broadcast_to(square, found.shape), found)
+        return MeanRatio(point.text, _sums(self.errors[point], found), under, region)
 
     def found_over_bound(self, point: Point, region: Region) -> MeanRatio:
         """Mean square of the users found over the mean bound of the same users."""
@@ -96,10 +100,14 @@ class Samples:
         """The share of users lost."""
         directions = self.directions[point]
         known = directions[np.isfinite(directions)]
-        return Share(f"lost, {point.text}", int(np.sum(known > _JUST_LOST)), int(known.size), region)
+        return Share(f"lost, {point.text}", int(np.sum(known > LOST_BEAMS)), int(known.size), region)
 
     def _is_found(self, point: Point) -> np.ndarray:
-        return np.isfinite(self.errors[point]) & (self.directions[point] <= _JUST_LOST)
+        return np.isfinite(self.errors[point]) & (self.directions[point] <= LOST_BEAMS)
+
+    def _bounded(self, point: Point) -> np.ndarray:
+        errors, just = self.errors[point], self.just_lost[point]
+        return np.where(self.directions[point] > LOST_BEAMS, just, np.minimum(errors, just))
 
 
 def _sums(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:

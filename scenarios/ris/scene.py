@@ -4,7 +4,6 @@ Cao, Zhang, Eldar, Zhang, "Hybrid Near-field and Far-field Localization with Hol
 Equation numbers are that paper's.
 """
 
-import functools
 import math
 from abc import ABC
 from typing import Any, Literal, NamedTuple, Self
@@ -17,9 +16,10 @@ from engine.channels.ris_cascade import RisCascade
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.path_information import Paths
-from engine.numerics.wavefront import near_field_range_m
+from engine.numerics.resolution import beam_widths
 from engine.scenario import Variables
-from scenarios.ris.zero_phases import directions, median_zero_phases_db, ranges_between
+from scenarios.ris.placing import beside, directions, ends_of_near_field, unit_vectors
+from scenarios.ris.zero_phases import median_zero_phases_db, ranges_between
 
 MOST_SUBCARRIER_ERROR = 0.5
 """Standard deviations by which users at other frequencies than the estimators' may be off: less than noise by far."""
@@ -49,6 +49,10 @@ class Draws(NamedTuple):
     """ψ of every element: what a random cycle uses, and where a phase optimisation starts, (B, C, N)"""
     noise: np.ndarray
     """CN(0, 1), complex (B, C, L)"""
+    drift: np.ndarray
+    """N(0, 1), by how much each user's phase goes on from cycle to cycle, (B, C, L)"""
+    misplacement: np.ndarray
+    """unit vectors, which way the surface is off and about which axis it is turned, (B, 2, 3)"""
 
 
 class RisScene(Scenario, ABC):
@@ -90,13 +94,27 @@ class RisScene(Scenario, ABC):
     )
     snr_definition: Literal["mean", "zero_phases"] = Field(
         "mean",
-        description="power over σ²: N|α|²P, the mean at random phases; or, as printed, the direct path's with all "
-        "phases zero, the mean over a realization's users",
+        description="power over σ²: N|α|²P, the mean at random phases; or, as printed, direct paths' at zero ones",
     )
     snr_elements: int | None = Field(
         None, ge=1, description="N in the definition of the noise power; the surface's own if not set"
     )
     n_cycles: int = Field(20, ge=1, le=10_000, description="number of cycles C")
+    user_separation_beams: float = Field(
+        0.0, ge=0, description="beam widths from each odd user to the even one before it; 0: independent directions"
+    )
+    scatterer_separation_beams: float = Field(
+        0.0, ge=0, description="beam widths from scatterer k to user k, if there is one; 0: independent directions"
+    )
+    phase_bits: int = Field(0, ge=0, le=12, description="bits of each element's phase; 0: any phase")
+    phases_told: Literal["applied", "intended"] = Field(
+        "applied", description="phases that estimators are told: rounded to those bits, or as they were before"
+    )
+    misplaced_m: float = Field(0.0, ge=0, description="how far the surface is from where it is believed, any way")
+    misturned_rad: float = Field(0.0, ge=0, le=0.5, description="angle by which it is turned unknown, about any axis")
+    phase_drift_rad: float = Field(
+        0.0, ge=0, description="deviation by which each user's phase wanders from a cycle to the next, unknown"
+    )
 
     @field_validator("snr_db", mode="before")
     @classmethod
@@ -122,7 +140,7 @@ class RisScene(Scenario, ABC):
                 f"range_min_m = {self.range_min_m:g} lies in the reactive near field of this surface: needed at least "
                 f"0.62 √(D³/λ) = {surface.fresnel_range_m:.3f} m"
             )
-        nearest_end, farthest_end = _ends_of_near_field(self.surface(), self.view())
+        nearest_end, farthest_end = ends_of_near_field(self.surface(), self.view())
         if "far" in self.user_fields() + self.scatterer_fields() and farthest_end >= self.range_max_m:
             raise ValueError(
                 f"the surface's near field reaches {farthest_end:.2f} m and range_max_m is {self.range_max_m:g}: no "
@@ -137,8 +155,7 @@ class RisScene(Scenario, ABC):
             )
         if self.snr_definition == "zero_phases" and self.snr_elements is not None:
             raise ValueError(
-                f"snr_elements = {self.snr_elements} with snr_definition = 'zero_phases', which takes the power by way "
-                f"of the surface's own elements: needed one of the two"
+                f"snr_elements = {self.snr_elements}, snr_definition = 'zero_phases': needed one of the two"
             )
         error = self.subcarrier_error()
         if error > MOST_SUBCARRIER_ERROR:
@@ -148,9 +165,25 @@ class RisScene(Scenario, ABC):
                 f"other than at the carrier, which the estimators take for all: needed at most {most_hz:.3g} Hz, or "
                 f"fewer users or elements, or a lower snr_db"
             )
+        self._refuse_unseen()
         if (self.base_station_x_m**2 + self.base_station_y_m**2 + self.base_station_z_m**2) ** 0.5 < 1e-3:
             raise ValueError("the base station lies in the surface's centre: needed another place")
         return self
+
+    def _refuse_unseen(self) -> None:
+        """Raises ValueError where users that are close, or a surface that is off, would leave the view."""
+        most = max(self.user_separation_beams, self.scatterer_separation_beams)
+        width, half = max(beam_widths(self.surface())), math.sin(_FIELDS_OF_VIEW[self.field_of_view][3])
+        if most * width > 0.8 * half:
+            raise ValueError(
+                f"a separation of {most:g} beams is {most * width:.2g} in direction cosines, of {2 * half:.2g} in "
+                f"the view: needed at most {0.8 * half / width:.3g} beams"
+            )
+        if self.misplaced_m > self.range_min_m / 2:
+            raise ValueError(
+                f"misplaced_m = {self.misplaced_m:g} with users from range_min_m = {self.range_min_m:g} on: needed at "
+                f"most half of that"
+            )
 
     def surface(self) -> UniformPlanarArray:
         n = self.elements_per_side
@@ -189,9 +222,9 @@ class RisScene(Scenario, ABC):
         """Mean signal-to-noise ratios of a cycle at random phases, (S,): of the median realization."""
         if self.snr_definition == "mean":
             return np.asarray(self.snr_db)
-        near_max_m, plane = self.near_range_max_m or math.inf, self.waves == "as_printed"
-        fields = tuple(self.user_fields())
-        return np.asarray(self.snr_db) - median_zero_phases_db(self.cascade(), self.view(), fields, near_max_m, plane)
+        fields, near_max_m = tuple(self.user_fields()), self.near_range_max_m or math.inf
+        here = self.cascade(), self.view(), fields, near_max_m, self.waves == "as_printed"
+        return np.asarray(self.snr_db) - median_zero_phases_db(*here)
 
     def unknowns(self) -> int:
         """Real unknowns of one realization: places and complex gains, L(5 + 2K) + 3K."""
@@ -235,8 +268,25 @@ class RisScene(Scenario, ABC):
         def places(name: str, fields: list[str], near_max_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             count, view = len(fields), self.view()
             polar, azimuth = directions(view, shares(f"{name}_polar", count), shares(f"{name}_azimuth", count))
+            moved(name, polar, azimuth)
             low, high = ranges_between(self.cascade(), view, tuple(fields), near_max_m, polar, azimuth)
             return low + (high - low) * shares(f"{name}_range", count), polar, azimuth
+
+        seen: list[np.ndarray] = []
+
+        def moved(name: str, polar: np.ndarray, azimuth: np.ndarray) -> None:
+            """Directions that are to be close to a user's, moved there."""
+            if name == "user":
+                seen[:] = polar, azimuth
+            pairs = {"user": zip(range(1, users, 2), range(0, users, 2), strict=False),
+                     "scatterer": zip(range(scatterers), range(users), strict=False)}  # fmt: skip
+            apart = {"user": self.user_separation_beams, "scatterer": self.scatterer_separation_beams}[name]
+            if apart:
+                quarter = shares(f"{name}_separation", polar.shape[1]) * math.pi / 2
+                for one, other in pairs[name]:
+                    polar[:, one], azimuth[:, one] = beside(
+                        self.surface(), seen[0][:, other], seen[1][:, other], apart, quarter[:, one]
+                    )
 
         turn = 2 * math.pi
         phases = streams("surface_phase").random((cycles, size, self.surface().n_elements))
@@ -249,6 +299,8 @@ class RisScene(Scenario, ABC):
             turn * scatterer_phase,
             turn * np.ascontiguousarray(phases.swapaxes(0, 1)),
             np.ascontiguousarray((noise[0] + 1j * noise[1]).swapaxes(0, 1)) / math.sqrt(2),
+            np.ascontiguousarray(streams("phase_drift").standard_normal((cycles, size, users)).swapaxes(0, 1)),
+            unit_vectors(streams("misplacement").standard_normal((size, 2, 3))),
         )
 
     def true_inverse_range(self, drawn: Draws, xp: Any) -> Any:
@@ -277,17 +329,6 @@ class RisScene(Scenario, ABC):
 
 def _angles(view: FieldOfView) -> tuple[tuple[float, float], tuple[float, float]]:
     return (view.polar_min_rad, view.polar_max_rad), (view.azimuth_min_rad, view.azimuth_max_rad)
-
-
-@functools.lru_cache(maxsize=64)
-def _ends_of_near_field(surface: UniformPlanarArray, view: FieldOfView) -> tuple[float, float]:
-    """Shortest and longest range at which the near field ends, over a grid of directions in view.
-
-    Kept, as a sweep asks it of a scene a point, and every process builds all sweeps.
-    """
-    polar, azimuth = directions(view, np.linspace(0, 1, 9)[:, None], np.linspace(0, 1, 9)[None, :])
-    ends = near_field_range_m(surface, *np.broadcast_arrays(polar, azimuth))
-    return float(ends.min()), float(ends.max())
 
 
 def _phasor(xp: Any, phase_rad: Any) -> Any:

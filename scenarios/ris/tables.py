@@ -7,19 +7,20 @@ import numpy as np
 from engine.sweep import TextTable
 from scenarios.figures.rows import Interval, Row
 from scenarios.figures.tails import explained, mark
-from scenarios.ris.rows import LOST_RAD, QUANTITIES
+from scenarios.ris.rows import QUANTITIES
 
 FIELD_NAMES = {"near": "near-field users", "far": "far-field users"}
 
 
-def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> list[TextTable]:
-    """A table for each panel (field, quantity), with a column for each axis that varies, and for x."""
+def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]], lost: str) -> list[TextTable]:
+    """A table for each panel (field, quantity), a column for each axis that varies and x; lost: what counts as it."""
     varied = [name for name in (rows[0].point if rows else ()) if len({row.point[name] for row in rows}) > 1]
     axes = varied if x in varied else [*varied, x]
+    mismatched = any(np.isfinite(row.floor) for row in rows)
     tables = [
         TextTable(
             f"{quantity.capitalize()} of {FIELD_NAMES[field]} ({QUANTITIES[quantity].unit}), factors of 95 % "
-            f"intervals; lost: a direction wrong by more than {LOST_RAD:g} rad",
+            f"intervals; lost: {lost}",
             (
                 *axes,
                 "method",
@@ -29,16 +30,17 @@ def error_tables(rows: list[Row], x: str, panels: Iterable[tuple[str, str]]) -> 
                 "lost",
                 "lost, as stated",
                 "joint CRB",
+                *(("plane-wave CRB",) if mismatched else ()),
                 "excluded",
             ),
-            [_line(row, axes) for row in rows if (row.group, row.quantity) == (field, quantity)],
+            [_line(row, axes, mismatched) for row in rows if (row.group, row.quantity) == (field, quantity)],
         )
         for field, quantity in panels
     ]
     return explained(tables)
 
 
-def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
+def _line(row: Row, axes: list[str], mismatched: bool) -> tuple[str, ...]:
     return (
         *(_value(row.point[name]) for name in axes),
         row.estimator,
@@ -48,6 +50,7 @@ def _line(row: Row, axes: list[str]) -> tuple[str, ...]:
         f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
         f"{100 * row.lost_stated:.1f} %" if np.isfinite(row.lost_stated) else "–",
         f"{row.root_bound:.2g}" if np.isfinite(row.root_bound) else "none",
+        *((f"{row.floor**0.5:.2g}" if np.isfinite(row.floor) else "–",) if mismatched else ()),
         f"{row.excluded}",
     )
 

@@ -16,6 +16,7 @@ from engine.channels.ris_cascade import RisCascade
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.path_information import Paths
 from engine.numerics.wavefront import near_field_range_m, wave
+from scenarios.ris.placing import directions
 
 Array = Any
 
@@ -28,14 +29,6 @@ def zero_phases_power(cascade: RisCascade, paths: Paths) -> Array:
     waves = wave(cascade.surface, paths.inverse_range_per_m, paths.polar_rad, paths.azimuth_rad)
     received = paths.gain * xp.sum(waves * cascade.to_base_station(xp), axis=-1)
     return xp.real(received * xp.conj(received)) / cascade.surface.n_elements
-
-
-def directions(view: FieldOfView, polar_share: Array, azimuth_share: Array) -> tuple[Array, Array]:
-    """θ and φ at shares of the view, 0 to 1."""
-    return (
-        view.polar_min_rad + (view.polar_max_rad - view.polar_min_rad) * polar_share,
-        view.azimuth_min_rad + (view.azimuth_max_rad - view.azimuth_min_rad) * azimuth_share,
-    )
 
 
 def ranges_between(

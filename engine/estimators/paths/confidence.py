@@ -71,9 +71,12 @@ def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     unit = gram / scale[:, :, None] / scale[:, None, :] + xp.eye(n_paths) * (absent + ROUNDING)[:, None, :]
     covariance = xp.linalg.inv(unit) / scale[:, :, None] / scale[:, None, :]
     own, others = covariance[:, :1, 0], xp.stack([covariance[:, k, k] for k in range(1, n_paths)], axis=-1)
-    both = xp.real(own + others - 2 * covariance[:, 0, 1:])
-    deviation = xp.sqrt(xp.maximum(both, xp.zeros_like(both)) * trials.noise_variance[:, None] / 2)
+    # Of two moduli: what errors have in common counts as far as it points along both gains.
     amplitude = xp.abs(paths.gain[:, 0, :])
+    phase = paths.gain[:, 0, :] / xp.where(amplitude > 0, amplitude, xp.ones_like(amplitude))
+    common = xp.conj(covariance[:, 0, 1:] * phase[:, :1]) * phase[:, 1:]
+    both = xp.real(own + others - 2 * common)
+    deviation = xp.sqrt(xp.maximum(both, xp.zeros_like(both)) * trials.noise_variance[:, None] / 2)
     behind = (amplitude[:, :1] - amplitude[:, 1:]) / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
     chance = xp.where(present[:, 1:], _tail(xp, behind), xp.zeros_like(behind))
     return 1 - xp.prod(1 - chance, axis=-1)[:, None]

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_numpy_namespace
 
 from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
 from engine.estimators.paths.order import least_fall
@@ -62,6 +63,7 @@ class JointPursuit:
         self._candidates = xp.asarray(places)
         self.lattice = grid.allowed.shape
         self._position = None if grid.allowed.all() else xp.asarray(np.flatnonzero(grid.allowed))
+        self._number = np.where(grid.allowed, np.cumsum(grid.allowed).reshape(grid.allowed.shape) - 1, -1)
         self.cell_beams = cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
         self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
@@ -261,6 +263,14 @@ class JointPursuit:
 
         Indices and scores, highest first; 0 where there are no more.
         """
+        if is_numpy_namespace(self.xp):
+            from engine.numerics.lattice_peaks_cpu import highest_peaks  # numba takes a while to import
+
+            return highest_peaks(scores, self._number, n)
+        return self.peaks_of_arrays(scores, n)
+
+    def peaks_of_arrays(self, scores: Array, n: int) -> tuple[Array, Array]:
+        """As `peaks`, on any array namespace."""
         xp = self.xp
         whole = scores
         if self._position is not None:  # what is left out of the lattice is no neighbour
