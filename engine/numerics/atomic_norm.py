@@ -123,7 +123,7 @@ def strongest_wave(signals: Signals, rest: Array, oversampling: int = 4, peaks: 
     places = tuple(xp.concat(parts, axis=-1) for parts in zip(inside, edge, strict=True))
     height = xp.abs(xp.sum(xp.conj(values(signals, *places)) * rest[..., None], axis=-2))
     best = xp.argmax(height, axis=-1)[:, None]
-    return tuple(xp.take_along_axis(part, best, axis=-1)[:, 0] for part in (*places, height))  # type: ignore[return-value]
+    return tuple(xp.take_along_axis(part, best, axis=-1)[:, 0] for part in (*places, height))
 
 
 def _highest_peaks(array: UniformPlanarArray, back: Array, oversampling: int, peaks: int) -> tuple[Array, Array]:

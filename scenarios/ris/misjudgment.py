@@ -49,7 +49,7 @@ def nearest_place(xp: Any, grid: CandidateGrid, places: tuple[Array, Array, Arra
     flat = (xp.reshape(part, (-1,)) for part in (index_polar, index_azimuth))
     of_grid = (xp.asarray(part) for part in (grid.polar_rad, grid.azimuth_rad))
     angles = (xp.reshape(xp.take(part, index), polar.shape) for part, index in zip(of_grid, flat, strict=True))
-    return nearest, *angles  # type: ignore[return-value]
+    return nearest, *angles
 
 
 def error_parts(
