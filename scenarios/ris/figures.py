@@ -1,5 +1,6 @@
 """Figs. 4, 5, 6, 8 and 10 of arXiv 2501.17868: errors. Matplotlib is imported when a figure is drawn."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,11 +64,10 @@ class ErrorFigure:
         if labels:
             ncols = min(len(labels), 4)
             figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9.5)
-        figure.suptitle(
-            f"{self.title}, {results.sizes['realization']} realizations a point\n"
-            f"lost: {lost_text(results)} · dotted: joint CRB",
-            fontsize=10.5, color=INK,
-        )  # fmt: skip
+        facts = f"{self.title}, {results.sizes['realization']} realizations a point", f"lost: {lost_text(results)}"
+        letters = int(12.5 * figure.get_figwidth())
+        lines = [line for fact in (*facts, "dotted: joint CRB") for line in textwrap.wrap(fact, letters)]
+        figure.suptitle("\n".join(lines), fontsize=10.5, color=INK)
         return figure
 
 
