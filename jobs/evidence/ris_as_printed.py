@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobs.evidence.record import Evidence
-from scenarios.figures.claims import judged
+from scenarios.figures.claims import UNDECIDED, judged
 from scenarios.ris import fig4_as_printed
 from scenarios.ris.claims import against_snr
 from scenarios.ris.paper import zero_phases_spread_db
@@ -55,14 +55,24 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
             100 * one["near"] for one in numbers["called near"] if (one["method"], one["field"]) == ("hybrid", field)
         ]
         yield f"calls {min(shares):.0f} to {max(shares):.0f} % of {field} users near"
-    for outcome in ("reproduced", "contradicted"):
-        yield f"{sum(one['outcome'] == outcome for one in numbers['claims'])} {outcome}"
+    for field in ("far", "near"):
+        ends = [_at(numbers, snr_db, "ANM", field, "angle")["found"] for snr_db in (5.0, 20.0, 30.0)]
+        yield f"of {field} users {ends[0]:.2g}, {ends[1]:.2g} and {ends[2]:.2g} rad at 5, 20 and 30 dB"
+    lost = [100 * one["lost"] for one in numbers["rows"] if (one["method"], one["quantity"]) == ("hybrid", "angle")]
+    yield f"loses {min(lost):.0f} to {max(lost):.0f} % of its users"
+    undecided = sum(one["outcome"] == UNDECIDED for one in numbers["claims"])
+    yield f"{undecided} of {len(numbers['claims'])} claims are undecided"
 
 
 def _cell(numbers: dict[str, Any], method: str, field: str, quantity: str) -> str:
-    at = {"snr_db": 20.0, "method": method, "field": field, "quantity": quantity}
-    (one,) = (one for one in numbers["rows"] if at.items() <= one.items())
+    one = _at(numbers, 20.0, method, field, quantity)
     return f"{one['found']:.2g}" if quantity == "range" else f"{one['found']:.2g}, {100 * one['lost']:.0f} %"
+
+
+def _at(numbers: dict[str, Any], snr_db: float, method: str, field: str, quantity: str) -> dict[str, Any]:
+    at = {"snr_db": snr_db, "method": method, "field": field, "quantity": quantity}
+    (one,) = (one for one in numbers["rows"] if at.items() <= one.items())
+    return one
 
 
 EVIDENCE = Evidence(

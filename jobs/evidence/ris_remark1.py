@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobs.evidence.record import Evidence
-from scenarios.figures.claims import judged
+from scenarios.figures.claims import CONTRADICTED, UNDECIDED, judged
 from scenarios.ris import remark1
 from scenarios.ris.remark1 import claims, parts_of
 from scenarios.ris.told_apart import shares_called_near
@@ -48,8 +48,9 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
             for field in ("near", "far")
         )
         yield f"after {cycle} random cycles {100 * near:.0f} % of near and {100 * far:.0f} % of far users"
-    for outcome in ("reproduced", "contradicted"):
-        yield f"{sum(one['outcome'] == outcome for one in numbers['claims'])} {outcome}"
+    outcomes = [one["outcome"] for one in numbers["claims"]]
+    contradicted, undecided = (outcomes.count(one) for one in (CONTRADICTED, UNDECIDED))
+    yield f"{contradicted} of {len(outcomes)} claims are contradicted, {undecided} undecided"
 
 
 def _cell(numbers: dict[str, Any], cycle: int, method: str, field: str, quantity: str) -> str:
