@@ -22,8 +22,12 @@ from engine.numerics.wavefront import wave
 
 Array = Any
 
-STARTS_BEAMS = ((0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))
-"""Where the search for the pseudo-true direction begins, about the true one: a near wave may have several minima"""
+STEP_BEAMS = 0.25
+"""Of a beam's width: how far apart the directions are that are tried first; a lobe is four times as wide and more."""
+LOBES = 4
+"""Of the highest ones, fitted each."""
+SAME_BEAMS = 0.5
+"""Directions nearer than this belong to one lobe."""
 NEWTON_STEPS = 3
 MOST_FIT_STEPS = 200
 
@@ -46,7 +50,7 @@ def plane_wave_bound(
     azimuth_rad: Array,
     gain: Array,
 ) -> PlaneWaveBound:
-    """beams (G, C, N); the users' true κ, θ, φ and gain (G, L). Pseudo-true is the best of five starts."""
+    """beams (G, C, N); the users' true κ, θ, φ and gain (G, L). Pseudo-true is the best of all directions."""
     xp = array_namespace(beams, polar_rad)
     n_groups, n_users = polar_rad.shape
     true = gain[..., None] * (wave(array, inverse_range_per_m, polar_rad, azimuth_rad) @ xp.matrix_transpose(beams))
@@ -69,19 +73,42 @@ def plane_wave_bound(
 def _pseudo_true(
     array: UniformPlanarArray, beams: Array, group: Array, samples: Array, theta: Array, phi: Array
 ) -> Array:
-    """θ, φ (T, 2) of the plane wave that leaves the least of each of the samples (T, 1, C)."""
+    """θ, φ (T, 2) of the plane wave that leaves the least of each of the samples (T, 1, C): fits of a grid's lobes.
+
+    The grid reaches as far as the directions differ from which the surface's parts see a user where its reactive near
+    field begins, and half a beam more.
+    """
     xp = array_namespace(beams, theta)
-    width_y, width_z = beam_widths(array)
+    own, widths = xp.take(beams, group, axis=0), beam_widths(array)
+    halves_m = [(n - 1) * array.spacing_m / 2 for n in (array.n_y, array.n_z)]
+    reach = [half / array.fresnel_range_m + width / 2 for half, width in zip(halves_m, widths, strict=True)]
+    along_y, along_z = (
+        np.linspace(-end, end, 2 * int(np.ceil(end / (STEP_BEAMS * width))) + 1)
+        for end, width in zip(reach, widths, strict=True)
+    )
+    grid = [(dy, dz) for dy in along_y.tolist() for dz in along_z.tolist()]
+    tried, scores = [], []
+    for dy, dz in grid:
+        u_z = xp.clip(xp.cos(theta) + dz, -0.999, 0.999)
+        polar = xp.acos(u_z)
+        azimuth = xp.asin(xp.clip((xp.sin(theta) * xp.sin(phi) + dy) / xp.sin(polar), -0.999, 0.999))
+        seen = xp.sum(own * wave(array, xp.zeros_like(polar), polar, azimuth)[:, None, :], axis=-1)
+        scores.append(xp.abs(xp.vecdot(seen, samples[:, 0, :])) ** 2 / xp.real(xp.vecdot(seen, seen)))
+        tried.append(xp.stack([polar, azimuth], axis=-1))
+    places, heights = xp.stack(tried, axis=1), xp.stack(scores, axis=1)
+    offsets = xp.asarray(np.array(grid) / np.array(widths))
+    trial = xp.arange(theta.shape[0])
     bounds = xp.asarray(np.array([[0.0, 1e-6, -np.pi / 2], [0.0, np.pi - 1e-6, np.pi / 2]]))
     best, least = xp.stack([theta, phi], axis=-1), xp.full_like(theta, np.inf)
-    for along_y, along_z in STARTS_BEAMS:
-        start = xp.stack([xp.zeros_like(theta), theta + along_z * width_z, phi + along_y * width_y], axis=-1)
-        fit = fit_paths(
-            array, beams, group, samples, start[:, None, :], bounds, tolerance=1e-14, most_steps=MOST_FIT_STEPS
-        )
+    for _ in range(LOBES):
+        index = xp.argmax(heights, axis=1)
+        start = xp.concat([xp.zeros_like(best[:, :1]), places[trial, index]], axis=-1)[:, None, :]
+        fit = fit_paths(array, beams, group, samples, start, bounds, tolerance=1e-14, most_steps=MOST_FIT_STEPS)
         better = fit.energy[:, 0] < least
         least = xp.where(better, fit.energy[:, 0], least)
         best = xp.where(better[:, None], fit.places[:, 0, 1:], best)
+        same = xp.all(xp.abs(offsets[None, ...] - offsets[index][:, None, :]) <= SAME_BEAMS, axis=-1)
+        heights = xp.where(same, xp.full_like(heights, -np.inf), heights)
     return best
 
 

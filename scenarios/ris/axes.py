@@ -18,11 +18,11 @@ AXES = {
 LOGARITHMIC = "angle_step_rad"
 ORDINAL = {
     "phase_bits": "bits of each element's phase",
-    "misplaced_m": "distance of the surface from where it is believed (m)",
-    "misturned_rad": "turn of the surface from what is believed (rad)",
-    "phase_drift_rad": "wandering of users' phases from a cycle to the next (rad)",
-    "user_separation_beams": "from far users to near ones (widths of the beam)",
-    "scatterer_separation_beams": "from scatterers to users (widths of the beam)",
+    "misplaced_m": "surface from where it is believed (m)",
+    "misturned_rad": "surface turned from what is believed (rad)",
+    "phase_drift_rad": "wandering of phases, a cycle (rad)",
+    "user_separation_beams": "far users from near ones (beams)",
+    "scatterer_separation_beams": "scatterers from users (beams)",
 }
 """Their values stand side by side, whatever is between them."""
 AXES |= ORDINAL

@@ -10,6 +10,7 @@ from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_fit import fit_paths
 from engine.numerics.path_information import Paths, path_covariance
 from engine.numerics.plane_wave_bound import PlaneWaveBound, plane_wave_bound
+from engine.numerics.wavefront import wave
 
 SURFACE = UniformPlanarArray(12, 9, 0.005, 0.0107)
 
@@ -125,3 +126,25 @@ def test_a_user_does_not_depend_on_the_others() -> None:
     alone = plane_wave_bound(SURFACE, beams[1:], **{name: part[1:, 2:] for name, part in places.items()})
     np.testing.assert_allclose(alone.bias_rad[0, 0], whole.bias_rad[1, 2], rtol=1e-9)
     np.testing.assert_allclose(alone.covariance_rad2[0, 0], whole.covariance_rad2[1, 2], rtol=1e-9)
+
+
+def test_pseudo_true_is_the_best_of_a_fine_grid_also_where_several_lobes_compete() -> None:
+    """Users as near as the Fresnel limit allows, 30 × 10 elements: from the true direction one in seven is missed."""
+    surface, random = UniformPlanarArray(30, 10, 0.005, 0.0107), np.random.default_rng(0)
+    beams = np.exp(2j * np.pi * random.random((1, 15, surface.n_elements)))
+    near, n = surface.fresnel_range_m, 24
+    kappa, polar, azimuth = (
+        random.uniform(*ends, (1, n)) for ends in ((0.5 / near, 1 / near), (1.1, 2.0), (-0.5, 0.5))
+    )
+    places = {"inverse_range_per_m": kappa, "polar_rad": polar, "azimuth_rad": azimuth}
+    ours = plane_wave_bound(surface, beams, **places, gain=np.ones((1, n)) + 0j)
+    true = wave(surface, kappa[0], polar[0], azimuth[0]) @ beams[0].T
+    d_polar, d_azimuth = (part.ravel() for part in np.meshgrid(np.linspace(-0.3, 0.3, 61), np.linspace(-0.2, 0.2, 81)))
+    for user in range(n):
+
+        def left(theta: np.ndarray, phi: np.ndarray, y: np.ndarray = true[user]) -> np.ndarray:
+            b = wave(surface, np.zeros_like(theta), theta, phi) @ beams[0].T
+            return np.sum(np.abs(y) ** 2) - np.abs(b.conj() @ y) ** 2 / np.sum(np.abs(b) ** 2, axis=1)
+
+        found = polar[0, user] + ours.bias_rad[0, user, :1], azimuth[0, user] + ours.bias_rad[0, user, 1:]
+        assert left(*found)[0] <= left(polar[0, user] + d_polar, azimuth[0, user] + d_azimuth).min() * (1 + 1e-9)
