@@ -11,6 +11,10 @@ from engine import InputError, Streams
 from engine.estimators.paths.approximate_ml import ApproximateML
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
+from engine.numerics.circle_manifold import optimise
+from engine.numerics.cycle_bound import evaluate, objective_after, present_value
+from engine.numerics.definite import diagonal, inverse
+from engine.numerics.path_information import Paths, user_information, user_sensitivity, weak_prior
 from scenarios.ris import Method, RisLocalization
 from scenarios.ris.misjudgment import ATTRIBUTES
 
@@ -135,3 +139,44 @@ def test_an_error_on_a_grid_is_mismatch_and_misjudgment(waves: str) -> None:
     assert all(np.isnan(found[name][:, 4]).all() for name in ATTRIBUTES)
     assert (found["squared_misjudgment_angle_rad2"][:, :4] < 1e-20).any()
     assert (found["squared_misjudgment_angle_rad2"][:, :4] > 1e-4).any()
+
+
+def test_phases_are_optimised_after_one_cycle_at_any_ratio() -> None:
+    """Rounding hides a weak prior behind what one cycle tells; then a little is known of every parameter."""
+    rng = np.random.default_rng(0)
+    surface = scene().surface()
+    places = rng.uniform([0.5, 1.2, -0.4], [2.0, 1.9, 0.4], (6, 2, 3)).transpose(2, 0, 1)
+    none = np.zeros((6, 0))
+    gains = np.exp(2j * np.pi * rng.random((6, 2)))
+    paths = Paths(*places, gains, none, none, none, np.zeros((6, 2, 0), dtype=complex))
+    beams = np.exp(2j * np.pi * rng.random((6, 8, 63)))
+    prior = weak_prior(gains)
+    for n_cycles, snr_db in ((1, 140.0), (2, 140.0), (8, 20.0)):
+        variance = np.full(6, 63 / 10 ** (snr_db / 10))
+        f = objective_after(surface, paths, beams[:, :n_cycles], variance, weighting="unit", prior=prior)
+        # The same matrices with more digits: long doubles, by elimination in plain loops.
+        information = user_information(user_sensitivity(surface, paths), beams[:, :n_cycles], variance, prior=prior)
+        hidden = ~np.isfinite(inverse(information, diagonal(information))[..., 0, 0])
+        assert hidden.all() if n_cycles < 3 else not hidden.any()
+        for trial, user in np.ndindex(6, 2):
+            matrix = information[trial, user].astype(np.longdouble)
+            if hidden[trial, user]:
+                matrix = matrix + np.diag(np.longdouble(1e-8) * np.diag(matrix))
+            expected = inverted(matrix)
+            np.testing.assert_allclose(f.covariance[trial, user], expected.astype(float), rtol=1e-4, atol=1e-12)
+        found = optimise(f, beams[:, -1] * 1j)
+        value, _ = evaluate(f, found.beam)
+        assert np.all(np.isfinite(value))
+        assert np.all(value < present_value(f))
+
+
+def inverted(matrix: np.ndarray) -> np.ndarray:
+    """By Gauss and Jordan, with the pivots in their order."""
+    n = matrix.shape[0]
+    work = np.concatenate([matrix, np.eye(n, dtype=np.longdouble)], axis=1)
+    for i in range(n):
+        work[i] = work[i] / work[i, i]
+        for j in range(n):
+            if j != i:
+                work[j] = work[j] - work[j, i] * work[i]
+    return work[:, n:]
