@@ -122,5 +122,5 @@ def beside_paper(results: "xarray.Dataset", claims: Iterable[Claim]) -> list[Cla
 
 def experiment_table(results: "xarray.Dataset") -> TextTable:
     """The paper's experiment and this one."""
-    lines = [(one.of, one.paper, one.here, one.so_that) for one in experiment(results)]
+    lines: list[tuple[str, ...]] = [(one.of, one.paper, one.here, one.so_that) for one in experiment(results)]
     return TextTable("This experiment beside the paper's", ("of", "the paper", "here", "so that"), lines)

@@ -28,11 +28,22 @@ WITHIN = Region(1 / 1.1, 1.1)
 """A mean power within a tenth of an equation's is the equation's"""
 
 
-FadedDraws = NamedTuple(
-    "FadedDraws",
-    [*((name, np.ndarray) for name in Draws._fields), ("fading_to_user", np.ndarray), ("fading_to_base", np.ndarray)],
-)
-"""The scene's draws, and fading of either channel, CN(0, 1), complex (B, N)"""
+class FadedDraws(NamedTuple):
+    """One block: the scene's draws, field by field, and fading of either channel."""
+
+    user_range_m: np.ndarray
+    user_polar_rad: np.ndarray
+    user_azimuth_rad: np.ndarray
+    user_phase_rad: np.ndarray
+    scatterer_range_m: np.ndarray
+    scatterer_polar_rad: np.ndarray
+    scatterer_azimuth_rad: np.ndarray
+    scatterer_phase_rad: np.ndarray
+    surface_phase_rad: np.ndarray
+    noise: np.ndarray
+    fading_to_user: np.ndarray
+    """CN(0, 1), complex (B, N), as the next"""
+    fading_to_base: np.ndarray
 
 
 class RisPower(RisScene):
@@ -56,7 +67,8 @@ class RisPower(RisScene):
             parts = [streams(f"{name}_{part}").standard_normal((size, n)) for part in ("real", "imaginary")]
             return (parts[0] + 1j * parts[1]) / math.sqrt(2)
 
-        return FadedDraws(*drawn, fading("fading_to_user"), fading("fading_to_base"))
+        faded = {name: fading(name) for name in ("fading_to_user", "fading_to_base")}
+        return FadedDraws(**drawn._asdict(), **faded)
 
     def prepare(self, xp: Any) -> Simulate:
         cascade = self.cascade()
@@ -146,7 +158,7 @@ def _grows(found: Sequence[Power], channel: str, phases: str) -> Claim:
 
 def report(results: "xarray.Dataset", found: Sequence[Power]) -> list[TextTable]:
     """The claims, and every mean beside its equation."""
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (str(one.n_elements), one.channel, one.phases, f"{one.samples.mean():.4g}", f"{np.median(one.samples):.3g}",
          f"{one.equation:.4g}")
         for one in found

@@ -76,7 +76,7 @@ def parts_of(results: "xarray.Dataset") -> list[Parts]:
                 mine = [arrays[name][i, j][:, here] for name in names[quantity]]
                 inside = arrays[DIRECTION][i, j][:, here] <= LOST_BEAMS
                 if np.isfinite(mine[1]).any():
-                    found.append(Parts(quantity, field, str(method), int(cycle), *mine, inside))
+                    found.append(Parts(quantity, field, str(method), int(cycle), mine[0], mine[1], mine[2], inside))
     return found
 
 

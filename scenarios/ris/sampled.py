@@ -113,8 +113,10 @@ def _root(squares: np.ndarray) -> float:
 
 def report(results: "xarray.Dataset", found: Sampled) -> list[TextTable]:
     """Places of each model, and what is between users and the next of them."""
-    counts = [(model, f"{size}", f"{size / found.sizes['nf']:.2f}") for model, size in found.sizes.items()]
-    lines = [
+    counts: list[tuple[str, ...]] = [
+        (model, f"{size}", f"{size / found.sizes['nf']:.2f}") for model, size in found.sizes.items()
+    ]
+    lines: list[tuple[str, ...]] = [
         (
             field,
             f"{found.angle_rad[field]:.2g}",

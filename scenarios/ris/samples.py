@@ -49,7 +49,7 @@ class Samples:
         }
         last = results.isel(rest)
         just = just_lost_rad2(results)
-        just = just.isel({dim: -1 for dim in just.dims if dim != x}).broadcast_like(results[x]).values
+        limits = just.isel({dim: -1 for dim in just.dims if dim != x}).broadcast_like(results[x]).values
         parts: tuple[dict[Point, np.ndarray], ...] = ({}, {}, {})
         just_lost: dict[Point, float] = {}
         for name, quantity in QUANTITIES.items():
@@ -59,10 +59,10 @@ class Samples:
                 for j, value in enumerate(results[x].values.tolist()):
                     for field in dict.fromkeys(fields.tolist()):
                         point = Point(name, field, str(method), float(value))
-                        just_lost[point] = float(just[j])
+                        just_lost[point] = float(limits[j])
                         for part, array in zip(parts, arrays, strict=True):
                             part[point] = array[i, j][:, fields == field]
-        return cls(*parts, just_lost)
+        return cls(parts[0], parts[1], parts[2], just_lost)
 
     @property
     def methods(self) -> list[str]:
