@@ -41,6 +41,8 @@ class FadedDraws(NamedTuple):
     scatterer_phase_rad: np.ndarray
     surface_phase_rad: np.ndarray
     noise: np.ndarray
+    drift: np.ndarray
+    misplacement: np.ndarray
     fading_to_user: np.ndarray
     """CN(0, 1), complex (B, N), as the next"""
     fading_to_base: np.ndarray
