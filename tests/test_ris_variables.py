@@ -10,7 +10,7 @@ import pytest
 from engine import Streams
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.on_grid import OnGrid
-from scenarios.ris import RisLocalization
+from scenarios.ris import RisLocalization, misjudgment
 from scenarios.ris.localization import _ATTRIBUTES
 from scenarios.ris.protocol import Method
 
@@ -205,6 +205,8 @@ def test_every_variable_in_plain_loops(waves: str) -> None:
                     both = zip(wave(truth[user]), wave(TOLD[user]), strict=True)
                     overlap = sum(a * b.conjugate() for a, b in both) / (N_Y * N_Z)
                     equal("focusing_share", value["focusing_share"], abs(overlap) ** 2)
+                    for part in misjudgment.ATTRIBUTES:  # of an estimator without a grid; tests/test_ris_printed.py
+                        equal(part, value[part], math.nan)
                     equal("labelled_near", value["labelled_near"], float(kappa > 0 and 1 / kappa < told_ends[user]))
     assert checked == set(_ATTRIBUTES)
     assert {0.0, 1.0} == set(np.unique(found["labelled_near"]))

@@ -62,7 +62,10 @@ def test_commands_show_and_list() -> None:
     assert "of one core's time, 0.0 MiB in 5 variables; 2 tasks" in shown.stdout
     assert "bcrlb_range_m2" in shown.stdout
     listed = run("list", "ris:*").stdout.split("\n")
-    assert [line.split()[0] for line in listed if line] == [f"ris:fig{n}" for n in (4, 5, 6, 7, 8, 9, 10, 11)]
+    figures = [f"ris:fig{n}{printed}" for n in range(4, 12) for printed in ("", "-as-printed")]
+    names = [line.split()[0] for line in listed if line]
+    assert [name for name in names if name.startswith("ris:fig")] == ["ris:fig3", *figures]
+    assert {"ris:power", "ris:remark1"} <= set(names)
     assert {line.split()[0] for line in run("list", "FIG3").stdout.splitlines()} >= {
         "leakage:fig3",
         "leakage:fig3-learned",

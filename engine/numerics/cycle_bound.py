@@ -13,12 +13,16 @@ from typing import Any, Literal, NamedTuple
 from array_api_compat import array_namespace
 
 from engine.errors import InputError
-from engine.numerics.definite import diagonal, inverse
+from engine.numerics.definite import diagonal, inverse, with_diagonal
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_information import Paths, Sensitivity, user_information, user_sensitivity
 
 Array = Any
 Weighting = Literal["rel", "unit", "pos"]
+
+RESOLVED = 1e-8
+"""Of what the data tell of a parameter, at least this much is known of it whatever else is unknown: after one or two
+cycles at a high signal-to-noise ratio, rounding hides the prior behind what they do tell."""
 
 
 class Objective(NamedTuple):
@@ -52,7 +56,8 @@ def objective_after(
     """
     xp = array_namespace(*paths, beams, noise_variance)
     waves = user_sensitivity(array, paths, far=far)
-    covariance = _inverse(user_information(waves, beams, noise_variance, prior=prior))
+    information = user_information(waves, beams, noise_variance, prior=prior)
+    covariance = _inverse(information if prior is None else _resolved(information))
     one = xp.ones_like(paths.polar_rad)
     if weighting == "rel":
         weight = 1 / diagonal(covariance)[..., :3]
@@ -102,6 +107,14 @@ def _objective(waves: Sensitivity, covariance: Array, weight: Array, noise_varia
     near = xp.astype(~waves.far, xp.float64)
     ranged = xp.stack([near, xp.ones_like(near), xp.ones_like(near)], axis=-1)
     return Objective(waves, covariance, weight * ranged, noise_variance)
+
+
+def _resolved(information: Array) -> Array:
+    """Information that a prior makes regular, and rounding does not: with `RESOLVED` of it added where it would."""
+    xp = array_namespace(information)
+    hidden = xp.any(~xp.isfinite(diagonal(inverse(information, diagonal(information)))), axis=-1)
+    added = xp.where(hidden[..., None], RESOLVED * diagonal(information), xp.zeros_like(diagonal(information)))
+    return with_diagonal(information, added)
 
 
 def _inverse(information: Array) -> Array:

@@ -34,6 +34,7 @@ class Claim:
     paper: what the paper says, or that it is ours. beside: what a reader should know next to our numbers. better: the
     side of a region on which a result is better than the paper's. differs: what is not as in the paper, so that the
     claim is not judged. lacking: what a run needs before there is anything to compare. a_sample: realizations of one.
+    aside: what is not as in the paper but leaves something to judge, said beside the verdict.
     """
 
     claim: str
@@ -45,6 +46,7 @@ class Claim:
     differs: tuple[str, ...] = ()
     lacking: str = "two points to compare"
     a_sample: int = 1
+    aside: tuple[str, ...] = ()
 
 
 class Judged(NamedTuple):
@@ -77,7 +79,10 @@ def _judged(claim: Claim, tail: float) -> Judged:
     findings = [one.judged(tail) for one in claim.comparisons]
     known = [one for one in findings if not math.isnan(one.value)]
     ours = "; ".join(part for part in (claim.say(known) if known else "no numbers", claim.beside) if part)
-    return Judged(claim.claim, claim.paper, ours, _verdict(claim, findings))
+    verdict = _verdict(claim, findings)
+    if claim.aside and not verdict.startswith(NOT_JUDGED):
+        verdict = f"{verdict} [here: {', '.join(claim.aside)}]"
+    return Judged(claim.claim, claim.paper, ours, verdict)
 
 
 def _verdict(claim: Claim, findings: Sequence[Finding]) -> str:

@@ -1,5 +1,6 @@
 """Figs. 4, 5, 6, 8 and 10 of arXiv 2501.17868: errors. Matplotlib is imported when a figure is drawn."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from scenarios.figures.rows import Interval, Row
 from scenarios.figures.style import COLOURS, INK, MARKERS, quiet
 from scenarios.ris.axes import AXES, LOGARITHMIC, ORDINAL, logarithmic, ordinal, places, text_of
 from scenarios.ris.lost import lost_text
+from scenarios.ris.paper import experiment_table
 from scenarios.ris.rows import QUANTITIES, summary
 from scenarios.ris.tables import FIELD_NAMES, error_tables
+from scenarios.ris.told_apart import told_apart_table
 
 if TYPE_CHECKING:
     import xarray
@@ -38,7 +41,9 @@ class ErrorFigure:
 
     def report(self, results: "xarray.Dataset", rows: list[Row]) -> list[TextTable]:
         """What to print of a run: the paper's claims beside ours, then a table for each panel."""
-        return [claims_table(self.claims(results)), *error_tables(rows, self.x, self.panels, lost_text(results))]
+        tables = error_tables(rows, self.x, self.panels, lost_text(results))
+        beside = told_apart_table(results, self.x), experiment_table(results)
+        return [claims_table(self.claims(results)), *tables, *beside]
 
     def draw(self, results: "xarray.Dataset", rows: list[Row]) -> "Figure":
         """Above: RMSE of the users found, with the bound; then RMSE of all; below, the share of users lost."""
@@ -54,17 +59,22 @@ class ErrorFigure:
                 mine = sorted((row for row in here if _key(row, self.x) == key), key=lambda row: at[row.point[self.x]])
                 _draw(axes[:, column], mine, self.x, at, number, len(curves), curves[key])
             axes[0, column].set_title(f"{quantity}, {FIELD_NAMES[field]}", fontsize=11, color=INK)
-            _dress(axes[:, column], self.x, at, here, QUANTITIES[quantity].unit)
+            _dress(axes[:, column], self.x, at, here, QUANTITIES[quantity].unit, _label(results, self.x))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         if labels:
             ncols = min(len(labels), 4)
             figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9.5)
-        figure.suptitle(
-            f"{self.title}, {results.sizes['realization']} realizations a point\n"
-            f"lost: {lost_text(results)} · dotted: joint CRB",
-            fontsize=10.5, color=INK,
-        )  # fmt: skip
+        facts = f"{self.title}, {results.sizes['realization']} realizations a point", f"lost: {lost_text(results)}"
+        letters = int(12.5 * figure.get_figwidth())
+        lines = [line for fact in (*facts, "dotted: joint CRB") for line in textwrap.wrap(fact, letters)]
+        figure.suptitle("\n".join(lines), fontsize=10.5, color=INK)
         return figure
+
+
+def _label(results: "xarray.Dataset", x: str) -> str:
+    """Of the horizontal axis: a signal-to-noise ratio as the run defines it."""
+    attributes = results[x].attrs if x == "snr_db" and x in results else {}
+    return f"{attributes['long_name']} (dB)" if "long_name" in attributes else AXES[x]
 
 
 def _key(row: Row, x: str) -> tuple[Any, ...]:
@@ -111,12 +121,12 @@ def _aside(middles: np.ndarray, x: str, steps: float) -> np.ndarray:
     return middles + 0.004 * steps * (middles[-1] - middles[0]) if len(middles) > 1 else middles
 
 
-def _dress(panels: Any, x: str, at: dict[Any, float], rows: list[Row], unit: str) -> None:
+def _dress(panels: Any, x: str, at: dict[Any, float], rows: list[Row], unit: str, label: str) -> None:
     """Labels, scales and ticks of a column of panels."""
     found, whole, lost = panels
     found.set_ylabel(f"RMSE of users found ({unit})")
     whole.set_ylabel(f"RMSE of all ({unit})")
-    lost.set(ylabel="users lost (%)", xlabel=AXES[x])
+    lost.set(ylabel="users lost (%)", xlabel=label)
     for panel in (found, whole):
         panel.set_yscale("log" if rows else "linear")
     lost.set_ylim(bottom=-1)

@@ -13,17 +13,19 @@ from pydantic import Field, field_validator, model_validator
 
 from engine.estimators.paths import PathEstimates, PathProblem
 from engine.estimators.paths.on_grid import OnGrid
-from engine.numerics.candidates import FieldModel, field_grid
+from engine.numerics.candidates import CandidateGrid, FieldModel, field_grid
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_information import Paths, path_covariance
 from engine.numerics.received_power import focusing_share
 from engine.numerics.resolution import beam_widths
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
 from engine.scenario import Simulate, Variables
+from scenarios.ris import misjudgment
 from scenarios.ris.hardware import channels_of, hardware_of
 from scenarios.ris.mismatch import Compared, mismatched_bounds
 from scenarios.ris.protocol import Method, Outcome, cycles_before_lock, prepare_cycles
 from scenarios.ris.scene import Draws, RisScene, described_geometry
+from scenarios.ris.zero_phases import zero_phases_power
 
 
 class RisLocalization(RisScene):
@@ -33,7 +35,7 @@ class RisLocalization(RisScene):
     random phases, in which optimised ones start.
     """
 
-    code_version: ClassVar[int] = 3
+    code_version: ClassVar[int] = 4
 
     methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
     recorded_cycles: tuple[int, ...] = Field(
@@ -101,7 +103,7 @@ class RisLocalization(RisScene):
         power = 10 ** (self.scatterer_db / 10)
         return [
             cycles_before_lock(self.surface().n_elements, self.n_scatterers, power, 10 ** (snr / 10))
-            for snr in self.snr_db
+            for snr in self.mean_snr_db()
         ]
 
     def coordinates(self) -> Variables:
@@ -119,17 +121,19 @@ class RisLocalization(RisScene):
 
     def prepare(self, xp: Any) -> Simulate:
         problem, recorded = self.problem(), self.recorded()
-        noise_variance = xp.asarray(self.noise_variance())
+        grids = [method.estimator.lattice(problem) for method in self.methods]
         runs = [prepare_cycles(method, problem, recorded, self.random_cycles(method), xp) for method in self.methods]
 
         def simulate(realizations: Draws, *, intermediates: bool = False) -> Variables:
             drawn = Draws(*(xp.asarray(part) for part in realizations))
             paths = self.paths(drawn, xp)
             channels, hardware = channels_of(self, drawn, paths, xp), hardware_of(self, drawn, xp)
+            zero_phases = zero_phases_power(self.cascade(), paths)
+            noise_variance = self.noise_variances(zero_phases, xp)
             phasors = xp.cos(drawn.surface_phase_rad) + 1j * xp.sin(drawn.surface_phase_rad)
             truth = Paths(*(part[:, None, ...] for part in paths))
             results, outcomes = [], []
-            for run in runs:
+            for run, grid in zip(runs, grids, strict=True):
                 outcome = run(channels, hardware.to_base, phasors, drawn.noise, noise_variance, hardware)
                 covariance = path_covariance(
                     problem.surface, truth, outcome.beams, noise_variance, coordinate="inverse_range", counts=recorded
@@ -138,9 +142,10 @@ class RisLocalization(RisScene):
                     stated_covariance(problem.surface, estimate, outcome.beams[:, :, :count, :])
                     for estimate, count in zip(outcome.estimates, recorded, strict=True)
                 ]
-                results.append(_errors(xp, self, drawn, outcome, covariance, xp.stack(stated, axis=2)))
+                results.append(_errors(xp, self, drawn, outcome, covariance, xp.stack(stated, axis=2), grid))
                 outcomes.append(outcome)
             variables = _described(xp, results)
+            variables["zero_phases_power"] = ("realization", "user"), zero_phases, _ZERO_PHASES
             if self.mismatched_bound:
                 compared = Compared(problem.surface, self.methods, self.model, recorded)
                 variables |= mismatched_bounds(compared, paths, outcomes, noise_variance, xp)
@@ -190,11 +195,17 @@ def stated_covariance(surface: UniformPlanarArray, estimate: PathEstimates, beam
 
 
 def _errors(
-    xp: Any, scene: RisLocalization, drawn: Draws, outcome: Outcome, covariance: Any, stated: Any
+    xp: Any,
+    scene: RisLocalization,
+    drawn: Draws,
+    outcome: Outcome,
+    covariance: Any,
+    stated: Any,
+    grid: CandidateGrid | None,
 ) -> dict[str, Any]:
     """One method's variables, each (B, S, R, L, …): B realizations, S noise levels, R recorded cycles.
 
-    covariance: the bound on (κ, θ, φ), stated: what the estimates state, (B, S, R, L, 3, 3).
+    covariance: the bound on (κ, θ, φ), stated: what the estimates state, (B, S, R, L, 3, 3). grid: the method's.
     """
 
     def recorded(values: list[Any]) -> Any:
@@ -210,7 +221,8 @@ def _errors(
     variances = [covariance[..., i, i] for i in range(3)]
     errors = xp.stack([kappa - true_kappa, error_polar, error_azimuth], axis=-1)
     variance_m2 = variances[0] * true_range**4
-    return {
+    places = (drawn.user_range_m, drawn.user_polar_rad, drawn.user_azimuth_rad), (range_m, polar, azimuth)
+    return misjudgment.error_parts(xp, grid, *places, plane[:, 0, 0, :]) | {
         "estimate_range_m": range_m,
         "estimate_polar_rad": polar,
         "estimate_azimuth_rad": azimuth,
@@ -278,7 +290,9 @@ _ATTRIBUTES = {
     "lost_probability": {"long_name": "probability, as the estimate states it, that the user is in another direction"},
     "scatterers_found": {"long_name": "number of scatterers found"},
     "misfit": {"long_name": "(2‖residual‖²/σ² − ν)/√(2ν)"},
+    **misjudgment.ATTRIBUTES,
 }
+_ZERO_PHASES = {"long_name": "power of the direct path with all phases zero, over its mean at random phases"}
 
 
 def _described(xp: Any, results: list[dict[str, Any]]) -> Variables:

@@ -36,14 +36,14 @@ def mismatched_bounds(
 ) -> Variables:
     """Bias² and variance of a plane-wave fit, (B, methods, S, R, L), the mean of both angles; NaN for other methods.
 
-    paths: the true ones, (B, L). Scatterers are taken as known; the cells of a grid come on top.
+    paths: the true ones, (B, L); noise_variance (B, S). Scatterers are taken as known; the cells of a grid come on top.
     """
     bounds = []
     for method, outcome in zip(compared.methods, outcomes, strict=True):
         per_cycle = [
             _of_beams(compared.surface, paths, outcome.beams[:, :, :count, :], noise_variance, xp)
             if assumes_plane_waves(method, compared.model)
-            else xp.full((paths.gain.shape[0], noise_variance.shape[0], paths.gain.shape[1]), xp.nan)
+            else xp.full((paths.gain.shape[0], noise_variance.shape[1], paths.gain.shape[1]), xp.nan)
             for count in compared.recorded
         ]
         bounds.append(xp.stack(per_cycle, axis=2))
@@ -67,4 +67,4 @@ def _of_beams(surface: UniformPlanarArray, paths: Paths, beams: Array, noise_var
     )  # fmt: skip
     bias = xp.reshape(xp.sum(bound.bias_rad**2, axis=-1), (size, n_levels, -1))
     spread = xp.reshape(xp.linalg.trace(bound.covariance_rad2), (size, n_levels, -1))
-    return (bias + spread * noise_variance[:, None]) / 2
+    return (bias + spread * noise_variance[..., None]) / 2

@@ -77,7 +77,7 @@ def prepare_cycles(
 
     recorded: numbers of cycles, ascending; the last is C. random_cycles: C₀ at each of S noise variances. The function
     takes the users' channels (B, L, N), the channel to the base station (N,), random phases as phasors (B, C, N),
-    noise CN(0, 1) (B, C, L), the noise variances (S,) and the `Hardware`, exact if None.
+    noise CN(0, 1) (B, C, L), the noise variances (B, S) and the `Hardware`, exact if None.
     """
     localizer = method.estimator.prepare(problem, xp)
     n_cycles = recorded[-1]
@@ -94,9 +94,8 @@ def prepare_cycles(
         size, hardware = channels.shape[0], hardware or Hardware(to_base)
         random_beams = phasors[:, :n_cycles, :] * to_base
         if method.phases == "random":
-            variance = xp.broadcast_to(noise_variance, (size, len(first)))
             estimates, sent = _follow(
-                localizer, problem, method, recorded, n_cycles, channels, random_beams, noise, variance, hardware
+                localizer, problem, method, recorded, n_cycles, channels, random_beams, noise, noise_variance, hardware
             )
             return Outcome(estimates, sent[:, None, ...])
         levels: dict[int, tuple[list[PathEstimates], Array]] = {}
@@ -104,9 +103,7 @@ def prepare_cycles(
             # Noise levels that leave the random phases together go on as trials of their own, side by side.
             here = [level for level, other in enumerate(first) if other == count]
             own = [_repeated(xp, part, len(here)) for part in (channels, random_beams, noise)]
-            variance = xp.reshape(
-                xp.broadcast_to(xp.stack([noise_variance[level] for level in here]), (size, len(here))), (-1, 1)
-            )
+            variance = xp.reshape(xp.stack([noise_variance[:, level] for level in here], axis=1), (-1, 1))
             real = hardware._replace(
                 turn=_repeated(xp, hardware.turn, len(here)), drift=_repeated(xp, hardware.drift, len(here))
             )

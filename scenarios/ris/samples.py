@@ -48,11 +48,9 @@ class Samples:
             if d not in (x, "estimator", "realization", "user")
         }
         last = results.isel(rest)
-        squares = just_lost_rad2(results)
-        just = squares.isel({dim: -1 for dim in squares.dims if dim != x}).broadcast_like(results[x]).values
-        errors: dict[Point, np.ndarray] = {}
-        bounds: dict[Point, np.ndarray] = {}
-        directions: dict[Point, np.ndarray] = {}
+        just = just_lost_rad2(results)
+        limits = just.isel({dim: -1 for dim in just.dims if dim != x}).broadcast_like(results[x]).values
+        parts: tuple[dict[Point, np.ndarray], ...] = ({}, {}, {})
         just_lost: dict[Point, float] = {}
         for name, quantity in QUANTITIES.items():
             stored = (quantity.error, quantity.bound, DIRECTION)
@@ -61,10 +59,10 @@ class Samples:
                 for j, value in enumerate(results[x].values.tolist()):
                     for field in dict.fromkeys(fields.tolist()):
                         point = Point(name, field, str(method), float(value))
-                        just_lost[point] = float(just[j])
-                        for part, array in zip((errors, bounds, directions), arrays, strict=True):
+                        just_lost[point] = float(limits[j])
+                        for part, array in zip(parts, arrays, strict=True):
                             part[point] = array[i, j][:, fields == field]
-        return cls(errors, bounds, directions, just_lost)
+        return cls(parts[0], parts[1], parts[2], just_lost)
 
     @property
     def methods(self) -> list[str]:

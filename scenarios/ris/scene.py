@@ -17,9 +17,9 @@ from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.path_information import Paths
 from engine.numerics.resolution import beam_widths
-from engine.numerics.wavefront import near_field_range_m
 from engine.scenario import Variables
 from scenarios.ris.placing import beside, directions, ends_of_near_field, unit_vectors
+from scenarios.ris.zero_phases import median_zero_phases_db, ranges_between
 
 MOST_SUBCARRIER_ERROR = 0.5
 """Standard deviations by which users at other frequencies than the estimators' may be off: less than noise by far."""
@@ -90,7 +90,11 @@ class RisScene(Scenario, ABC):
         "spherical", description="waves of far users and scatterers: spherical as well, or plane as Eq. 7 has them"
     )
     snr_db: tuple[float, ...] = Field(
-        (-5.0, 5.0, 10.0, 20.0, 30.0), min_length=1, description="N|α|²P/σ²: mean signal-to-noise ratio of a cycle"
+        (-5.0, 5.0, 10.0, 20.0, 30.0), min_length=1, description="signal-to-noise ratio, as `snr_definition` has it"
+    )
+    snr_definition: Literal["mean", "zero_phases"] = Field(
+        "mean",
+        description="power over σ²: N|α|²P, the mean at random phases; or, as printed, direct paths' at zero ones",
     )
     snr_elements: int | None = Field(
         None, ge=1, description="N in the definition of the noise power; the surface's own if not set"
@@ -149,6 +153,10 @@ class RisScene(Scenario, ABC):
                 f"near users would lie between range_min_m = {self.range_min_m:g} and {near_end:.3g} m: needed a "
                 f"smaller range_min_m, more elements_per_side, or users = 'far'"
             )
+        if self.snr_definition == "zero_phases" and self.snr_elements is not None:
+            raise ValueError(
+                f"snr_elements = {self.snr_elements}, snr_definition = 'zero_phases': needed one of the two"
+            )
         error = self.subcarrier_error()
         if error > MOST_SUBCARRIER_ERROR:
             most_hz = self.subcarrier_hz * MOST_SUBCARRIER_ERROR / error
@@ -200,8 +208,23 @@ class RisScene(Scenario, ABC):
         return ["far" if k % 2 else "near" for k in range(self.n_scatterers)]
 
     def noise_variance(self) -> np.ndarray:
-        """σ² at each signal-to-noise ratio, (S,): N/SNR, as |α|²P = 1."""
+        """σ² at each mean signal-to-noise ratio, (S,): N/SNR, as |α|²P = 1."""
         return (self.snr_elements or self.surface().n_elements) / 10 ** (np.asarray(self.snr_db) / 10)
+
+    def noise_variances(self, zero_phases: Any, xp: Any) -> Any:
+        """σ² of every realization, (B, S). zero_phases: as `zero_phases_power` gives it, (B, L)."""
+        variance = xp.asarray(self.noise_variance())[None, :]
+        if self.snr_definition == "mean":
+            return xp.broadcast_to(variance, (zero_phases.shape[0], variance.shape[1]))
+        return variance * xp.mean(zero_phases, axis=-1)[:, None]
+
+    def mean_snr_db(self) -> np.ndarray:
+        """Mean signal-to-noise ratios of a cycle at random phases, (S,): of the median realization."""
+        if self.snr_definition == "mean":
+            return np.asarray(self.snr_db)
+        fields, near_max_m = tuple(self.user_fields()), self.near_range_max_m or math.inf
+        here = self.cascade(), self.view(), fields, near_max_m, self.waves == "as_printed"
+        return np.asarray(self.snr_db) - median_zero_phases_db(*here)
 
     def unknowns(self) -> int:
         """Real unknowns of one realization: places and complex gains, L(5 + 2K) + 3K."""
@@ -220,16 +243,18 @@ class RisScene(Scenario, ABC):
         spread_y, spread_z = (self.spacing_m * math.sqrt((n * n - 1) / 12) for n in (surface.n_y, surface.n_z))
         more_per_m = 2 * math.pi * (self.n_users - 1) * self.subcarrier_hz / SPEED_OF_LIGHT_M_PER_S
         phase_rad = more_per_m * math.hypot(u_y * spread_y, u_z * spread_z)
-        return phase_rad * math.sqrt(2 * self.n_cycles * 10 ** (max(self.snr_db) / 10))
+        return phase_rad * math.sqrt(2 * self.n_cycles * 10 ** (max(self.mean_snr_db()) / 10))
 
     def cycles_needed(self) -> int:
         """The fewest cycles whose 2LC real observations are as many as the unknowns."""
         return -(-self.unknowns() // (2 * self.n_users))
 
     def coordinates(self) -> Variables:
+        long_name = "mean signal-to-noise ratio"
+        if self.snr_definition == "zero_phases":
+            long_name = "direct path over noise, all phases zero"
         return {
-            "snr_db": (
-                ("snr_db",), np.asarray(self.snr_db), {"units": "dB", "long_name": "mean signal-to-noise ratio"}),
+            "snr_db": (("snr_db",), np.asarray(self.snr_db), {"units": "dB", "long_name": long_name}),
             "user_field": (("user",), np.array(self.user_fields()), {"long_name": "field that the user is in"}),
         }  # fmt: skip
 
@@ -241,13 +266,10 @@ class RisScene(Scenario, ABC):
             return np.ascontiguousarray(streams(name).random((count, size)).T)
 
         def places(name: str, fields: list[str], near_max_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            count = len(fields)
-            polar, azimuth = directions(self.view(), shares(f"{name}_polar", count), shares(f"{name}_azimuth", count))
+            count, view = len(fields), self.view()
+            polar, azimuth = directions(view, shares(f"{name}_polar", count), shares(f"{name}_azimuth", count))
             moved(name, polar, azimuth)
-            ends = near_field_range_m(self.surface(), polar, azimuth) if count else polar
-            near = np.array([field == "near" for field in fields], dtype=bool)
-            low = np.where(near, self.range_min_m, ends)
-            high = np.where(near, np.minimum(ends, near_max_m), self.range_max_m)
+            low, high = ranges_between(self.cascade(), view, tuple(fields), near_max_m, polar, azimuth)
             return low + (high - low) * shares(f"{name}_range", count), polar, azimuth
 
         seen: list[np.ndarray] = []

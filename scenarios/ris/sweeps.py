@@ -18,7 +18,7 @@ from scenarios.ris.protocol import Method
 from scenarios.ris.times import TimeFigure
 
 
-def _sweep(
+def named_sweep(
     figure: ErrorFigure | TimeFigure, name: str, about: str, scenario: RisLocalization, axes: Any, **options: Any
 ) -> Sweep:
     highlights = ("squared_error_angle_rad2", "squared_error_range_m2")
@@ -36,7 +36,7 @@ def _sweep(
     )
 
 
-def _on_grid(phases: Any = "optimised", **fields: Any) -> tuple[Method, ...]:
+def on_grid(phases: Any = "optimised", **fields: Any) -> tuple[Method, ...]:
     return tuple(
         Method(estimator=OnGrid(model=model), phases=phases, name=model, **fields) for model in ("hybrid", "nf", "ff")
     )
@@ -45,7 +45,7 @@ def _on_grid(phases: Any = "optimised", **fields: Any) -> tuple[Method, ...]:
 CLOSED_LOOP = Method(estimator=ClosedLoop(), random_cycles=None, name="closed loop")
 NOMP = Method(estimator=NewtonisedPursuit(), phases="random", name="NOMP")
 
-fig4 = _sweep(
+fig4 = named_sweep(
     ErrorFigure(
         "Localization through a surface of 25 × 25 elements, 20 cycles",
         "snr_db",
@@ -56,7 +56,7 @@ fig4 = _sweep(
     "errors against the signal-to-noise ratio (Fig. 4): three dictionaries, AML, ANM, and ours off the grid",
     RisLocalization(
         methods=(
-            *_on_grid(),
+            *on_grid(),
             Method(estimator=ApproximateML(), phases="random", name="AML"),
             Method(estimator=AtomicNorm(), phases="random", name="ANM"),
             NOMP,
@@ -70,14 +70,14 @@ fig4 = _sweep(
     chunk=4,
 )
 
-fig5 = _sweep(
+fig5 = named_sweep(
     ErrorFigure("Errors cycle by cycle, 10 dB", "cycle", against_cycles, (("far", "angle"), ("near", "angle"))),
     "ris:fig5",
     "errors after 2, 4, …, 20 cycles (Fig. 5): three dictionaries with random phases, and ours",
     RisLocalization(
         snr_db=10.0,
         recorded_cycles=tuple(range(2, 21, 2)),
-        methods=(*_on_grid("random"), Method(estimator=OnGrid(), name="hybrid, optimised"), NOMP, CLOSED_LOOP),
+        methods=(*on_grid("random"), Method(estimator=OnGrid(), name="hybrid, optimised"), NOMP, CLOSED_LOOP),
         unidentifiable=True,
     ),
     {},
@@ -86,7 +86,7 @@ fig5 = _sweep(
     block=8,
 )
 
-fig6 = _sweep(
+fig6 = named_sweep(
     ErrorFigure(
         "Errors against the longest range, 5 dB",
         "range_max_m",
@@ -95,7 +95,7 @@ fig6 = _sweep(
     ),
     "ris:fig6",
     "errors against the longest range (Fig. 6): three dictionaries, and ours",
-    RisLocalization(snr_db=5.0, methods=(*_on_grid("random"), NOMP)),
+    RisLocalization(snr_db=5.0, methods=(*on_grid("random"), NOMP)),
     {"range_max_m": (6.0, 8.0, 10.0, 14.0, 20.0)},
     realizations=64,
     full=2048,
@@ -105,7 +105,7 @@ fig6 = _sweep(
 _TIMED = RisLocalization(snr_db=10.0, methods=(Method(estimator=OnGrid(), name="on-grid method"),))
 _MODELS = ("ff", "hybrid", "nf")
 
-fig7 = _sweep(
+fig7 = named_sweep(
     TimeFigure("Time against the number of cycles", "n_cycles"),
     "ris:fig7",
     "time of a realization against the number of cycles (Fig. 7)",
@@ -119,7 +119,7 @@ fig7 = _sweep(
 
 _SPACINGS = (0.08, 0.06, 0.04, 0.03, 0.02, 0.015)
 
-fig8 = _sweep(
+fig8 = named_sweep(
     ErrorFigure(
         "Errors against the spacing of the dictionary, 10 dB",
         "angle_step_rad",
@@ -141,7 +141,7 @@ fig8 = _sweep(
     block=8,
 )
 
-fig9 = _sweep(
+fig9 = named_sweep(
     TimeFigure("Time against the spacing of the dictionary", "angle_step_rad"),
     "ris:fig9",
     "time of a realization against the dictionary's angle spacing (Fig. 9)",
@@ -159,7 +159,7 @@ _NEAR = RisLocalization(
 )  # fmt: skip
 _SIZES = (15, 20, 25, 30)
 
-fig10 = _sweep(
+fig10 = named_sweep(
     ErrorFigure(
         "Range errors against the size of the surface, noise as at 10 dB with 625 elements",
         "elements_per_side",
@@ -181,7 +181,7 @@ fig10 = _sweep(
     block=8,
 )
 
-fig11 = _sweep(
+fig11 = named_sweep(
     TimeFigure("Time against the size of the surface", "elements_per_side"),
     "ris:fig11",
     "time of a realization against the size of the surface (Fig. 11)",

@@ -16,7 +16,7 @@ from scenarios.figures.comparisons import BELOW, Finding, Region, Slope, TimeRat
 from scenarios.figures.style import COLOURS, INK, MARKERS, quiet
 from scenarios.ris.axes import AXES, LOGARITHMIC, logarithmic, text_of
 from scenarios.ris.localization import RisLocalization
-from scenarios.ris.paper import differs_from_paper
+from scenarios.ris.paper import beside_paper, differs_from_paper, experiment_table
 
 if TYPE_CHECKING:
     import xarray
@@ -56,7 +56,8 @@ class TimeFigure:
 
     def report(self, results: "xarray.Dataset", times: Times) -> list[TextTable]:
         """What to print of a run: the paper's claims beside ours, then every point."""
-        return [claims_table(claims(results, times)), _table(times)]
+        judged = beside_paper(results, claims(results, times))
+        return [claims_table(judged), _table(times), experiment_table(results)]
 
     def draw(self, results: "xarray.Dataset", times: Times) -> "Figure":
         """Measured seconds of a realization, and the multiplications of the algorithm as printed."""

@@ -23,7 +23,7 @@ from scenarios.leakage.sensor_sets import SensorSetEstimation
 from scenarios.leakage.sensors import UserAtRange
 from scenarios.multipath import MultipathData, MultipathEstimation
 from scenarios.multipath.map import MultipathMap
-from scenarios.ris import CLOSED_LOOP, Method, RisLocalization
+from scenarios.ris import CLOSED_LOOP, Method, RisLocalization, RisPower, RisSampledPlaces
 
 FOLDER = Path(__file__).parent
 _NOISE = (-70.0, -80.0)
@@ -90,6 +90,14 @@ SWEEPS = {
             ),
         ),
         **_SIZES,
+    ),
+    "ris-power": Sweep(
+        RisPower(users="far", range_min_m=0.6, n_users=1, n_scatterers=0, n_cycles=1),
+        {"elements_per_side": (5, 9)},
+        **_SIZES,
+    ),
+    "ris-sampled-places": Sweep(
+        RisSampledPlaces(elements_per_side=9, range_min_m=0.15, range_max_m=3.0, n_cycles=1), {}, **_SIZES
     ),
 }
 

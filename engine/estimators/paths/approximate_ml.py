@@ -15,7 +15,7 @@ from pydantic import Field
 from engine.estimators.paths.estimator import PathEstimator
 from engine.estimators.paths.on_grid import GridLocalizer
 from engine.estimators.paths.problem import PathProblem
-from engine.numerics.candidates import field_grid
+from engine.numerics.candidates import CandidateGrid, field_grid
 from engine.numerics.dictionary import Dictionary
 from engine.numerics.pursuit import Pursued, Received, energy, single_gain, without_scatterers
 
@@ -29,15 +29,18 @@ class ApproximateML(PathEstimator):
     range_step_m: float | None = Field(None, gt=0, description="step of the range; the problem's if None")
     turns: int = Field(6, gt=0, description="at most so many searches of range, polar angle and azimuth in turn")
 
-    def prepare(self, problem: PathProblem, xp: Any) -> GridLocalizer:
-        grid = field_grid(
+    def lattice(self, problem: PathProblem) -> CandidateGrid:
+        return field_grid(
             problem.surface,
             problem.view,
             "nf",
             angle_step_rad=self.angle_step_rad or problem.angle_step_rad,
             range_step_m=self.range_step_m or problem.range_step_m,
         )
-        return GridLocalizer(LineSearches(Dictionary(problem.surface, grid, xp), problem.n_scatterers, self.turns))
+
+    def prepare(self, problem: PathProblem, xp: Any) -> GridLocalizer:
+        dictionary = Dictionary(problem.surface, self.lattice(problem), xp)
+        return GridLocalizer(LineSearches(dictionary, problem.n_scatterers, self.turns))
 
 
 class LineSearches:

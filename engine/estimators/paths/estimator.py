@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from engine.estimators.described import description, reader
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.numerics.candidates import CandidateGrid
 
 
 class Observer(Protocol):
@@ -37,6 +38,10 @@ class PathEstimator(BaseModel, ABC):
         if not self.name:
             object.__setattr__(self, "name", type(self).__name__)
         return self
+
+    def lattice(self, problem: PathProblem) -> CandidateGrid | None:
+        """The grid on which its users are; None of an estimator that leaves it, or has none."""
+        return None
 
     @abstractmethod
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:

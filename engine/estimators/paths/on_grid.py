@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.estimators.paths.estimator import PathEstimator
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.numerics.candidates import FieldModel, field_grid
+from engine.numerics.candidates import CandidateGrid, FieldModel, field_grid
 from engine.numerics.dictionary import Dictionary
 from engine.numerics.pursuit import Algorithm1, Pursued, Received, degrees_of_freedom
 
@@ -32,16 +32,18 @@ class OnGrid(PathEstimator):
     residual_fraction: float = Field(0.0, ge=0, lt=1, description="nor where it is this share of the samples, ε")
     normalize: bool = Field(True, description="divide correlations by the norm of what the beams receive")
 
-    def prepare(self, problem: PathProblem, xp: Any) -> "GridLocalizer":
-        grid = field_grid(
+    def lattice(self, problem: PathProblem) -> CandidateGrid:
+        return field_grid(
             problem.surface,
             problem.view,
             self.model or problem.model,
             angle_step_rad=self.angle_step_rad or problem.angle_step_rad,
             range_step_m=self.range_step_m or problem.range_step_m,
         )
+
+    def prepare(self, problem: PathProblem, xp: Any) -> "GridLocalizer":
         algorithm = Algorithm1(
-            Dictionary(problem.surface, grid, xp),
+            Dictionary(problem.surface, self.lattice(problem), xp),
             problem.n_scatterers,
             noise_sigmas=self.noise_sigmas,
             residual_fraction=self.residual_fraction,
