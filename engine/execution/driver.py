@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from engine.backend import backend
 from engine.errors import InputError, TaskError
-from engine.execution import handover
+from engine.execution import apart, handover
 from engine.execution.plan import Plan
 from engine.execution.submission import is_submitted, require_lasting
 from engine.execution.task import Evaluator, Failure, Results, TaskRunner
@@ -68,8 +69,13 @@ def begins_here(
 
 
 def _in_session() -> bool:
+    return is_submitted() or _has_ray()
+
+
+def _has_ray() -> bool:
+    """Whether the caller has connected this process to Ray."""
     ray = sys.modules.get("ray")
-    return is_submitted() or (ray is not None and bool(ray.is_initialized()))
+    return ray is not None and bool(ray.is_initialized())
 
 
 def in_this_process(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
@@ -132,11 +138,12 @@ def iterate(
                 return in_this_process(store, plan, backend_name, evaluator)
             if begins_here(workers=workers, address=address, backend_name=backend_name):
                 return handover.run(store, plan, backend_name, evaluator)
+            options: Any = {"workers": workers, "address": address, "shared_storage": shared_storage}
+            if not _has_ray():
+                return apart.run(store, plan, backend_name, **options)
             from engine.execution import cluster
 
-            return cluster.run(
-                store, plan, backend_name, workers=workers, address=address, shared_storage=shared_storage
-            )
+            return cluster.run(store, plan, backend_name, **options)
 
         failures = yield from _reports(store, plan, results, max_failures)
     finally:
