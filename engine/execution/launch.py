@@ -64,6 +64,7 @@ class Launched:
     """
 
     _takes_leave = False
+    _printed: IO[bytes] | None = None
 
     def __init__(self) -> None:
         self._printed = _unseen()
@@ -83,8 +84,7 @@ class Launched:
                 start_new_session=True,  # Ctrl-C on a terminal is the driver's
             )
         except OSError:
-            os.close(self._life)
-            self._pipe.close()
+            self._close()
             raise
         finally:
             theirs.close()
@@ -132,8 +132,13 @@ class Launched:
                 break
             time.sleep(0.01)
         self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
         self._pipe.close()
         os.close(self._life)
+        if self._printed is not None:
+            self._printed.close()
 
     def _leave(self) -> None:
         """Let the child end its workers on the cluster, and itself."""
