@@ -49,8 +49,8 @@ PATHS = [
 ]  # fmt: skip
 SWEEPS = [
     "leakage:fig1", "leakage:fig1-as-printed", "leakage:fig3", "ris:fig8", "multipath:fig4", "leakage:", ":fig1",
-    "leakage:fig1\n", "LEAKAGE:FIG1", "leakage:fig１", "os:path", "jobs.main:main", "engine:run", "toy:nothing", "a.b:c",
-    "..x:y", "toy", "é:ü",
+    "leakage:fig1\n", "LEAKAGE:FIG1", "leakage:fig１", "os:path", "jobs.main:main", "engine:run", "toy:nothing",
+    "a.b:c", "..x:y", "toy", "é:ü",
 ]  # fmt: skip
 FIELDS = [
     "n_elements", "n_sensors", "carrier_hz", "noise_dbm", "n_snapshots", "leakage", "prior_alpha", "user_range_min_m",
