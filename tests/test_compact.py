@@ -22,18 +22,6 @@ from engine.store.storage import LocalStorage
 from engine.store.store import Store
 
 
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("honest") / "toy.zarr"
-    engine.run(toy.small, path, serial=True)
-    return path
-
-
-@pytest.fixture
-def stored(honest: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(honest, tmp_path / "toy.zarr")
-
-
 def faults(path: Path) -> list[Any]:
     return [item for item in verify(path) if isinstance(item, Problem | Litter)]
 
