@@ -311,6 +311,7 @@ def tried(count: int, seed: int, scratch: Path, *, own: float = 0.2) -> tuple[Co
         ends[f"{'own process' if one.is_own_process else 'in process'}, {'bad' if wrong else f'exit code {code}'}"] += 1
         if wrong:
             bad.append(f"{number}: {one}\n    {wrong}")
+            print(bad[-1], flush=True)
     return ends, bad
 
 
@@ -326,7 +327,7 @@ if __name__ == "__main__":
         (Path(place) / "home").mkdir()
         os.environ["HOME"] = str(Path(place) / "home")
         ends, bad = tried(given.count, given.seed, Path(place), own=given.own)
-    print(json.dumps(ends, indent=1), *bad, sep="\n")
+    print(json.dumps(ends, indent=1))
     if given.record:
         record = {
             "what": "command lines and environments of a grammar: how they ended",
