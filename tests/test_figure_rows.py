@@ -87,11 +87,6 @@ def test_pooled_keeps_every_value_once(results: xarray.Dataset) -> None:
 
 
 def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:
-    import xarray
-
-    from scenarios.figures.paired import compared
-    from scenarios.figures.rows import Quantity, rows_of
-
     errors = np.array([[1.0, 4.0, np.nan, 100.0], [1.0, 1.0, 1.0, np.nan]])[None, :, :, None, None]
     dims = ("n_sensors", "estimator", "realization", "n_snapshots", "noise_dbm")
     places = {"n_sensors": [20], "estimator": ["a", "b"], "n_snapshots": [1], "noise_dbm": [-80.0]}
@@ -99,8 +94,8 @@ def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:
     results = xarray.Dataset(dict.fromkeys(names, (dims, errors)), places)
     rows = rows_of(results, [Quantity("range", "m", names[0])])
     assert [row.excluded for row in rows] == [1, 1]
-    found = compared(results, "a", "b")["range", 20, 1, -80.0]
-    assert (found.ratio, found.users) == (2.5, 2)
+    found = engine.compare(results[names[0]]).sel(estimator="a", other="b").squeeze()
+    assert (float(found.ratio), int(found["count"]), int(found.excluded)) == (2.5, 2, 2)
 
 
 def _flagged() -> xarray.Dataset:
