@@ -1,6 +1,6 @@
 """Command lines and environments put together by a grammar, from a seed: none may end in a traceback.
 
-    PYTHONPATH=.:tests python tests/command_lines.py --count 1000 --seed 18 --record docs/evidence/command-lines.json
+    PYTHONPATH=.:tests python tests/command_lines.py --record docs/evidence/command-lines.json
 
 One in five is a process of its own, as what it changes is read when a process starts: the language, a full disk, closed
 streams, bytes that are no text. The others run in this one. A good end is exit code 0, or 1 or 2 and one line.
@@ -310,30 +310,35 @@ def tried(count: int, seed: int, scratch: Path, *, own: float = 0.2) -> tuple[Co
             shutil.rmtree(folder, ignore_errors=True)
         ends[f"{'own process' if one.is_own_process else 'in process'}, {'bad' if wrong else f'exit code {code}'}"] += 1
         if wrong:
-            bad.append(f"{number}: {one}\n    {wrong}")
+            bad.append(f"seed {seed}, {number}: {one}\n    {wrong}")
             print(bad[-1], flush=True)
     return ends, bad
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=18)
+    parser.add_argument("--count", type=int, default=100, help="of each seed")
+    parser.add_argument("--seed", type=int, default=100, help="the first")
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--own", type=float, default=0.2, help="share of processes of their own")
     parser.add_argument("--record", type=Path)
     given = parser.parse_args()
     os.environ |= {"RAY_AUTH_MODE": "disabled", "MPLBACKEND": "agg", "AWS_EC2_METADATA_DISABLED": "true"}
+    all_ends, all_bad = Counter[str](), list[str]()
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "home").mkdir()
         os.environ["HOME"] = str(Path(place) / "home")
-        ends, bad = tried(given.count, given.seed, Path(place), own=given.own)
-    print(json.dumps(ends, indent=1))
+        for seed in range(given.seed, given.seed + given.seeds):
+            ends, bad = tried(given.count, seed, Path(place), own=given.own)
+            print(f"seed {seed}:", json.dumps(ends), flush=True)
+            all_ends.update(ends)
+            all_bad += bad
     if given.record:
         record = {
             "what": "command lines and environments of a grammar: how they ended",
-            "command": f"PYTHONPATH=.:tests python tests/command_lines.py --count {given.count} --seed {given.seed}",
-            "commit": provenance.commit(), "seed": given.seed, "count": given.count, "ends": dict(sorted(ends.items())),
-            "bad": bad,
+            "command": f"PYTHONPATH=.:tests python tests/command_lines.py --count {given.count} --seeds {given.seeds}",
+            "commit": provenance.commit(), "seeds": [given.seed, given.seed + given.seeds - 1],
+            "count": given.count * given.seeds, "ends": dict(sorted(all_ends.items())), "bad": all_bad,
         }  # fmt: skip
         given.record.write_text(json.dumps(record, indent=1) + "\n")
-    raise SystemExit(bool(bad))
+    raise SystemExit(bool(all_bad))
