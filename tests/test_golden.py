@@ -98,9 +98,10 @@ def test_a_compact_one_opens_holds_and_is_spread_again(archive: Path, tmp_path: 
     if is_of_today(store):
         sweep = engine.load_sweep(path)
         assert engine.run(sweep, path, serial=True).identical(before)
-        fresh = engine.run(sweep, tmp_path / "fresh.zarr", serial=True)
+        again = engine.replay(path, 0, **{name: values[0] for name, values in sweep.axes.items()})
+        stored = before.isel(dict.fromkeys(sweep.axes, 0) | {"realization": 0})
         for name in store.variable_names():
-            np.testing.assert_allclose(before[name], fresh[name], rtol=1e-6, atol=1e-9, err_msg=name)
+            np.testing.assert_allclose(again[name], stored[name], rtol=1e-6, atol=1e-9, err_msg=name)
     assert expand(path) == 0
     assert [item for item in verify(path) if not hasattr(item, "checksums")] == []
     assert engine.open_results(path).load().identical(before)
