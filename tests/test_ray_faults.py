@@ -295,6 +295,36 @@ def test_last_words(tmp_path: Path, printed: str, code: int, words: str) -> None
         assert launched.last_words() == ("" if code != -9 else " (SIGKILL)")
 
 
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_what_the_child_prints_is_kept_from_the_user_and_asked_for_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], stream: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho 'Raylet is terminated. Termination is unexpected' >&{stream}\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    launched = launch.Launched()
+    with pytest.raises((EOFError, OSError)):
+        launched.receive()
+    assert launched.last_words() == " (Raylet is terminated)"
+    launched.end()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_place_for_temporary_files_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory")
+
+    monkeypatch.setattr(launch.tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    launched = launch.Launched()
+    assert launched.last_words() == ""
+    launched.end()
+    assert capfd.readouterr() == ("", "")
+
+
 TWO = """
 import sys, time; sys.path.insert(0, {here!r})
 import engine, toy
