@@ -118,8 +118,8 @@ def iterate(
     'rmse_range_m:rel=0.05'; all must hold (see `engine.execution.plan`). max_seconds: of this run, after which no task
     is begun; those that run end, and it stops with what is stored. Why each point stopped is kept in the store. A later
     run without them goes on to the budget.
-    Workers that are named, and the Ray that they belong to, are in processes beside this one, unless this one has called
-    `ray.init` itself: then it ends with Ray, where Ray loses its parts.
+    Workers that are named, and the Ray that they belong to, are in processes beside this one, unless this one has
+    called `ray.init` itself: then it ends with Ray, where Ray loses its parts.
     Raises TaskError when a scenario raised, StoreError for a store that cannot be used, WorkerError where workers keep
     dying, or Ray.
     """
