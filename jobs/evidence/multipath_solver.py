@@ -37,7 +37,7 @@ def _measured(_store: str) -> dict[str, Any]:
 
 def words(numbers: dict[str, Any]) -> Iterator[str]:
     for one in numbers["relative errors"]:
-        shares = (f"{100 * one[name]:.2g} %" for name in ("median", "95 % below", "largest"))
+        shares = (f"{float(f'{100 * one[name]:.2g}'):g} %" for name in ("median", "95 % below", "largest"))
         cells = (f"{one['channels']} {one['of']}", f"{one['rays'] // 1000} 000", *shares, str(one["above a tenth"]))
         yield f"| {' | '.join(cells)} |"
 
