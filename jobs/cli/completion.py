@@ -20,6 +20,7 @@ from engine.errors import InputError, NearfieldError
 
 VARIABLE = "_NEARFIELD_COMPLETE"
 _CUTS = (":", "=")
+_PROGRAM = "nearfield"  # also where it is called as a module, which shells do not complete
 _QUESTIONS = "(complete|source)_(bash|zsh|fish|powershell|pwsh)"
 
 
@@ -28,13 +29,13 @@ def answer(app: Callable[[], Any]) -> None:
     if not re.fullmatch(_QUESTIONS, os.environ[VARIABLE]):
         raise InputError(f"{VARIABLE} is {os.environ[VARIABLE]!r}, which is no shell's question: unset it")
     if os.environ[VARIABLE] != "complete_bash":
-        app()
+        app(prog_name=_PROGRAM)
         return
     cut = _joined()
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            app()
+            app(prog_name=_PROGRAM)
     finally:
         sys.stdout.write("".join(line.removeprefix(cut) for line in said.getvalue().splitlines(keepends=True)))
 
