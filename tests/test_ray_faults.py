@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import engine
 from engine import InputError, WorkerError
 from engine.execution import apart, launch
 from engine.execution.cluster import kin, loop
+from engine.execution.cluster import launched as launched_child
 from engine.execution.plan import Plan
 from engine.store.lock import holder
 from engine.store.storage import LocalStorage
@@ -255,6 +257,7 @@ def test_whatever_the_child_dies_of_is_one_line(
     with pytest.raises(WorkerError, match=error):
         list(apart.run(store, plan, "cpu", workers=3, address="a:1"))
     assert (child.ordered.workers, child.ordered.address, child.ordered.on_one_node) == (3, "a:1", store.path)
+    assert child.ordered.is_alone
     assert [reply.task for reply in child.replies] == [toy.small.tasks()[0]]
     assert child.ended == 1
     assert "two workers wait" in caplog.text
@@ -293,6 +296,33 @@ def test_last_words(tmp_path: Path, printed: str, code: int, words: str) -> None
         assert launched.last_words() == words
         launched._printed = None
         assert launched.last_words() == ("" if code != -9 else " (SIGKILL)")
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_limit_of_seconds_is_known_before_a_worker_runs(monkeypatch: pytest.MonkeyPatch, is_alone: bool) -> None:
+    """Where a cluster has no room, no worker may ever start. Beside a driver that computes, no task is kept back."""
+    asked: list[str] = []
+
+    class Loop:
+        def wait_for_one(self) -> None:
+            asked.append("wait for one")
+
+        def results(self) -> Iterator[None]:
+            asked.append("results")
+            plan.take()
+            yield
+
+    @contextmanager
+    def workers_of(*_: Any, **__: Any) -> Iterator[Loop]:
+        yield Loop()
+
+    monkeypatch.setattr(launched_child, "workers_of", workers_of)
+    ours, theirs = launch.Pipe()
+    plan = launched_child.RemotePlan(theirs, 3)
+    ours.send(launch.Reply(toy.small.tasks()[0], -1.0, False))
+    launched_child._work(launch.WorkOrder("a", b"", "s", "cpu", is_alone=is_alone), plan)
+    assert asked == (["results"] if is_alone else ["wait for one", "results"])
+    assert plan.is_finished
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])

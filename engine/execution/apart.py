@@ -33,7 +33,14 @@ def run(
     on_one_node = store.path if store.storage.is_local and not shared_storage else None
     sweep = store.sweep
     order = WorkOrder(
-        label_of(sweep), pickled(sweep), store.storage.absolute, backend_name, workers, address, on_one_node
+        label_of(sweep),
+        pickled(sweep),
+        store.storage.absolute,
+        backend_name,
+        workers,
+        address,
+        on_one_node,
+        is_alone=True,
     )
     launched = Launched()
     try:

@@ -32,7 +32,8 @@ _LEAVE_SECONDS = 5.0
 class WorkOrder(NamedTuple):
     """What workers need to know of a sweep: its name, its pickle, where its store is, and on which backend.
 
-    workers, address: as in `engine.iterate`. on_one_node: a path that only this machine is known to see.
+    workers, address: as in `engine.iterate`. on_one_node: a path that only this machine is known to see. is_alone:
+    nobody but these workers computes, so that a task may be taken before one of them runs.
     """
 
     label: str
@@ -42,6 +43,7 @@ class WorkOrder(NamedTuple):
     workers: int | None = None
     address: str | None = None
     on_one_node: str | None = None
+    is_alone: bool = False
 
 
 def label_of(sweep: Sweep) -> str:
