@@ -29,6 +29,8 @@ from jobs import main as command_line
 
 ROOT = Path(command_line.__file__).parent.parent
 SECONDS = 120
+BYTES = 6 * 2**30
+"""of memory: one that wants more is told so, and the machine goes on"""
 NUMBERS = [
     "0", "-0.0", "1", "-1", "2", "7", "1.5", "5e-324", "-5e-324", "2.2250738585072014e-308", "1.7976931348623157e308",
     "1e309", "-1e309", "nan", "-nan", "inf", "9" * 30, "9" * 5000, str(2**63), str(-(2**63) - 1), "0x10", "1_000",
@@ -226,6 +228,8 @@ def _here(one: Case, folder: Path) -> Iterator[None]:
         undone.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
         undone.callback(lambda: [signal.signal(number, handler) for number, handler in handlers.items()])
         undone.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+        undone.callback(resource.setrlimit, resource.RLIMIT_DATA, resource.getrlimit(resource.RLIMIT_DATA))
+        resource.setrlimit(resource.RLIMIT_DATA, (BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
         undone.callback(lambda: sys.path.__setitem__(slice(None), path))
         os.environ.update({name: value for name, value in one.environment.items() if value is not None})
         for name in [name for name, value in one.environment.items() if value is None]:
@@ -266,7 +270,7 @@ def _in_a_process(one: Case, folder: Path) -> tuple[int, str, str]:
         run = subprocess.run(
             command, env=environment, cwd=place, stdin=subprocess.DEVNULL,
             stdout=full if one.streams == "full" else subprocess.PIPE, stderr=subprocess.PIPE, timeout=SECONDS,
-            preexec_fn=_nothing_can_be_written if one.is_full else None, check=False,
+            preexec_fn=_with_no_disk if one.is_full else _limited, check=False,
         )  # fmt: skip
     coding = "utf-16" if one.environment.get("PYTHONIOENCODING") == "utf-16" else "utf-8"
     return run.returncode, (run.stdout or b"").decode(coding, "replace"), run.stderr.decode(coding, "replace")
@@ -276,13 +280,21 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape" if "\ud800" not in text else "surrogatepass")
 
 
-def _nothing_can_be_written() -> None:
+def _limited() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _with_no_disk() -> None:
     """As on a full disk: every file stays empty."""
+    _limited()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-_PROGRESS = re.compile(r"\d+(/\d+)? realizations, |preparing|.* of work left: starting workers|still no result")
+_PROGRESS = re.compile(
+    r"\d+(/\d+)? realizations, |preparing|.* of work left: starting workers|still no result"
+    r"|Could not save font_manager cache"  # matplotlib's word on a full disk, before ours
+)
 
 
 def complaint(one: Case, code: int, errors: str) -> str:
