@@ -26,4 +26,4 @@ class TaskError(NearfieldError):
 
 
 class WorkerError(NearfieldError):
-    """Workers kept dying on the same task."""
+    """Workers kept dying on the same task, or Ray itself has died."""

@@ -1,6 +1,7 @@
 """Where a result came from: versions, commit, host."""
 
 import functools
+import hashlib
 import os
 import platform
 import socket
@@ -22,6 +23,16 @@ def versions() -> dict[str, str]:
 def version() -> str:
     """This package's."""
     return _version("nearfield") or "unknown"
+
+
+@functools.cache
+def code() -> str:
+    """A digest of this package's Python files, wherever they are installed: versions differ less often than code."""
+    root, digest = Path(__file__).parent.parent, hashlib.blake2b(digest_size=6)
+    for top in ("engine", "scenarios"):
+        for path in sorted((root / top).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _version(name: str) -> str | None:

@@ -1,8 +1,10 @@
 """The command line: the files of jobs/commands/, and one line for every error a user can make."""
 
+import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, ClassVar
@@ -60,16 +62,37 @@ def main() -> None:
     _asked.clear()
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, _interrupt)
-    sys.path.append(os.getcwd())  # module:attribute names what lies beside the user; last, so that it hides nothing
+    _speak_any_language()
+    with suppress(FileNotFoundError):  # a folder that was deleted
+        sys.path.append(os.getcwd())  # module:attribute names what lies beside the user; last, so that it hides nothing
     try:
         if completion.VARIABLE in os.environ:
             completion.answer(app)
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written is told while it can be
     except BaseException as error:
         code = _failed(_STOPPED, _asked[0]) if _asked else _told(error)
+    _leave_quietly()
     sys.exit(code)
+
+
+def _leave_quietly() -> None:
+    """What standard output could not take has been told; Python would complain of it once more at its end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _speak_any_language() -> None:
+    """What a terminal cannot show is replaced: × in ASCII, or a byte of a path that is no text."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _told(error: BaseException) -> int:
@@ -91,10 +114,22 @@ def _told(error: BaseException) -> int:
             return _failed(_STOPPED, _INTERRUPTED)
         case SystemExit(code=signal.SIGTERM):
             return _failed(_STOPPED, _TERMINATED)
+        case OSError():
+            return _failed(_system_line(error), 1)
+        case UnicodeEncodeError():
+            return _failed(
+                f"given {error.object[:80]!r}, needed text: a byte of it is no character", InputError.exit_code
+            )
         case ValueError():
             return _failed(_validation_line(error), InputError.exit_code)
         case _:
             raise error
+
+
+def _system_line(error: OSError) -> str:
+    """What the system refused, and with which file."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}: mend that, and give the same command again"
 
 
 def _validation_line(error: ValueError) -> str:

@@ -1,8 +1,10 @@
 """Shared fixtures: one Ray and one S3 server for all tests that need one, started when the first does."""
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,21 @@ def local_ray(_private_settings: None) -> Iterator[None]:
     ray.init("local", num_cpus=7, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished store, which nobody changes."""
+    import toy
+
+    import engine
+
+    path = tmp_path_factory.mktemp("honest") / "toy.zarr"
+    engine.run(toy.small, path, serial=True)
+    return path
+
+
+@pytest.fixture
+def stored(honest: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(honest, tmp_path / "toy.zarr")

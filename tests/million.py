@@ -12,7 +12,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,38 +51,52 @@ SWEEPS = {
 
 
 def measured(folder: Path, name: str, sweep: Sweep) -> dict[str, float]:
-    """What → processor seconds, of this process or of the command's."""
+    """What → processor seconds, of this process or of the command's; each is said as it comes."""
     path = folder / f"{name.replace(' ', '-')}.zarr"
-    half = sweep.n_tasks // 2
     costs: dict[str, float] = {"tasks": sweep.n_tasks}
     flush, os.fsync = os.fsync, lambda descriptor: None
     try:
-        started = time.process_time()
-        _run(sweep, path, half)
-        costs["half of the tasks, serial"] = time.process_time() - started
-        costs["open, half done"] = _seconds(lambda: engine.open_results(path))
-        costs["status, half done"] = _status(path)
-        costs["resume, half done, up to the first task"] = _seconds(lambda: _resumed(sweep, path))
-        _run(sweep, path, sweep.n_tasks)
+        _note(costs, _while_it_grows(sweep, path))
     finally:
         os.fsync = flush
+    _note(costs, _once_it_is_whole(sweep, path))
+    return costs
+
+
+def _note(costs: dict[str, float], steps: dict[str, Callable[[], Any]]) -> None:
+    for what, work in steps.items():
+        costs[what] = work() if what.startswith("objects") else _seconds(work)
+        print(f"{what}: {costs[what]:g}", flush=True)
+
+
+def _while_it_grows(sweep: Sweep, path: Path) -> dict[str, Callable[[], Any]]:
+    return {
+        "half of the tasks, serial": lambda: _run(sweep, path, sweep.n_tasks // 2),
+        "open, half done": lambda: engine.open_results(path),
+        "status, half done": lambda: _status(path),
+        "resume, half done, up to the first task": lambda: _resumed(sweep, path),
+        "the other half": lambda: _run(sweep, path, sweep.n_tasks),
+    }
+
+
+def _once_it_is_whole(sweep: Sweep, path: Path) -> dict[str, Callable[[], Any]]:
     store = Store(path, mode="r")
-    receipts = store.receipts()
     wanted = aims.aims_in(store, (Target.parse("x:rel=0.0005"),))
-    return costs | {
-        "open": _seconds(lambda: engine.open_results(path)),
-        "status": _status(path),
-        "receipts read": _seconds(store.receipts),
-        "targets decided": _seconds(lambda: Plan(store.grid, receipts, wanted).states()),
-        "load": _seconds(lambda: engine.open_results(path).load()),
-        "summary": _seconds(lambda: engine.summarize(engine.open_results(path).x)),
-        "complete again": _seconds(lambda: engine.run(sweep, path, serial=True)),
-        "verify": _seconds(lambda: list(verify(path))),
-        "compact": _seconds(lambda: compact(path)),
-        "objects, compact": sum(file.is_file() for file in path.rglob("*")),
-        "open, compact": _seconds(lambda: engine.open_results(path)),
-        "load, compact": _seconds(lambda: engine.open_results(path).load()),
-        "verify, compact": _seconds(lambda: list(verify(path))),
+    receipts = store.receipts()
+    return {
+        "open": lambda: engine.open_results(path),
+        "status": lambda: _status(path),
+        "receipts read": store.receipts,
+        "targets decided": lambda: Plan(store.grid, receipts, wanted).states(),
+        "load": lambda: engine.open_results(path).load(),
+        "summary": lambda: engine.summarize(engine.open_results(path).x),
+        "complete again": lambda: engine.run(sweep, path, serial=True),
+        "verify": lambda: list(verify(path)),
+        "compact": lambda: compact(path),
+        "objects, compact": lambda: sum(file.is_file() for file in path.rglob("*")),
+        "open, compact": lambda: engine.open_results(path),
+        "load, compact": lambda: engine.open_results(path).load(),
+        "verify, compact": lambda: list(verify(path)),
     }
 
 
@@ -99,9 +112,8 @@ def _resumed(sweep: Sweep, path: Path) -> None:
     reports.close()
 
 
-def _status(path: Path) -> float:
-    words = [sys.executable, "-m", "jobs", "status", str(path)]
-    return _seconds(lambda: subprocess.run(words, check=True, capture_output=True))
+def _status(path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "jobs", "status", str(path)], check=True, capture_output=True)
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -114,6 +126,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--share", type=int, default=1, help="of the realizations, to try it out")
+    parser.add_argument("--only", choices=list(SWEEPS), help="one of the two")
     given = parser.parse_args()
     record: dict[str, Any] = {
         "command": "PYTHONPATH=.:tests python tests/million.py",
@@ -123,9 +136,9 @@ if __name__ == "__main__":
     }
     create._MANY_OBJECTS = 10**7  # more objects of a few bytes than a run would make
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
-        for name in SWEEPS:
+        for name in [given.only] if given.only else SWEEPS:
             sweep = SWEEPS[name].replace(realizations=SWEEPS[name].realizations // given.share)
+            print(f"{name}, {sweep.n_tasks} tasks", flush=True)
             record[name] = measured(Path(scratch), name, sweep)
-            print(name, json.dumps(record[name], indent=1), flush=True)
     if given.record:
         given.record.write_text(json.dumps(record, indent=2) + "\n")

@@ -22,18 +22,6 @@ from engine.store.storage import LocalStorage
 from engine.store.store import Store
 
 
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("honest") / "toy.zarr"
-    engine.run(toy.small, path, serial=True)
-    return path
-
-
-@pytest.fixture
-def stored(honest: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(honest, tmp_path / "toy.zarr")
-
-
 def faults(path: Path) -> list[Any]:
     return [item for item in verify(path) if isinstance(item, Problem | Litter)]
 
@@ -116,6 +104,21 @@ def test_damage_of_a_compact_store_is_named_and_mended(stored: Path, honest: Pat
     engine.run(toy.small, stored, serial=True)
     assert differences(stored, honest) == []
     assert faults(stored) == []
+
+
+def test_damage_of_a_task_and_of_a_coordinate_are_mended_together(stored: Path, honest: Path) -> None:
+    compact(stored)
+    for victim in ("peak/c.0.0", "levels_db/c/0"):
+        data = bytearray((stored / victim).read_bytes())
+        data[len(data) // 3] ^= 4
+        (stored / victim).write_bytes(data)
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert {problem.chunk for problem in problems} == {"peak/c.0.0", "levels_db"}
+    assert repair(stored, problems) == []
+    assert faults(stored) == []  # before the next run
+    assert len(Store(stored).receipts()) == 14
+    engine.run(toy.small, stored, serial=True)
+    assert differences(stored, honest) == []
 
 
 class Interrupted(BaseException):

@@ -1,5 +1,6 @@
 """What `deploy/` holds is valid, without a cloud, a container engine or a batch system at hand."""
 
+import copy
 import json
 import os
 import re
@@ -24,9 +25,121 @@ PINNED = dict(
 
 
 def rayjob() -> dict[str, Any]:
-    claim, job = yaml.safe_load_all((DEPLOY / "rayjob.yaml").read_text())
-    assert claim["kind"] == "PersistentVolumeClaim"
+    *others, job = yaml.safe_load_all((DEPLOY / "rayjob.yaml").read_text())
+    assert [other["kind"] for other in others] == ["PersistentVolumeClaim", "NetworkPolicy"]
     return job
+
+
+def pods(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Templates of the head's pod and of the workers'."""
+    cluster = job["spec"]["rayClusterSpec"]
+    return [group["template"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+
+
+def offences(template: dict[str, Any]) -> list[str]:
+    """Which rules of those who run clusters a pod breaks."""
+    pod, found = template["spec"], []
+    user = pod.get("securityContext", {})
+    rules = {
+        "may be root": user.get("runAsNonRoot") is True and user.get("runAsUser", 0) > 0,
+        "may call anything of the kernel": user.get("seccompProfile") == {"type": "RuntimeDefault"},
+        "holds a key to Kubernetes": pod.get("automountServiceAccountToken") is False,
+        "uses the host": not {"hostNetwork", "hostPID", "hostIPC"} & set(pod),
+        "mounts the host": not any("hostPath" in volume for volume in pod["volumes"]),
+        "has scratch without a limit": all(v["emptyDir"].get("sizeLimit") for v in pod["volumes"] if "emptyDir" in v),
+    }
+    for one in pod["containers"]:
+        own, resources = one.get("securityContext", {}), one.get("resources", {})
+        image = re.fullmatch(r"[\w.\-/]+/nearfield(:(?P<tag>[\w.-]+)|@sha256:[0-9a-f]{64})", one["image"])
+        rules |= {
+            "may become root": own.get("allowPrivilegeEscalation") is False and not own.get("privileged"),
+            "has capabilities": own.get("capabilities") == {"drop": ["ALL"]},
+            "can write into its image": own.get("readOnlyRootFilesystem") is True,
+            "has an image that may change": bool(image) and image["tag"] not in ("latest", "cpu", "gpu"),
+            "takes what it wants": {"cpu", "memory", "ephemeral-storage"} <= resources.get("limits", {}).keys()
+            and resources.get("limits") == resources.get("requests"),
+            "has a secret in its words": not any("value" in env for env in one.get("env", []))
+            and not any("token" in word.lower() for word in [*one.get("command", []), *one.get("args", [])]),
+        }
+    found += [rule for rule, holds in rules.items() if not holds]
+    return found
+
+
+def test_the_pods_keep_to_the_rules_of_those_who_run_clusters() -> None:
+    assert [offences(template) for template in pods(rayjob())] == [[], [], []]
+    volumes = {"/store", "/tmp", "/home/nearfield"}
+    for template in pods(rayjob()):
+        assert {mount["mountPath"] for mount in template["spec"]["containers"][0]["volumeMounts"]} == volumes
+    spoils: dict[str, Any] = {
+        "may be root": lambda pod: pod["securityContext"].pop("runAsNonRoot"),
+        "may call anything of the kernel": lambda pod: pod["securityContext"].pop("seccompProfile"),
+        "holds a key to Kubernetes": lambda pod: pod.pop("automountServiceAccountToken"),
+        "uses the host": lambda pod: pod.update(hostNetwork=True),
+        "mounts the host": lambda pod: pod["volumes"].append({"name": "x", "hostPath": {"path": "/"}}),
+        "has scratch without a limit": lambda pod: pod["volumes"].append({"name": "x", "emptyDir": {}}),
+        "may become root": lambda pod: pod["containers"][0]["securityContext"].update(privileged=True),
+        "has capabilities": lambda pod: pod["containers"][0]["securityContext"].pop("capabilities"),
+        "can write into its image": lambda pod: pod["containers"][0]["securityContext"].pop("readOnlyRootFilesystem"),
+        "has an image that may change": lambda pod: pod["containers"][0].update(image="r.io/nearfield:latest"),
+        "takes what it wants": lambda pod: pod["containers"][0]["resources"]["limits"].pop("memory"),
+        "has a secret in its words": lambda pod: pod["containers"][0].update(args=["--token", "x"]),
+    }
+    for rule, spoil in spoils.items():
+        template = copy.deepcopy(pods(rayjob())[0])  # what is shared in the file is shared in memory
+        spoil(template["spec"])
+        assert offences(template) == [rule]
+
+
+def test_the_image_is_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    for template in pods(rayjob()):
+        assert re.search(rf":{re.escape(version)}-(cpu|gpu)$", template["spec"]["containers"][0]["image"])
+    assert f"`nearfield:{version}-cpu` and `nearfield:{version}-gpu`" in (DEPLOY / "kubernetes.md").read_text()
+
+
+def test_the_network_policy_lets_in_the_pods_the_operator_and_who_submits() -> None:
+    _, policy, job = yaml.safe_load_all((DEPLOY / "rayjob.yaml").read_text())
+    own = policy["spec"]["podSelector"]["matchLabels"]
+    assert all(template["metadata"]["labels"] == own for template in pods(job))
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    anywhere, dashboard = policy["spec"]["ingress"]
+    assert anywhere == {"from": [{"podSelector": {"matchLabels": own}}]}
+    assert dashboard["ports"] == [{"port": 8265}]
+    assert all("podSelector" in peer for peer in dashboard["from"])  # no rule opens a port to a whole namespace
+    assert dashboard["from"][0]["podSelector"]["matchLabels"]["job-name"] == job["metadata"]["name"]
+    inner, names = policy["spec"]["egress"]
+    assert inner == {"to": [{"podSelector": {"matchLabels": own}}]}
+    assert {port["port"] for port in names["ports"]} == {53}
+
+
+def test_no_token_stands_in_a_list_of_processes() -> None:
+    """Nowhere in what is run or shown does one follow a word of a command; `-e NAME` hands on what a variable holds."""
+    for path in sorted(DEPLOY.iterdir()):
+        for line in path.read_text().splitlines():
+            assert not re.search(r"(?i)--\S*(token|password|secret)\S*[ =]", line), f"{path.name}: {line}"
+            assert not re.search(r"-e \w*(TOKEN|SECRET|PASSWORD)\w*=", line), f"{path.name}: {line}"
+            assert not re.search(r"(?i)token=[0-9a-f]{8}", line), f"{path.name}: {line}"
+
+
+def test_containers_run_without_privileges_and_images_are_pinned() -> None:
+    runs = [line for line in (DEPLOY / "docker.md").read_text().splitlines() if line.startswith("docker run")]
+    assert len(runs) == 5
+    for line in runs:
+        assert "--cap-drop ALL --security-opt no-new-privileges" in line or "tar -C /store" in line
+        assert "--privileged" not in line
+        assert "docker.sock" not in line
+    first, *_ = (DEPLOY / "Dockerfile").read_text().splitlines()
+    assert re.fullmatch(r"# syntax=docker/dockerfile:\d+\.\d+(\.\d+)?", first)
+    stages = {line.split()[3] for line in instructions() if line.startswith("FROM")}
+    for line in (line for line in instructions() if line.startswith("FROM")):
+        source = line.split()[1]
+        assert source in stages or re.search(r":\d+\.\d+\.\d+-[a-z-]+$|@sha256:[0-9a-f]{64}$", source), line
+
+
+def test_machines_of_the_cloud_hand_their_credentials_to_no_page() -> None:
+    config = yaml.safe_load((DEPLOY / "cloud.yaml").read_text())
+    for kind in config["available_node_types"].values():
+        assert kind["node_config"]["MetadataOptions"] == {"HttpTokens": "required"}
 
 
 def test_the_rayjob_is_valid_under_the_operators_schema() -> None:

@@ -6,6 +6,7 @@ tests/golden/make.py says what a golden store is. Whoever breaks one of these wr
 
 import importlib
 import inspect
+import json
 import pkgutil
 import sys
 import types
@@ -20,7 +21,9 @@ import engine
 import scenarios
 from engine import Scenario, StoreError, Sweep
 from engine.imports import class_named, stored_name
+from engine.store.compact import expand
 from engine.store.integrity import Problem, verify
+from engine.store.metadata import FORMAT
 from engine.store.store import Store
 
 FOLDER = Path(__file__).parent / "golden"
@@ -81,6 +84,37 @@ def test_it_resumes_and_grows(path: Path) -> None:
     for name in store.variable_names():
         kept = grown[name].isel(realization=slice(8)).values
         assert kept[was_there].tobytes() == before[name].values[was_there].tobytes(), name
+
+
+@pytest.mark.parametrize("archive", sorted(FOLDER.glob("compact/*.zip")), ids=lambda path: path.stem)
+def test_a_compact_one_opens_holds_and_is_spread_again(archive: Path, tmp_path: Path) -> None:
+    path = tmp_path / "store.zarr"
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(path)
+    assert [item for item in verify(path) if not hasattr(item, "checksums")] == []
+    before, store = engine.open_results(path).load(), Store(path, mode="r")
+    assert store.is_compact
+    assert bool(before.complete.all())
+    if is_of_today(store):
+        sweep = engine.load_sweep(path)
+        assert engine.run(sweep, path, serial=True).identical(before)
+        again = engine.replay(path, 0, **{name: values[0] for name, values in sweep.axes.items()})
+        stored = before.isel(dict.fromkeys(sweep.axes, 0) | {"realization": 0})
+        for name in store.variable_names():
+            np.testing.assert_allclose(again[name], stored[name], rtol=1e-6, atol=1e-9, err_msg=name)
+    assert expand(path) == 0
+    assert [item for item in verify(path) if not hasattr(item, "checksums")] == []
+    assert engine.open_results(path).load().identical(before)
+
+
+def test_there_are_stores_of_every_format() -> None:
+    """Of a format that `nearfield` writes, unfinished and compact; and of the one before."""
+    formats = {FORMAT: 0, 1: 0}
+    for archive in ARCHIVES:
+        with zipfile.ZipFile(archive) as packed:
+            formats[json.loads(packed.read("zarr.json"))["attributes"]["nearfield_format"]] += 1
+    assert min(formats.values()) >= len(SWEEPS)
+    assert list(FOLDER.glob("compact/*.zip"))
 
 
 def test_every_scenario_has_a_store_of_today(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,18 +17,6 @@ from engine.store.integrity import Litter, Problem, verify
 from engine.store.repair import repair
 from engine.store.store import Store
 from jobs import main as command_line
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("honest") / "toy.zarr"
-    engine.run(toy.small, path, serial=True)
-    return path
-
-
-@pytest.fixture
-def stored(honest: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(honest, tmp_path / "toy.zarr")
 
 
 def edit(file: Path, change: Callable[[Any], Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import toy
+from compare import differences
 
 import engine
 from engine import StoreError, provenance
@@ -167,3 +168,45 @@ def test_readers_and_a_finished_run_need_no_lock(tmp_path: Path, monkeypatch: py
     list(first)
     monkeypatch.setattr(Lock, "acquire", lambda self: pytest.fail("locked"))
     assert engine.run(toy.small, path, serial=True).complete.all()
+
+
+@pytest.mark.usefixtures("_hurried")
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_run_where_a_driver_of_another_host_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_alive: bool
+) -> None:
+    """Its process number may be one of this machine's, and its clock is a day ahead: its heartbeat alone counts."""
+    path = tmp_path / "s.zarr"
+    for report in (reports := engine.iterate(toy.small, path, serial=True)):
+        if report.tasks_done == 3:
+            reports.close()
+    storage = LocalStorage(path)
+    foreign = lock._this_process().model_copy(
+        update={"host": "elsewhere", "machine": "elsewhere boot ns", "since": "2099-01-01T00:00:00+00:00"}
+    )
+    over = threading.Event()
+
+    def live() -> None:
+        beat = 0
+        while is_alive and not over.wait(0.05):
+            beat += 1
+            storage.write("lock.0.json", foreign.model_copy(update={"beat": beat}).model_dump_json().encode())
+
+    storage.write("lock.0.json", foreign.model_dump_json().encode())
+    heart = threading.Thread(target=live)
+    heart.start()
+    try:
+        if is_alive:
+            with pytest.raises(StoreError, match=r"in use by another driver \(process \d+ on elsewhere, since 2099-01"):
+                engine.run(toy.small, path, serial=True)
+        else:
+            engine.run(toy.small, path, serial=True)
+    finally:
+        over.set()
+        heart.join()
+    for leftover in path.glob("lock.*"):
+        assert is_alive
+        leftover.unlink()
+    engine.run(toy.small, path, serial=True)
+    engine.run(toy.small, tmp_path / "good.zarr", serial=True)
+    assert differences(path, tmp_path / "good.zarr") == []

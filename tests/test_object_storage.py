@@ -187,6 +187,7 @@ def test_missing_bucket_credentials_and_endpoint_are_one_line(s3: str, monkeypat
         ("simplecache::s3://user:secret@bucket/a", "more than a prefix"),
         ("nowhere://bucket/a", "Protocol not known: nowhere"),
         ("s3://", "needed a prefix"),
+        ("http://[", r"given 'http://\[', needed a URL such as s3://bucket/prefix \(Invalid IPv6 URL\)"),
         (Path("s3://user:secret@bucket/a"), "was a s3 URL: give URLs as text"),
         ("", "needed a path or a URL"),
     ],

@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from engine.backend import backend
 from engine.errors import InputError, TaskError
-from engine.execution import handover
+from engine.execution import apart, handover
 from engine.execution.plan import Plan
 from engine.execution.submission import is_submitted, require_lasting
 from engine.execution.task import Evaluator, Failure, Results, TaskRunner
@@ -68,8 +69,13 @@ def begins_here(
 
 
 def _in_session() -> bool:
+    return is_submitted() or _has_ray()
+
+
+def _has_ray() -> bool:
+    """Whether the caller has connected this process to Ray."""
     ray = sys.modules.get("ray")
-    return is_submitted() or (ray is not None and bool(ray.is_initialized()))
+    return ray is not None and bool(ray.is_initialized())
 
 
 def in_this_process(store: Store, plan: Plan, backend_name: str, evaluator: Evaluator | None = None) -> Results:
@@ -112,7 +118,10 @@ def iterate(
     'rmse_range_m:rel=0.05'; all must hold (see `engine.execution.plan`). max_seconds: of this run, after which no task
     is begun; those that run end, and it stops with what is stored. Why each point stopped is kept in the store. A later
     run without them goes on to the budget.
-    Raises TaskError when a scenario raised, StoreError for a store that cannot be used.
+    Workers that are named, and the Ray that they belong to, are in processes beside this one, unless this one has
+    called `ray.init` itself: then it ends with Ray, where Ray loses its parts.
+    Raises TaskError when a scenario raised, StoreError for a store that cannot be used, WorkerError where workers keep
+    dying, or Ray.
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers: given {workers}, needed at least 1")
@@ -132,11 +141,12 @@ def iterate(
                 return in_this_process(store, plan, backend_name, evaluator)
             if begins_here(workers=workers, address=address, backend_name=backend_name):
                 return handover.run(store, plan, backend_name, evaluator)
+            options: Any = {"workers": workers, "address": address, "shared_storage": shared_storage}
+            if not _has_ray():
+                return apart.run(store, plan, backend_name, **options)
             from engine.execution import cluster
 
-            return cluster.run(
-                store, plan, backend_name, workers=workers, address=address, shared_storage=shared_storage
-            )
+            return cluster.run(store, plan, backend_name, **options)
 
         failures = yield from _reports(store, plan, results, max_failures)
     finally:

@@ -256,6 +256,8 @@ class _Helpers:
             elif kind == "result":
                 self._came.put(content)
                 self.have_taken_over = True
+            elif kind == "say":
+                _log.warning("%s", content)
             else:
                 error: Exception | None = content
                 return error

@@ -157,15 +157,11 @@ def _write_shards(store: Store, name: str, document: Document, held: Held) -> No
 
 def _chunk_of(store: Store, name: str, receipt: Receipt) -> bytes:
     """A chunk, held to its receipt. Raises StoreError."""
-    if what := integrity.fault_of(store, receipt, name):
+    values, what = integrity.read_and_judged(store, receipt, name)
+    if what:
         where = integrity.chunk_key(store, name, receipt)
         raise StoreError(f"{where} of {store.path} {what}: run 'nearfield verify --repair' and the same run again")
-    array = store.array(name)
-    ((_, whole),) = array.chunks([integrity.chunk_index(store, name, receipt)])
-    if whole is None:
-        whole = np.full(array.layout.chunks, chunks.fill_of(array.layout), array.dtype)
-    values = whole.reshape(whole.shape[len(receipt.point) :])[: receipt.stop - receipt.start]
-    return chunks.encode(chunks.padded(values, array.layout))
+    return chunks.encode(chunks.padded(values[: receipt.stop - receipt.start], store.array(name).layout))
 
 
 def shard_of(objects: list[bytes | None]) -> bytes:

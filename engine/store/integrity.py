@@ -220,21 +220,31 @@ def chunk_index(store: Store, name: str, receipt: Receipt) -> tuple[int, ...]:
 
 def fault_of(store: Store, receipt: Receipt, name: str) -> str:
     """What is wrong with a receipt's chunk of a variable or of the mask; empty if nothing is."""
+    return read_and_judged(store, receipt, name)[1]
+
+
+def read_and_judged(store: Store, receipt: Receipt, name: str) -> tuple[np.ndarray, str]:
+    """A receipt's chunk of a variable or of the mask, (chunk, …), and what is wrong with it: empty if nothing is."""
     array, rows = store.array(name), receipt.stop - receipt.start
-    try:
-        ((_, whole),) = array.chunks([chunk_index(store, name, receipt)])
-    except StoreError as error:
-        return f"cannot be read: {str(error).partition('; ')[0]}"
-    if whole is None:
-        if "store_id" in store.attributes:
-            return "is missing"
-        whole = np.full(array.layout.chunks, chunks.fill_of(array.layout), array.dtype)
+    whole = np.full(array.layout.chunks, chunks.fill_of(array.layout), array.dtype)
     values = whole.reshape(whole.shape[len(receipt.point) :])
+    try:
+        ((_, found),) = array.chunks([chunk_index(store, name, receipt)])
+    except StoreError as error:
+        return values, f"cannot be read: {str(error).partition('; ')[0]}"
+    if found is not None:
+        values = found.reshape(values.shape)
+    elif "store_id" in store.attributes:
+        return values, "is missing"
+    return values, _fault(receipt, name, values[:rows], values[rows:])
+
+
+def _fault(receipt: Receipt, name: str, values: np.ndarray, rest: np.ndarray) -> str:
     if name == COMPLETE:
-        return "" if values[:rows].all() and not values[rows:].any() else "does not say what its receipt says"
-    if receipts.checksum(values[:rows]) != receipt.checksums.get(name):
+        return "" if values.all() and not rest.any() else "does not say what its receipt says"
+    if receipts.checksum(values) != receipt.checksums.get(name):
         return "does not hold what its receipt says"
-    return "" if receipt.digest or _has_moments(receipt, name, values[:rows]) else "has other moments than its receipt"
+    return "" if receipt.digest or _has_moments(receipt, name, values) else "has other moments than its receipt"
 
 
 def _has_moments(receipt: Receipt, name: str, values: np.ndarray) -> bool:

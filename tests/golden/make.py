@@ -1,4 +1,6 @@
-"""Make a golden store of each scenario class that has none of today's version: python tests/golden/make.py
+"""Make a golden store of each scenario class that has none of today's version and format: python tests/golden/make.py
+
+NAME-VERSION.FORMAT.zip, and of format 1 NAME-VERSION.zip; below `compact/`, one that was finished and compacted.
 
 A golden store is a small store, with one of its two chunks missing, as the code of its day wrote it. It stays for good:
 tests/test_golden.py opens, verifies, summarises, resumes and grows each with today's code. Made at the top of a clean
@@ -17,6 +19,8 @@ from engine.estimators.paths.approximate_ml import ApproximateML
 from engine.estimators.paths.atomic_norm import AtomicNorm
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
+from engine.store.compact import compact
+from engine.store.metadata import FORMAT
 from scenarios.leakage import LeakageBound
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
 from scenarios.leakage.sensor_sets import SensorSetEstimation
@@ -103,17 +107,19 @@ SWEEPS = {
 
 
 def archive_of(name: str) -> Path:
-    return FOLDER / f"{name}-{type(SWEEPS[name].scenario).code_version}.zip"
+    return FOLDER / f"{name}-{type(SWEEPS[name].scenario).code_version}.{FORMAT}.zip"
 
 
-def make(name: str, packed: Path) -> None:
-    """The store without its last chunk, zipped: file system blocks would be most of its size."""
+def make(name: str, packed: Path, *, is_compact: bool = False) -> None:
+    """The store without its last chunk, or whole and compact, zipped: file system blocks would be most of its size."""
     sweep = SWEEPS[name]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "store.zarr")
         for report in engine.iterate(sweep, path, serial=True):
-            if report.tasks_done == report.tasks_total - 1:
+            if report.tasks_done == report.tasks_total - 1 and not is_compact:
                 break
+        if is_compact:
+            compact(path)
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path.rglob("*")):
                 if file.is_file() and not file.name.startswith("lock."):
@@ -125,3 +131,9 @@ if __name__ == "__main__":
         if not archive_of(name).exists():  # what is there stays
             make(name, archive_of(name))
             print(archive_of(name))
+    for name in ("leakage-bound", "ris-localization"):
+        packed = FOLDER / "compact" / archive_of(name).name
+        if not packed.exists():
+            packed.parent.mkdir(exist_ok=True)
+            make(name, packed, is_compact=True)
+            print(packed)

@@ -42,6 +42,8 @@ def map_from(path: Path) -> Map:
             from engine.channels.places.tables import from_gdal
 
             return from_gdal(path)
+        if path.is_char_device() or path.is_block_device():
+            raise InputError(f"{path} is a device, which may go on for ever: give a file")
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)

@@ -1,7 +1,9 @@
 """The child that `engine.execution.launch` starts: a Ray of its own, whose workers do what the driver hands out."""
 
+import logging
 import os
 import signal
+import sys
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -20,6 +22,8 @@ def main(pipe: int, life: int) -> None:
     """pipe: to talk with the driver. life: a pipe that ends when the driver does, however."""
     threading.Thread(target=_end_with, args=(life,), daemon=True).start()
     driver = Connection(pipe)
+    logging.getLogger("engine").addHandler(_ToDriver(driver))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the driver's word to take leave of a cluster
     order, n_tasks = driver.recv()
     try:
         _work(order, RemotePlan(driver, n_tasks))
@@ -35,6 +39,17 @@ def main(pipe: int, life: int) -> None:
 def _end_with(life: int) -> None:
     os.read(life, 1)
     os.killpg(0, signal.SIGKILL)  # Ray's daemons, whose workers follow
+
+
+class _ToDriver(logging.Handler):
+    """What is logged for the user here, where nobody sees it, is logged by the driver."""
+
+    def __init__(self, driver: Connection) -> None:
+        super().__init__(logging.WARNING)
+        self._driver = driver
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._driver.send(("say", record.getMessage()))
 
 
 class RemotePlan:
@@ -65,8 +80,9 @@ class RemotePlan:
 
 def _work(order: WorkOrder, plan: RemotePlan) -> None:
     """Until the driver has nothing left; where all is handed out, more may be wanted once results are in."""
-    with workers_of(order, plan) as loop:
-        loop.wait_for_one()
+    with workers_of(order, plan, workers=order.workers, address=order.address, on_one_node=order.on_one_node) as loop:
+        if not order.is_alone:
+            loop.wait_for_one()
         while not plan.is_finished:
             for _ in loop.results():
                 pass

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
 from engine.errors import InputError, WorkerError
+from engine.execution.cluster import kin
 from engine.execution.cluster.connection import connected
 from engine.execution.cluster.resources import count_workers, free_resources
 from engine.execution.cluster.worker import MAX_ATTEMPTS, Worker
@@ -22,6 +23,8 @@ from engine.store.receipts import Receipt
 from engine.store.store import Store
 from engine.sweep import Sweep, Task
 
+_LOST = (RayActorError, OutOfMemoryError, NodeDiedError, WorkerCrashedError)
+"""What Ray raises where a worker is no more; the second is its memory monitor's doing."""
 _IN_FLIGHT = 2  # a worker never waits for the driver, and a lost one costs two tasks
 _QUIET_SECONDS = 30
 
@@ -139,7 +142,7 @@ class _Loop:
                 actor, task, attempt = self._running.pop(reference)
                 try:
                     result = ray.get(reference)
-                except RayActorError as error:
+                except _LOST as error:
                     self._replace(actor, task, attempt, error)
                 else:
                     self._plan.add(result)
@@ -162,7 +165,7 @@ class _Loop:
             ready, pending = ray.wait(pending, num_returns=1)
             try:
                 result = ray.get(ready[0])
-            except RayActorError:
+            except _LOST:
                 continue  # it is done again when the run is continued
             self._plan.add(result)
             yield result
@@ -170,12 +173,14 @@ class _Loop:
     def _started(self, reference: Any) -> None:
         actor = self._starting.pop(reference)
         try:
-            ray.get(reference)
-        except RayActorError as error:
+            kin.require_same(ray.get(reference), actor)
+        except _LOST as error:
+            kin.require_importable(error)
             self._failed_starts += 1
             if self._failed_starts >= MAX_ATTEMPTS:
-                reason = " ".join(str(error).split())[:300]
-                raise WorkerError(f"workers died {self._failed_starts} times while they started: {reason}") from None
+                raise WorkerError(
+                    f"workers died {self._failed_starts} times while they started: {_reason(error)}"
+                ) from None
             replacement = self._start()
             self._actors = [replacement if other is actor else other for other in self._actors]
         self._submit()
@@ -208,9 +213,8 @@ class _Loop:
                 lost.append((other, tried))
         if attempt >= MAX_ATTEMPTS:
             names = "; ".join(f"point {t.point}, realizations {t.start}–{t.stop - 1}" for t, _ in lost)
-            reason = " ".join(str(error).split())
             raise WorkerError(
-                f"a worker died {attempt} times on {names}: {reason[:300]}; what is stored is kept. Out of memory? "
+                f"a worker died {attempt} times on {names}: {_reason(error)}; what is stored is kept. Out of memory? "
                 f"Try fewer workers or a smaller chunk"
             )
         self._waiting.extendleft((t, tried + 1) for t, tried in reversed(lost))
@@ -221,3 +225,7 @@ class _Loop:
     def stop(self) -> None:
         for actor in self._actors:
             ray.kill(actor)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

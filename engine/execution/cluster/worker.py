@@ -7,6 +7,7 @@ import traceback
 from ray.util import metrics
 
 from engine.errors import NearfieldError
+from engine.execution.cluster import kin
 from engine.execution.task import Failure, TaskRunner
 from engine.store.receipts import Receipt
 from engine.sweep import Task
@@ -25,8 +26,9 @@ class Worker:
         self._run: TaskRunner | None = None
         self._metrics = _Metrics(label)
 
-    def ready(self) -> None:
-        """Answers once the actor runs."""
+    def ready(self) -> tuple[str, ...]:
+        """Answers once the actor runs: where, and with which package, as `Kin`."""
+        return tuple(kin.this_process())
 
     def run(self, task: Task, attempt: int) -> Receipt | Failure:
         result = self._result(task, attempt)
