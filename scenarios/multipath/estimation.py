@@ -79,7 +79,7 @@ class MultipathEstimation(MultipathScene):
     `LeakageEstimation`; sets of sensors share the users.
     """
 
-    code_version: ClassVar[int] = 5
+    code_version: ClassVar[int] = 4
 
     noise_dbm: tuple[float, ...] = Field(
         (-65.0, -70.0, -75.0, -80.0, -85.0), min_length=1, description="noise power σ²"
