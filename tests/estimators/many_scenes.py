@@ -3,8 +3,8 @@
     PYTHONPATH=. python tests/estimators/many_scenes.py FILE --seeds 3000 3800 --users 25 --seconds 400
     PYTHONPATH=. python tests/estimators/many_scenes.py FILE
 
-Needs no brute force, only the oracle's log-likelihood at two places a user. FILE gets a line a scene, and what it holds
-already is not done again: stop it when you like, run it in pieces. It ends with what FILE comes to. Warnings are errors.
+Needs no brute force, only the oracle's log-likelihood at two places a user. FILE gets a line a scene, and what it
+holds already is not done again: stop it, run it in pieces. It ends with what FILE comes to. Warnings are errors.
 """
 
 import argparse
