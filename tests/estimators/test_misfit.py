@@ -7,7 +7,7 @@ from random_scenes import Scene, model_of, random_scene
 from scipy.stats import chi2
 
 from engine.estimators import Workbench
-from engine.estimators.ascent import ascend
+from engine.estimators.ascent import _curvature, ascend
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.misfit import _beyond, _half_a_cell, _highest, may_hide
 from engine.numerics.noncentral_chi2 import log_likelihood
@@ -93,3 +93,22 @@ def test_ascents_end_at_peaks(seed: int) -> None:
     assert np.quantile(steps[inside], 0.9) < 1e-4
     again = likelihood.each(np.arange(20), np.zeros(20, dtype=int), scene.problem.n_snapshots[0])
     assert np.allclose(again.at(np, end.range_m, end.angle_rad).value, end.value, rtol=1e-9)
+
+
+def test_curvature_is_that_of_second_differences() -> None:
+    """Of the log-likelihood itself, a twentieth of a deviation to both sides of the truth, where it is concave."""
+    scene = random_scene(9, 20)
+    likelihood, grid = _likelihood(scene), scene.problem.grid
+    whole = likelihood.each(np.arange(20), np.zeros(20, dtype=int), scene.problem.n_snapshots[0])
+    at = whole.at(np, scene.user_m[:, None, None], scene.user_rad[:, None, None])
+    found = _curvature(whole, grid, at)
+    literal = []
+    for step_m, step_rad in ((0.05 / np.sqrt(at.range_range), 0.0), (0.0, 0.05 / np.sqrt(at.angle_angle))):
+        beside = [whole.at(np, at.range_m + s * step_m, at.angle_rad + s * step_rad).value for s in (-1, 1)]
+        literal.append((2 * at.value - sum(beside)) / (step_m + step_rad) ** 2)
+    expected = np.stack([at.range_range, at.angle_angle])
+    concave = np.any(found[[0, 2]] != expected, axis=0)
+    assert concave.sum() > 6
+    apart = np.abs(found[[0, 2]] - literal)[:, concave] / expected[:, concave]
+    assert np.median(apart) < 0.01
+    assert np.median(np.abs(expected - literal)[:, concave] / expected[:, concave]) > 0.02  # the test can fail
