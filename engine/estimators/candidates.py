@@ -7,7 +7,7 @@ import numpy as np
 from engine.errors import InputError
 from engine.estimators.problem import Problem
 from engine.numerics.geometry import path_gain
-from engine.numerics.leakage import LeakageModel, leakage
+from engine.numerics.leakage import LeakageModel
 from engine.numerics.pattern import TAPS, PatternTable, error_bound, ranged_error_bound, stacked, tabulate
 from engine.numerics.pattern_ranges import sensor_ranges
 
@@ -97,20 +97,23 @@ class ModelledCandidates:
         return self.table.taps(seen.sensor_angle_rad, 1 / seen.sensor_range_m)
 
     def exact(self, seen: Seen, b: np.ndarray, candidate: np.ndarray) -> np.ndarray:
-        rows, first, counts = np.unique(b, return_index=True, return_counts=True)
-        column = np.arange(len(b)) - np.repeat(first, counts)
-        row = np.repeat(np.arange(len(rows)), counts)
-        padded = np.full((len(rows), int(counts.max())), candidate[0])
-        padded[row, column] = candidate
-        table = leakage(
+        """By compiled loops, one candidate after the other: by arrays, of which each realization's had the length of
+        the longest, they took a quarter of least squares with sensors at their ranges (L = 1)."""
+        from engine.numerics.leakage_cpu import compiled_leakage, waves_to
+
+        rows, row = np.unique(b, return_inverse=True)
+        array, inverse_range_per_m = self._problem.array, 1 / seen.sensor_range_m
+        waves = waves_to(self._model, array, seen.sensor_angle_rad[rows], inverse_range_per_m[rows])
+        table = compiled_leakage(
             self._model,
-            self._problem.array,
-            range_m=self._ranges_m[padded],
-            angle_rad=self._angles_rad[padded],
-            sensor_angle_rad=seen.sensor_angle_rad[rows],
-            sensor_inverse_range_per_m=1 / seen.sensor_range_m[rows],
+            array,
+            range_m=self._ranges_m[candidate][:, None],
+            angle_rad=self._angles_rad[candidate][:, None],
+            sensor_angle_rad=seen.sensor_angle_rad[b],
+            sensor_inverse_range_per_m=inverse_range_per_m[b],
+            waves=waves and waves._replace(rows=row),
         )
-        return table.value[row, column]
+        return table.value[:, 0]
 
 
 def _unnoticed(problem: Problem, sensor_range_m: float) -> float:

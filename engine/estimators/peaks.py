@@ -16,7 +16,7 @@ STEPS = 8
 _FIRST_DAMPING, _STUCK = 1e-3, 1e6
 _SAME_PLACE = 0.05  # squared distance in deviations
 WORTHWHILE = 1e-5  # of log-likelihood, expected of a step: 0.4 % of a deviation
-_LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
+LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
 
 
 def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
@@ -79,8 +79,8 @@ def climb(
     worthwhile: float = WORTHWHILE,
 ) -> Local:
     """From places (n,), one for each realization of the likelihood: (n, 1, 1)."""
-    most_m = _LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
-    most_rad = _LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
+    most_m = LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
+    most_rad = LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
     at = likelihood.at(xp, range_m[:, None, None], angle_rad[:, None, None])
     damping = xp.full(at.value.shape, _FIRST_DAMPING)
     for _ in range(steps):

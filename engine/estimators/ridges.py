@@ -8,11 +8,12 @@ from engine.estimators.likelihood import Likelihood, Local
 Array = Any
 
 _STEP = 0.8  # deviations along the ridge: the trapezoidal rule errs by 2 exp(−2π²/0.64) for a Gaussian
-_STEPS = 12  # to either side at most
-_LONGEST_STEP = 0.1  # of the grid's ranges
+_STEPS = 24  # to either side at most
+_LONGEST_STEP = 0.05  # of the grid's ranges; at 0.1, 12 steps, means of 12 of 140 users were off by 2 %, where 5 are
 _NEGLIGIBLE = 16.0  # below the line's highest mass, as a logarithm
 _SAME, _NEWTON_STEPS = 0.5, 3  # deviations of the angle at a given range
 _WINDOW_DEVIATIONS = 4.0
+_FAR = 0.7  # deviations from a ridge
 
 
 class Lines(NamedTuple):
@@ -123,6 +124,7 @@ def trace(xp: Any, likelihood: Likelihood, tops: Local, log_scale: Array) -> Lin
         angle_rad = at.angle_rad + (slope + bend) * (range_m - at.range_m)
         here = likelihood.of_rows(rows)
         at = here.at(xp, range_m, xp.clip(angle_rad, grid.angle_min_rad, grid.angle_max_rad))
+        _nearer(xp, here, at)
         point = _point(xp, here, at, log_scale[rows])
         on = moved & (point.log_mass > highest - _NEGLIGIBLE)
         rows, side, point = rows[on], side[on], Lines(*(part[on] for part in point))
@@ -136,6 +138,20 @@ def trace(xp: Any, likelihood: Likelihood, tops: Local, log_scale: Array) -> Lin
         at = Local(*(part[on] for part in at))._replace(angle_rad=point.angle_rad[:, None, None])
         bend, slope = (point.slope[:, None, None] - slope[on]) / 2, point.slope[:, None, None]
     return lines
+
+
+def _nearer(xp: Any, likelihood: Likelihood, at: Local) -> None:
+    """Places (n, 1, 1) that are far from their ridge move there, in `at` itself: what a step promises there, up to 4.5
+    of log-likelihood, held lines up beyond the ends of their ridges."""
+    grid = likelihood.problem.grid
+    for _ in range(_NEWTON_STEPS):
+        off = _newton(xp, at)
+        (rows,) = xp.nonzero((at.angle_angle * off * off > _FAR**2)[:, 0, 0])
+        if not rows.shape[0]:
+            return
+        angle_rad = xp.clip(at.angle_rad[rows] + off[rows], grid.angle_min_rad, grid.angle_max_rad)
+        for whole, part in zip(at, likelihood.of_rows(rows).at(xp, at.range_m[rows], angle_rad), strict=True):
+            whole[rows] = part
 
 
 def _newton(xp: Any, at: Local) -> Array:

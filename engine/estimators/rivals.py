@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import is_numpy_namespace
 
+from engine.estimators.ascent import ascend
 from engine.estimators.likelihood import Likelihood, Local
+from engine.estimators.misfit import may_hide
 from engine.estimators.peaks import STEPS, climb, climbed, damped_step, repeated
 from engine.estimators.problem import Observations
 from engine.estimators.workbench import Batch
@@ -29,6 +31,7 @@ _DOUBT, _DOUBT_OF_ONE_SENSOR = 2.0, 40.0
 fewer sensors it is a sum over."""
 _AS_HIGH = 0.5
 _NEARLY = 0.1
+_BOTTOMLESS = 1e30
 _AT_A_PEAK, _AS_HIGH_AS_A_PEAK = 1.0, 0.1
 _CROWDED, _LATER = 200.0, 1e9
 """Half a cell that costs more, 20 deviations and more across, may hold several peaks: neighbours are climbed as well,
@@ -37,10 +40,9 @@ _ROUNDS = ((64, 3), (RIVALS, 8))
 _MORE_OF_ONE_SENSOR = 1000
 """How many of an observation's candidates are climbed, and by how many steps more; with few sensors, so many over
 their number, as there are more places that explain them and each costs less."""
-_ON, _ON_ROUNDS = 12, 6
-"""Steps of a round of those that go on, and such rounds at most, each as long as the one before was worthwhile."""
-_WORTH_GOING_ON, _WORTH_ANOTHER = 1e-3, 1e-4
-"""Of log-likelihood, what the first step is expected to add, and a round to have added; what another step is."""
+_ON = 24
+_WORTH_GOING_ON, _WORTH_ANOTHER = 1e-3, 1e-5
+"""Of log-likelihood, what a step of scoring is expected to add; what another step of Newton's is."""
 
 
 class _Places(NamedTuple):
@@ -75,19 +77,27 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     peaks = Local(*(_on_host(xp, part).copy() for part in device))
     seen = Observations(*(_on_host(xp, part) for part in batch.observations))
     likelihood = Likelihood.of(np, batch.workbench.problem, model, seen)
-    more = Local(*(np.repeat(part[..., :1], RIVALS, axis=-1) for part in peaks))
-    more.value[:] = -np.inf
-    found = Local(*(np.concatenate(pair, axis=-1) for pair in zip(peaks, more, strict=True)))
+    found = _with_room(peaks)
     places, full = _doubtful(batch, model, peaks)
     left_out = np.full(full.shape, -np.inf)
-    for n in sorted(set(likelihood.n_snapshots)):
-        here = likelihood.with_snapshots(np, n)[places.m]
-        _climb_the_highest(likelihood, n, _Places(*(part[here] for part in places)), found, left_out)
+    _climb_all(likelihood, places, found, left_out)
+    hidden = may_hide(likelihood, np.max(found.value, axis=-1))
+    if hidden.any():
+        places, full_again = _everywhere(batch, model, hidden)
+        found, full = _with_room(found), full | full_again
+        _climb_all(likelihood, places, found, left_out)
     found = _in_order(found)
     _climb_on(likelihood, found)
     found = _in_order(found)
-    unseen = full | (left_out > found.value[..., 0])
+    unseen = full | (left_out > found.value[..., 0]) | may_hide(likelihood, found.value[..., 0])
     return Searched(found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found)), xp.asarray(unseen))
+
+
+def _with_room(peaks: Local) -> Local:
+    """RIVALS places more, with nothing in them."""
+    more = Local(*(np.repeat(part[..., :1], RIVALS, axis=-1) for part in peaks))
+    more.value[:] = -np.inf
+    return Local(*(np.concatenate(pair, axis=-1) for pair in zip(peaks, more, strict=True)))
 
 
 def _in_order(found: Local) -> Local:
@@ -127,11 +137,31 @@ def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> tuple[_Places,
     return _Places(b, m, candidate, *problem.places(np, candidate)), full
 
 
+def _everywhere(batch: Batch, model: LeakageModel, which: np.ndarray) -> tuple[_Places, np.ndarray]:
+    """As `_doubtful`, of some observations (B, M): candidates on ridges of any height."""
+    problem, ridges = batch.workbench.problem, batch.ridges(model)
+    full, parts = np.zeros(which.shape, dtype=bool), []
+    for one in np.flatnonzero(which.any(axis=0)):
+        (rows,) = np.nonzero(which[:, one])
+        many, full[rows, one] = ridges(rows, int(one), np.full(len(rows), -_BOTTOMLESS))
+        at, which_one = np.nonzero(many >= 0)
+        parts.append(np.column_stack([rows[at], np.full(len(at), one), many[at, which_one]]))
+    b, m, candidate = np.unique(np.concatenate(parts), axis=0).T
+    return _Places(b, m, candidate, *problem.places(np, candidate)), full
+
+
 def _half_a_cell(grid: ResolvingGrid, at: Local) -> np.ndarray:
     """½δᵀJδ, the most of all corners δ of a cell around a place."""
     cell_m, cell_rad = grid.cell(at.range_m, at.angle_rad)
     ends = (np.sqrt(at.range_range) * cell_m + np.sqrt(at.angle_angle) * cell_rad) / 2
     return 0.5 * ends * ends
+
+
+def _climb_all(likelihood: Likelihood, places: _Places, found: Local, left_out: np.ndarray) -> None:
+    """`_climb_the_highest` of observations of every L."""
+    for n in sorted(set(likelihood.n_snapshots)):
+        here = likelihood.with_snapshots(np, n)[places.m]
+        _climb_the_highest(likelihood, n, _Places(*(part[here] for part in places)), found, left_out)
 
 
 def _climb_the_highest(likelihood: Likelihood, n: int, places: _Places, found: Local, left_out: np.ndarray) -> None:
@@ -177,15 +207,11 @@ def _climb_on(likelihood: Likelihood, found: Local) -> None:
     going = (found.value + more > lowest) & (more > _WORTH_GOING_ON)
     for n in sorted(set(likelihood.n_snapshots)):
         b, m, p = np.nonzero(going & likelihood.with_snapshots(np, n)[:, None])
-        for _ in range(_ON_ROUNDS):
-            if not len(b):
-                break
-            at, before = (found.range_m[b, m, p], found.angle_rad[b, m, p]), found.value[b, m, p]
-            ends = climb(np, likelihood.each(b, m, n), grid, *at, _ON, _WORTH_ANOTHER)
+        if len(b):
+            starts = Local(*(part[b, m, p][:, None, None] for part in found))
+            ends = ascend(likelihood.each(b, m, n), grid, starts, _ON, _WORTH_ANOTHER)
             for whole, part in zip(found, ends, strict=True):
                 whole[b, m, p] = part[:, 0, 0]
-            gained = found.value[b, m, p] - before > _WORTH_GOING_ON
-            b, m, p = b[gained], m[gained], p[gained]
 
 
 def _expected(grid: ResolvingGrid, at: Local) -> np.ndarray:

@@ -30,27 +30,39 @@ def _add_rows_plain(rows: Any, weights: Any, out: Any) -> None:
 _add_rows = compiled(_add_rows_plain)
 
 
+def _two_orders_plain(slab: Any, low: int, high: int, first: Any, weights: Any, tile: Any) -> None:
+    """`_ranged` of one run of TAPS rows and one of SLOPE_TAPS."""
+    for q in range(GROUP):
+        a, b = first[q, 0], first[q, 1]
+        r0, r1, r2 = slab[a, low:high], slab[a + 1, low:high], slab[a + 2, low:high]
+        r3, r4, r5 = slab[a + 3, low:high], slab[a + 4, low:high], slab[a + 5, low:high]
+        s0, s1, s2 = slab[b, low:high], slab[b + 1, low:high], slab[b + 2, low:high]
+        w0, w1, w2 = weights[q, 0], weights[q, 1], weights[q, 2]
+        w3, w4, w5 = weights[q, 3], weights[q, 4], weights[q, 5]
+        v0, v1, v2 = weights[q, 6], weights[q, 7], weights[q, 8]
+        out = tile[q]
+        for c in range(r0.shape[0]):
+            mean = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
+            out[c] = mean + (v0 * s0[c] + v1 * s1[c] + v2 * s2[c])
+
+
+_two_orders = compiled(_two_orders_plain)
+
+
 def _ranged_plain(slab: Any, low: int, high: int, first: Any, weights: Any, tile: Any) -> None:
     """tile[q, c − low] = g of candidates low … high at sensors whose ranges count; first (GROUP, J).
 
     J runs of TAPS rows, or one of TAPS and one of SLOPE_TAPS: `PatternTable.taps`.
     """
+    if weights.shape[1] == TAPS + SLOPE_TAPS:
+        _two_orders(slab, low, high, first, weights, tile)
+        return
     for q in range(GROUP):
         out, w = tile[q, : high - low], weights[q]
-        a, b = first[q, 0], first[q, 1]
-        if w.shape[0] != TAPS + SLOPE_TAPS:
-            out[:] = _ZERO
-            for j in range(first.shape[1]):
-                a = first[q, j]
-                _add_rows(slab[a : a + TAPS, low:high], w[j * TAPS : (j + 1) * TAPS], out)
-            continue
-        r0, r1, r2 = slab[a, low:high], slab[a + 1, low:high], slab[a + 2, low:high]
-        r3, r4, r5 = slab[a + 3, low:high], slab[a + 4, low:high], slab[a + 5, low:high]
-        s0, s1, s2 = slab[b, low:high], slab[b + 1, low:high], slab[b + 2, low:high]
-        w0, w1, w2, w3, w4, w5, v0, v1, v2 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
-        for c in range(out.shape[0]):
-            mean = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c] + w4 * r4[c] + w5 * r5[c]
-            out[c] = mean + (v0 * s0[c] + v1 * s1[c] + v2 * s2[c])
+        out[:] = _ZERO
+        for j in range(first.shape[1]):
+            a = first[q, j]
+            _add_rows(slab[a : a + TAPS, low:high], w[j * TAPS : (j + 1) * TAPS], out)
 
 
 _ranged = compiled(_ranged_plain)
