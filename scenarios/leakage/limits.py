@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scenarios.figures.rows import Row
 
-_NODES = 600
+_NODES = 300
 _LINES = {
     "posterior_variance": ("exact limit", "-"),
     "weiss_weinstein": ("bound (Weiss-Weinstein)", "--"),
