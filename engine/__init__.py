@@ -39,6 +39,7 @@ __all__ = [
     "Target",
     "TaskError",
     "WorkerError",
+    "compare",
     "iterate",
     "load_sweep",
     "merge",
@@ -143,6 +144,13 @@ def summarize(variable: "xarray.DataArray", **options: Any) -> "xarray.Dataset":
     from engine import summary
 
     return summary.summarize(variable, **options)
+
+
+def compare(variable: "xarray.DataArray", over: str = "estimator", **options: Any) -> "xarray.Dataset":
+    """Every pair of estimators, realization by realization. See `engine.comparison.compare`."""
+    from engine import comparison
+
+    return comparison.compare(variable, over, **options)
 
 
 def replay(path: str | os.PathLike[str], index: int, **point: Any) -> "xarray.Dataset":

@@ -1,6 +1,7 @@
 """Summaries over the realizations of stored variables, each with its interval."""
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -61,18 +62,13 @@ def summarize(
     """
     import xarray
 
-    _check(variable, level, quantiles, above)
+    check_summable(variable, level)
+    _check(quantiles, above)
     units = str(variable.attrs.get("units", ""))
     is_squared = bool(_SQUARE.fullmatch(units)) if squared is None else squared
     dims = [str(dim) for dim in variable.dims if dim != "realization"]
     whole: Parts = {}
-    for region in _slabs(variable, dims):
-        slab = variable.isel(region)
-        values = np.asarray(slab.values, float)
-        if complete is not None:
-            stored = complete.isel({dim: part for dim, part in region.items() if dim in complete.dims})
-            values = np.where(stored.broadcast_like(slab).transpose(*slab.dims).values, values, np.nan)
-        values = np.moveaxis(values, variable.get_axis_num("realization"), 0)
+    for region, values in read_in_parts(variable, ("realization",), complete):
         for name, part in _summaries(values, level, tuple(quantiles), above, is_squared).items():
             if name not in whole:
                 whole[name] = np.empty((*(variable.sizes[dim] for dim in dims), *part.shape[len(dims) :]), part.dtype)
@@ -90,13 +86,17 @@ def summarize(
     return xarray.Dataset(described, coordinates, {"level": level, "variable": str(variable.name or "")})
 
 
-def _check(variable: "xarray.DataArray", level: float, quantiles: Sequence[float], above: float | None) -> None:
+def check_summable(variable: "xarray.DataArray", level: float) -> None:
+    """Raise InputError for what has no realizations or no real numbers, or for a level that is no probability."""
     if "realization" not in variable.dims:
         raise InputError(f"{variable.name} has the dimensions {variable.dims}: needed 'realization' among them")
     if variable.dtype.kind not in "fiub":
         raise InputError(f"{variable.name} holds {variable.dtype}: needed real numbers, take abs() or a part of it")
     if not 0 < level < 1:
         raise InputError(f"level: given {level!r}, needed a number between 0 and 1")
+
+
+def _check(quantiles: Sequence[float], above: float | None) -> None:
     for probability in quantiles:
         if not 0 < probability < 1:
             raise InputError(f"quantiles: given {probability!r}, needed probabilities between 0 and 1")
@@ -104,9 +104,28 @@ def _check(variable: "xarray.DataArray", level: float, quantiles: Sequence[float
         raise InputError(f"above: given {above!r}, needed a finite threshold")
 
 
-def _slabs(variable: "xarray.DataArray", dims: list[str]) -> Iterator[dict[str, slice]]:
-    """Regions that together cover the other dimensions, each with all its realizations of bounded size."""
-    room = max(1, _SLAB_BYTES // max(1, 8 * variable.sizes["realization"]))
+def read_in_parts(
+    variable: "xarray.DataArray", first: Sequence[str], complete: "xarray.DataArray | None" = None
+) -> Iterator[tuple[dict[str, slice], np.ndarray]]:
+    """Regions of bounded size that together cover all but the dimensions `first`, which are whole, and their values.
+
+    The values' first axes are those dimensions, the others in the variable's order. NaN is where `complete`, the
+    store's mask, says that nothing is stored.
+    """
+    dims = [str(dim) for dim in variable.dims if dim not in first]
+    axes = [variable.get_axis_num(dim) for dim in (*first, *dims)]
+    for region in _regions(variable, dims):
+        part = variable.isel(region)
+        values = np.asarray(part.values, float)
+        if complete is not None:
+            stored = complete.isel({dim: one for dim, one in region.items() if dim in complete.dims})
+            values = np.where(stored.broadcast_like(part).transpose(*part.dims).values, values, np.nan)
+        yield region, values.transpose(axes)
+
+
+def _regions(variable: "xarray.DataArray", dims: list[str]) -> Iterator[dict[str, slice]]:
+    together = math.prod(size for dim, size in variable.sizes.items() if dim not in dims)
+    room = max(1, _SLAB_BYTES // max(1, 8 * together))
     pieces = []
     for dim in reversed(dims):
         width = max(1, min(variable.sizes[dim], room))
@@ -173,8 +192,8 @@ def _quantile(
         return np.take_along_axis(ordered, inside[None], axis=0)[0]
 
     if not len(ordered):
-        nothing = np.full(count.shape, np.nan)
-        return nothing, (nothing - np.inf, nothing + np.inf)
+        nothing, least, most = (np.full(count.shape, end) for end in (np.nan, -np.inf, np.inf))
+        return nothing, (least, most)
     position = probability * (count - 1)
     lower = np.floor(position)
     with np.errstate(invalid="ignore"):  # ∞ − ∞ where nothing is stored

@@ -14,6 +14,7 @@ from engine.execution.task import Evaluator
 from engine.streams import Streams
 from jobs import benchmarks
 from jobs import main as command_line
+from jobs.benchmarks import sources
 from jobs.benchmarks.bound_literal import literal_bound
 from jobs.benchmarks.processes import alternating
 from jobs.commands.bench import _found
@@ -79,10 +80,53 @@ def test_files_yield_rows_in_their_names_order(
         "met": True,
         "how": "once",
     }
-    assert set(record) == {"measured", "commit", "machine", "versions", "rows"}
+    assert set(record) == {"measured", "commit", "machine", "versions", "code", "rows"}
     printed = capsys.readouterr()
     assert f"{names[0]}: 2 s (goal ≤ 3 s)\n" in printed.err
     assert printed.out.count(" NO ") == len(names)
+
+
+@pytest.mark.usefixtures("_folder")
+def test_what_was_kept_says_how_old_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bench("--only", "test_a", "-o", "rows.json", monkeypatch=monkeypatch) == 0
+    capsys.readouterr()
+    assert bench("--kept", "rows.json", monkeypatch=monkeypatch) == 0
+    fresh = capsys.readouterr().out
+    assert "test_a again" in fresh
+    assert "of the code as it is now" in fresh
+    record = json.loads(Path("rows.json").read_text())
+    record["code"]["engine.store"] = "0"
+    del record["code"]["scenarios.ris"]
+    Path("rows.json").write_text(json.dumps(record))
+    assert bench("--kept", "rows.json", monkeypatch=monkeypatch) == 0
+    assert "changed since: engine.store, scenarios.ris\n" in capsys.readouterr().out
+    Path("rows.json").write_text('{"rows": []}')
+    for path, message in (
+        ("rows.json", "is no file of `nearfield bench -o`: 'code'"),
+        ("none", "cannot read none: No"),
+    ):
+        assert bench("--kept", path, monkeypatch=monkeypatch) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_code_is_the_same_without_its_comments(tmp_path: Path) -> None:
+    """A digest a file or folder below a top folder; names of files and what they say count, comments do not."""
+    one = tmp_path / "engine" / "store" / "one.py"
+    one.parent.mkdir(parents=True)
+    one.write_text('"""Doc."""\n\n\ndef f():\n    """Doc."""\n    return 1  # one\n')
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "main.py").write_text("x = 1\n")
+    first = sources.digests(tmp_path)
+    assert set(first) == {"engine.store", "jobs.main"}
+    one.write_text("def f():\n\n    # another\n    return 1\n")
+    assert sources.changed(first, sources.digests(tmp_path)) == []
+    one.write_text("def f():\n    return 2\n")
+    assert sources.changed(first, sources.digests(tmp_path)) == ["engine.store"]
+    one.write_text("def f():\n    return 1\n")
+    one.rename(one.with_name("two.py"))
+    assert sources.changed(first, sources.digests(tmp_path)) == ["engine.store"]
 
 
 @pytest.mark.usefixtures("_folder")

@@ -20,6 +20,7 @@ def results() -> xarray.Dataset:
     dims = ("realization", "estimator", "user", "power")
     error, judge = random.exponential(size=(2, 6, 2, USERS, 2))
     error[0], judge[0] = np.nan, np.nan
+    judge[2] = 1.0  # just not lost
     return xarray.Dataset(
         {
             "error": (dims, error, {"units": "m2"}),
@@ -87,20 +88,15 @@ def test_pooled_keeps_every_value_once(results: xarray.Dataset) -> None:
 
 
 def test_who_has_no_estimate_is_counted_and_compared_with_nobody() -> None:
-    import xarray
-
-    from scenarios.figures.paired import compared
-    from scenarios.figures.rows import Quantity, rows_of
-
-    errors = np.array([[1.0, 4.0, np.nan, 100.0], [1.0, 1.0, 1.0, np.nan]])[None, :, :, None, None]
+    errors = np.array([[1.0, 4.0, np.inf, 100.0], [1.0, 1.0, 1.0, np.nan]])[None, :, :, None, None]
     dims = ("n_sensors", "estimator", "realization", "n_snapshots", "noise_dbm")
     places = {"n_sensors": [20], "estimator": ["a", "b"], "n_snapshots": [1], "noise_dbm": [-80.0]}
     names = ("squared_error_range_m2", "squared_error_angle_rad2")
     results = xarray.Dataset(dict.fromkeys(names, (dims, errors)), places)
     rows = rows_of(results, [Quantity("range", "m", names[0])])
     assert [row.excluded for row in rows] == [1, 1]
-    found = compared(results, "a", "b")["range", 20, 1, -80.0]
-    assert (found.ratio, found.users) == (2.5, 2)
+    found = engine.compare(results[names[0]]).sel(estimator="a", other="b").squeeze()
+    assert (float(found.ratio), int(found["count"]), int(found.excluded)) == (2.5, 2, 2)
 
 
 def _flagged() -> xarray.Dataset:
@@ -108,6 +104,7 @@ def _flagged() -> xarray.Dataset:
     flags = np.zeros((1, 2, 6, 2, 1))
     flags[0, 0, :3, 0, 0] = 1, 1 + 2, 8  # rival; rival at an edge; no estimate
     flags[0, 1] = 16
+    flags[0, 0, 4, 1, 0] = np.nan  # stored without a word: nobody checked it
     flags[:, :, 5] = np.nan
     dims = ("n_sensors", "estimator", "realization", "sensor_set", "noise_dbm")
     complete = np.ones((1, 6))
@@ -126,7 +123,7 @@ def test_what_estimators_say_against_themselves_is_counted() -> None:
     one, other = found
     assert (one.estimator, one.point, one.estimates, one.excluded) == ("a", (20, -80.0), 9, 1)
     assert {kind: count for kind, count in one.of_kind.items() if count} == {Doubt.RIVAL: 2, Doubt.EDGE: 1}
-    assert (one.doubtful, one.checked) == (2, 9)
+    assert (one.doubtful, one.checked) == (2, 8)
     assert (other.estimates, other.doubtful, other.checked) == (10, 0, 0)
     (table,) = doubt_tables(found, ("K", "σ² (dBm)"))
     assert table.headings == ("K", "σ² (dBm)", "estimator", "estimates", "excluded", "rival", "edge", "any")
@@ -139,7 +136,7 @@ def test_what_estimators_say_against_themselves_is_counted() -> None:
 def test_shares_are_never_rounded_to_none_or_all() -> None:
     from scenarios.figures.doubts import Doubts, doubt_words
 
-    for doubtful, text in ((0, "0 %"), (1, "< 1 %"), (999, "> 99 %"), (1000, "100 %")):
+    for doubtful, text in ((0, "0 %"), (9, "< 1 %"), (10, "1 %"), (990, "99 %"), (991, "> 99 %"), (1000, "100 %")):
         assert doubt_words([Doubts((), "a", 1000, 0, {}, doubtful, 1000)])[0].endswith(f"a {text}")
 
 

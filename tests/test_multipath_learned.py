@@ -17,7 +17,7 @@ from engine.estimators import LeastSquares, Observations, Workbench
 from engine.estimators.deepsets import Checkpoint, ConditionedDeepSets, DeepSets
 from engine.estimators.deepsets.checkpoint import SHIPPED
 from engine.numerics.noncentral_chi2 import summed_power
-from scenarios.figures.paired import compared
+from scenarios.figures.rows import SQUARED_ERRORS
 from scenarios.learning.offer import Request
 from scenarios.learning.options import TRAINING_SEED, Options
 from scenarios.multipath import MultipathData, MultipathEstimation, fig4
@@ -195,26 +195,41 @@ def test_shipped_networks_serve_where_they_were_trained() -> None:
         DeepSets(checkpoints=scenario.checkpoints).prepare(Workbench(scenario.problem(), np))
 
 
-def test_paired_comparisons_say_what_is_lower() -> None:
+def test_networks_are_compared_with_searches_user_by_user() -> None:
     """Twins whose errors share what is random: apart beyond the paired interval, though their own overlap."""
     import xarray
 
+    from scenarios.multipath.tables import _beside
+
     random = np.random.default_rng(3)
-    shape = (1, 400, 2, 1, 1)
-    base = random.exponential(size=shape)
-    errors = np.stack([base, base * 0.9, base * random.permutation(base.ravel()).reshape(shape)], axis=3)
-    dims = ("n_sensors", "realization", "sensor_set", "estimator", "noise_dbm", "n_snapshots")
-    coords = {"estimator": ["least_squares", "deep_sets", "other"], "noise_dbm": [-75.0], "n_snapshots": [1]}
-    results = xarray.Dataset(
-        {name: (dims, errors, {"units": unit}) for name, unit in (
-            ("squared_error_range_m2", "m2"), ("squared_error_angle_rad2", "rad2"))},
-        coords={**coords, "n_sensors": [20]},
-    ).mean("sensor_set")  # fmt: skip
-    found = compared(results, "deep_sets", "least_squares")["range", 20, 1, -75.0]
-    assert found.ratio == pytest.approx(0.9)
-    assert found.sign == -1
-    assert compared(results, "other", "least_squares")["range", 20, 1, -75.0].sign == 0
-    assert compared(results, "least_squares", "deep_sets")["angle", 20, 1, -75.0].sign == 1
+    base = random.exponential(size=(1, 400, 1, 2))
+    base[0, 7] = 300.0
+    other = base * random.permutation(base.ravel()).reshape(base.shape)
+    posterior = base.copy()
+    posterior[0, 7] = np.nan  # who has no estimate is compared with nobody
+    errors = np.stack([base, base * 0.9, posterior, other], axis=2)
+    errors[..., 0] *= 5
+    dims = ("n_sensors", "realization", "estimator", "noise_dbm", "n_snapshots")
+    names = ["least_squares", "deep_sets", "posterior_mean", "conditioned_deep_sets"]
+    coords = {"n_sensors": [20], "estimator": names, "noise_dbm": [-75.0], "n_snapshots": [1, 50]}
+    results = xarray.Dataset(dict.fromkeys(SQUARED_ERRORS.values(), (dims, errors)), coords)
+    assert _beside(results, []) == []
+    first, second = _beside(results, ["deep_sets", "conditioned_deep_sets"])
+    assert first.title.startswith("DeepSets of Table II, one a set: ratios of mean squared errors of the same users")
+    assert first.headings[4:6] == ("range over least squares's", "range over posterior mean's")
+    for row, n in zip(first.rows, (1, 50), strict=True):
+        assert row[:4] == ("20", str(n), "-75", "400/399")
+        assert row[5::2] == ("0.90 lower", "0.90 lower")
+        assert {cell.split()[0] for cell in row[4::2]} == {"0.90"}
+    assert [row[4].split()[1] for row in second.rows] == [
+        "lower" if found.ratio_high < 1 else "higher" if found.ratio_low > 1 else "–"
+        for found in (
+            engine.compare(results.squared_error_range_m2.sel(n_snapshots=n).squeeze()).sel(
+                estimator="conditioned_deep_sets", other="least_squares"
+            )
+            for n in (1, 50)
+        )
+    ]
 
 
 @pytest.mark.parametrize(

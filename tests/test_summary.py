@@ -12,7 +12,7 @@ import xarray
 
 import engine
 from engine import InputError, summary
-from engine.intervals import binomial_interval, order_statistics
+from engine.intervals import binomial_interval, order_statistics, student_quantile
 
 STUDIES = 4000
 
@@ -50,9 +50,30 @@ def test_summaries_are_numpys_and_leave_out_what_is_not_finite() -> None:
         t = scipy.stats.t(len(here) - 1).ppf(0.975)
         assert float(found["mean_low"][study]) == pytest.approx(here.mean() - t * scipy.stats.sem(here))
     assert int(found["count"][2]) == 0
+    assert (found.attrs["variable"], engine.summarize(array(values).rename(None)).attrs["variable"]) == ("e_m2", "")
     assert np.isnan(found["mean"][2])
+    assert np.isnan(found["outlier_rate"][2])
     assert np.isnan(found["quantiles"][2]).all()
     assert (float(found["median_low"][2]), float(found["outlier_rate_high"][2])) == (-np.inf, 1)
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [np.nan, 3.0]])
+def test_of_one_value_or_none_no_interval_is_made_up(values: list[float]) -> None:
+    found = engine.summarize(array(np.array(values)[:, None]), quantiles=(0.3,), above=2.0).isel(study=0)
+    known = [value for value in values if np.isfinite(value)]
+    expected = known[0] if known else np.nan
+    for name in ("mean", "median", "quantiles", "mse"):
+        one = found[name].values.item()
+        assert one == expected or np.isnan([one, expected]).all(), name
+    for name in ("median", "quantiles"):
+        assert [found[f"{name}_{end}"].values.item() for end in ("low", "high")] == [-np.inf, np.inf]
+    assert np.isnan(found.standard_error)
+    assert float(found.outlier_rate_high) == 1
+
+
+def test_two_values_are_enough_for_an_interval_and_one_is_not() -> None:
+    expected = [math.inf, scipy.stats.t(1).ppf(0.975), scipy.stats.t(2).ppf(0.975)]
+    assert student_quantile(0.95, np.array([1, 2, 3])).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("level", [0.9, 0.99])

@@ -3,6 +3,7 @@
 nearfield bench
 nearfield bench --only ris
 nearfield bench --scaling -o benchmarks.json
+nearfield bench --kept jobs/benchmarks.json
 """
 
 import importlib
@@ -24,6 +25,7 @@ from engine import InputError, provenance
 from engine.backend import processor
 from engine.scenario import suggestion
 from jobs import benchmarks
+from jobs.benchmarks import sources
 from jobs.benchmarks.measurement import Measurement
 
 
@@ -31,8 +33,14 @@ def command(
     scaling: Annotated[bool, typer.Option("--scaling", help="Also 1 against 2 workers, about 3 minutes.")] = False,
     only: Annotated[str | None, typer.Option(metavar="NAME", help="One file of jobs/benchmarks alone.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Keep it as JSON.")] = None,
+    kept: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Measure nothing: print what was kept, and how old it is.")
+    ] = None,
 ) -> None:
     """Time the engine and Figure 1 against the straightforward way; ratios come from one run."""
+    if kept is not None:
+        _print_kept(kept)
+        return
     rows = []
     for row in _measured(scaling, only):
         rows.append(row)
@@ -67,6 +75,21 @@ def _print_table(rows: list[Measurement]) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
+def _print_kept(path: Path) -> None:
+    """The rows of a file, and whether the code that they timed is still this code."""
+    try:
+        record = json.loads(path.read_text())
+        rows, code = [Measurement(**row) for row in record["rows"]], record["code"]
+    except OSError as error:
+        raise InputError(f"--kept: cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"--kept: {path} is no file of `nearfield bench -o`: {error}") from None
+    _print_table(rows)
+    print(f"measured {record['measured']}, commit {record['commit']}, {record['machine']['processor']}")
+    others = sources.changed(code, sources.digests())
+    print(f"changed since: {', '.join(others)}" if others else "of the code as it is now")
+
+
 def _record(rows: list[Measurement]) -> dict[str, Any]:
     """The rows with when, at which commit, on which machine and with which libraries they were measured."""
     return {
@@ -74,5 +97,6 @@ def _record(rows: list[Measurement]) -> dict[str, Any]:
         "commit": provenance.commit(),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": provenance.versions(),
+        "code": sources.digests(),
         "rows": [row._asdict() for row in rows],
     }

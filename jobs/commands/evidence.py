@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+import engine
 from engine import InputError
 from engine.scenario import suggestion
 from jobs import evidence as package
@@ -44,7 +45,8 @@ def command(
         raise InputError(f"no evidence {name!r}; {suggestion(name, list(known))}")
     one = known[name]
     path = store or f"results/evidence-{name}.zarr"
-    _run(one, path, workers, serial)
+    if one.sweep is not None:
+        engine.run(one.sweep, path, workers=workers, serial=serial)
     numbers = one.measure(path)
     output.mkdir(parents=True, exist_ok=True)
     kept = output / f"{name}.json"
@@ -52,12 +54,6 @@ def command(
     print(f"record  {kept}")
     for words in missing_words(_PROJECT, one, numbers) if (_PROJECT / "docs").is_dir() else []:
         print(f"nearfield: not what the record says: {words}", file=sys.stderr)
-
-
-def _run(one: Evidence, path: str, workers: int | None, serial: bool) -> None:
-    import engine
-
-    engine.run(one.sweep, path, workers=workers, serial=serial)
 
 
 def found() -> dict[str, Evidence]:

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from jobs.evidence.ratios import TAIL, ratios
 from jobs.evidence.record import Evidence
 from scenarios.figures.comparisons import MeanRatio, Region
 from scenarios.leakage import fig3
 from scenarios.leakage.claims import samples_in
 
 NETWORK, POSTERIOR, SQUARES = "amortised_deep_sets", "posterior_mean", "least_squares"
-_TAIL = 0.025
 _MEANS, _RATIOS = "means", "network over others"
 
 
@@ -20,15 +20,11 @@ def _measured(store: str) -> dict[str, Any]:
     from engine import open_results
 
     samples = samples_in(open_results(store).load())
-    found: dict[str, Any] = {_MEANS: [], _RATIOS: []}
+    found: dict[str, Any] = {_MEANS: [], _RATIOS: list(ratios(samples, NETWORK, (POSTERIOR, SQUARES)))}
     for point, errors in samples.errors.items():
-        mean = MeanRatio("", errors, np.ones(errors.shape), Region(), samples.largest[point.quantity]).judged(_TAIL)
+        mean = MeanRatio("", errors, np.ones(errors.shape), Region(), samples.largest[point.quantity]).judged(TAIL)
         ends = {"low": mean.low, "high": mean.high}
         found[_MEANS].append({**point._asdict(), "mean": mean.value, **ends, "users": mean.samples})
-        for other in (POSTERIOR, SQUARES) if point.estimator == NETWORK else ():
-            ratio = samples.ratio(point, point._replace(estimator=other), Region()).judged(_TAIL)
-            ends = {"low": ratio.low, "high": ratio.high}
-            found[_RATIOS].append({**point._asdict(), "over": other, "ratio": ratio.value, **ends})
     return found
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from jobs.evidence.ratios import ratios
 from jobs.evidence.record import Evidence
-from scenarios.figures.comparisons import Region
 from scenarios.multipath import fig4
 from scenarios.multipath.claims import samples_in
 
 NETWORK, SQUARES, POSTERIOR = "conditioned_deep_sets", "least_squares", "posterior_mean"
-_TAIL = 0.025
 _RATIOS = "network over others"
 
 
@@ -17,14 +16,7 @@ def _measured(store: str) -> dict[str, Any]:
     """Ratios of mean squared errors with the intervals by which claims are judged, each alone."""
     from engine import open_results
 
-    samples = samples_in(open_results(store).load())
-    found = []
-    for point in samples.errors:
-        for other in (SQUARES, POSTERIOR) if point.estimator == NETWORK else ():
-            one = samples.ratio(point, point._replace(estimator=other), Region()).judged(_TAIL)
-            ends = {"low": one.low, "high": one.high, "users": one.samples}
-            found.append({**point._asdict(), "over": other, "ratio": one.value, **ends})
-    return {_RATIOS: found}
+    return {_RATIOS: list(ratios(samples_in(open_results(store).load()), NETWORK, (SQUARES, POSTERIOR)))}
 
 
 def _span(numbers: dict[str, Any], **at: Any) -> str:

@@ -13,32 +13,38 @@ from engine.backend import processor
 class Evidence(NamedTuple):
     """How numbers are measured, and where they stand.
 
-    about: what they are of. sweep: what is run; its settings, seed and fingerprint go into the record. measure: from
-    the store to numbers, as JSON has them. words: document → numbers → sentences that must
-    stand there, on one line or more.
+    about: what they are of. sweep: what is run, if anything; its settings, seed and fingerprint go into the record.
+    measure: from the store to numbers, as JSON has them. words: document → numbers → sentences that must stand there,
+    on one line or more. settings: of what needs no sweep, in words.
     """
 
     about: str
-    sweep: Sweep
+    sweep: Sweep | None
     measure: Callable[[str], dict[str, Any]]
     words: Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]
+    settings: str = ""
 
 
 def record(name: str, evidence: Evidence, numbers: dict[str, Any]) -> dict[str, Any]:
     """The numbers with all that is needed to measure them again."""
-    sweep = evidence.sweep
     return {
         "what": evidence.about,
         "command": f"nearfield evidence {name}",
-        "settings": sweep.definition(),
-        "realizations": sweep.realizations,
-        "seed": sweep.seed,
-        "fingerprint": sweep.fingerprint(),
+        **(_of(evidence.sweep) if evidence.sweep else {"settings": evidence.settings}),
         "commit": provenance.commit(),
         "date": provenance.now(),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": provenance.versions(),
         "numbers": numbers,
+    }
+
+
+def _of(sweep: Sweep) -> dict[str, Any]:
+    return {
+        "settings": sweep.definition(),
+        "realizations": sweep.realizations,
+        "seed": sweep.seed,
+        "fingerprint": sweep.fingerprint(),
     }
 
 

@@ -49,7 +49,7 @@ def doubts_of(results: "xarray.Dataset", order: Sequence[str], pool: Sequence[st
     last = ("estimator", "realization")
     others = [dim for dim in check.dims if dim not in (*order, *last)]
     check, stored = (one.transpose(*order, *others, *last) for one in (check, stored))
-    flags = check.fillna(0).astype(int).values
+    flags = check.fillna(int(Doubt.UNCHECKED)).astype(int).values
     found = []
     for where in np.ndindex(flags.shape[:-1]):
         every = flags[where][stored.values[where]]

@@ -1,14 +1,14 @@
 """Fig. 4 as tables: every point's errors, networks beside baselines, the paper's claims, and who was excluded."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+import engine
 from engine.sweep import TextTable
 from scenarios.figures.claims import claims_table
 from scenarios.figures.doubts import doubt_tables, doubts_of
-from scenarios.figures.paired import Comparisons, against_baselines
 from scenarios.figures.rows import SQUARED_ERRORS, Row
 from scenarios.figures.style import LEARNED, label
 from scenarios.figures.tails import explained, mark
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("K", "L", "σ² (dBm)", "estimator", "mean ×÷", "median", "excluded")
 _TRAIN = "nearfield train multipath:conditioned trains some; --set checkpoints=DIR uses them (docs/multipath.md)"
-_MARKS = {-1: "lower", 0: "–", 1: "higher"}
+_BASELINES = ("least_squares", "posterior_mean")
 
 
 def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
@@ -35,8 +35,7 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
         for quantity, unit in (("range", "m"), ("angle", "rad"))
     ]
     learned = [name for name in dict.fromkeys(row.estimator for row in summary) if name in LEARNED]
-    against = against_baselines(errors_over_sets(results), learned)
-    beside = [_compared(name, found) for name, found in against.items()] or [
+    beside = _beside(errors_over_sets(results), learned) or [
         TextTable("Learned estimators", ("none was trained for this place and these points",), [(_TRAIN,)])
     ]
     doubts = doubt_tables(doubts_of(results, ORDER, SETS), ("K", "L", "σ² (dBm)"))
@@ -56,21 +55,43 @@ def _line(row: Row) -> tuple[str, ...]:
     )
 
 
-def _compared(name: str, against: Mapping[str, Comparisons]) -> TextTable:
-    """A network beside the baselines, point by point."""
-    points = dict.fromkeys(at[1:] for comparisons in against.values() for at in comparisons)
-    lines = []
-    for k, n, s in points:
-        here = [found[quantity, k, n, s] for quantity in SQUARED_ERRORS for found in against.values()]
-        users = "/".join(dict.fromkeys(f"{one.users}" for one in here))
-        lines.append((f"{k}", f"{n}", f"{s:g}", users, *(f"{one.ratio:.2f} {_MARKS[one.sign]}" for one in here)))
-    headings = (f"{quantity} over {label(other)}'s" for quantity in SQUARED_ERRORS for other in against)
-    return TextTable(
-        f"{label(name)}: ratios of mean squared errors of the same users; lower or higher where the paired 95 % "
-        f"interval says so",
-        ("K", "L", "σ² (dBm)", "users", *headings),
-        lines,
-    )
+def _beside(errors: "xarray.Dataset", learned: Sequence[str]) -> list[TextTable]:
+    """Each network beside the grid search and the posterior mean, where the results have them, point by point."""
+    others = [name for name in _BASELINES if name in errors.estimator.values]
+    pairs = {
+        quantity: engine.compare(errors[variable]).transpose(..., *ORDER)
+        for quantity, variable in SQUARED_ERRORS.items()
+        if learned
+    }
+    tables = []
+    for name in learned:
+        columns = [
+            pairs[quantity].sel(estimator=name, other=other, drop=True)
+            for quantity in SQUARED_ERRORS
+            for other in others
+        ]
+        lines = []
+        for where in np.ndindex(*(errors.sizes[axis] for axis in ORDER)):
+            here = [column.isel(dict(zip(ORDER, where, strict=True))) for column in columns]
+            if here and all(int(one["count"]) for one in here):
+                k, n, s = (errors[axis].values[i] for axis, i in zip(ORDER, where, strict=True))
+                users = "/".join(dict.fromkeys(f"{int(one['count'])}" for one in here))
+                lines.append((f"{k}", f"{n}", f"{s:g}", users, *map(_ratio, here)))
+        headings = (f"{quantity} over {label(other)}'s" for quantity in SQUARED_ERRORS for other in others)
+        tables.append(
+            TextTable(
+                f"{label(name)}: ratios of mean squared errors of the same users; lower or higher where the paired "
+                f"95 % interval says so",
+                ("K", "L", "σ² (dBm)", "users", *headings),
+                lines,
+            )
+        )
+    return tables
+
+
+def _ratio(pair: "xarray.Dataset") -> str:
+    mark = "lower" if pair.ratio_high < 1 else "higher" if pair.ratio_low > 1 else "–"
+    return f"{float(pair.ratio):.2f} {mark}"
 
 
 def _users(results: "xarray.Dataset") -> TextTable:
