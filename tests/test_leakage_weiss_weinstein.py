@@ -16,7 +16,12 @@ from engine.numerics.like_groups import like_groups
 from engine.numerics.prior_lattice import Lattice, PlacePrior, Window, lattices
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.scene import Geometry
-from scenarios.leakage.weiss_weinstein import bounds_in_groups, chosen_by_the_other_half, prepare_weiss_weinstein
+from scenarios.leakage.weiss_weinstein import (
+    _over_all,
+    bounds_in_groups,
+    chosen_by_the_other_half,
+    prepare_weiss_weinstein,
+)
 
 SMALL = LeakageEstimation(
     n_elements=6, carrier_hz=28e9, n_sensors=3, leakage="spherical", user_range_min_m=0.05, user_range_max_m=0.3,
@@ -112,3 +117,13 @@ def test_realizations_do_not_depend_on_their_block() -> None:
         together = np.array(bound(drawn))
         alone = [np.array(bound(Geometry(*(part[b : b + 1] for part in drawn)))) for b in range(3)]
     assert np.array_equal(together, np.concatenate(alone, axis=1))
+
+
+@pytest.mark.parametrize("nodes", [24, 300])
+def test_lattices_have_twice_as_many_places_each(nodes: int) -> None:
+    prior = PlacePrior(2.0, 12.0, 0.5, 2.5)
+    for depth in range(9):
+        first = _over_all(prior, nodes, depth)[0]
+        assert len(first.weight) % 2**depth == 0
+        assert len(first.weight) == pytest.approx(nodes * 2**depth, rel=0.3)
+        assert first.weight.sum() == pytest.approx(1)
