@@ -28,7 +28,7 @@ def like_groups(seen: np.ndarray, depth: int) -> np.ndarray:
 def _halves(seen: np.ndarray, group: np.ndarray) -> np.ndarray:
     apart = seen[group] - np.mean(seen[group], axis=0)
     along = np.linalg.eigh(apart.T @ apart)[1][:, -1]
-    return group[np.argsort(apart @ along, kind="stable")].reshape(2, -1)
+    return np.asarray(group[np.argsort(apart @ along, kind="stable")]).reshape(2, -1)
 
 
 def mistaken(seen: Array, weight: Array, places: Array) -> Array:

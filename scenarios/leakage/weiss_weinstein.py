@@ -113,10 +113,11 @@ def _leakage(scene: LeakageScene, lattice: Lattice, sensors: _Sensors) -> np.nda
     """From a lattice's places to the sensors, (G, K)."""
     from engine.numerics.leakage_cpu import compiled_leakage
 
-    return compiled_leakage(
+    table = compiled_leakage(
         scene.leakage, scene.array(), range_m=lattice.range_m[None], angle_rad=lattice.angle_rad[None],
         sensor_angle_rad=sensors.angle_rad[None], sensor_inverse_range_per_m=1 / sensors.range_m[None],
-    ).value[0]  # fmt: skip
+    )  # fmt: skip
+    return np.asarray(table.value[0])
 
 
 def _finer_and_finer(
