@@ -36,7 +36,7 @@ _LOOKED_AT = 64
 """Groups whose bounds are summed, those of which the most is expected; of the others nothing is taken."""
 _RESOLVED, _FIRST = 1.5, 8
 """A lattice counts where so many of a place's group look alike, in the mean of the first few groups: its offset matters
-by 2 % then in the angle (K = 20, L = 50, −85 dBm); where fewer do, by up to fifty times."""
+by 2 % then in the angle, 10 % in the range (K = 20, L = 50, −85 dBm); where fewer do, by up to fifty times."""
 _ALIKE = 6.0
 """Small windows are tried where fewer places of the finest lattice look alike."""
 _TOLD_APART = 2.0
