@@ -33,7 +33,7 @@ SMALL = LeakageEstimation(
     sensor_range_max_m=40.0,
     noise_dbm=(-50.0, -62.0),
     n_snapshots=(3,),
-    weiss_weinstein_nodes=240,
+    weiss_weinstein_nodes=120,
     estimators=(PosteriorMean(leakage="fresnel_closed"),),
 )
 

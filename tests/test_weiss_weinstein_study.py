@@ -18,7 +18,7 @@ from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.scene import Geometry
 from scenarios.leakage.weiss_weinstein import prepare_weiss_weinstein
 
-_SETS, _USERS, _BLOCK, _NODES = 2, 2000, 50, 600
+_SETS, _USERS, _BLOCK, _NODES = 2, 2000, 50, 300
 _POINTS = [
     *(("fig3", fig3.scenario.leakage.name, n) for n in fig3.axes["n_sensors"]),
     *(("fig1", fig1.scenario.leakage.name, n) for n in fig1.axes["n_sensors"]),

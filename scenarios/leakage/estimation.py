@@ -96,7 +96,7 @@ class LeakageEstimation(LeakageScene):
     grid_angles: int = Field(180, ge=2, le=10_000, description="candidate angles of estimators that search a grid")
     exact_limit: bool = Field(True, description="whether the posterior's variance, the exact limit, is computed")
     weiss_weinstein_nodes: int = Field(
-        0, ge=0, le=4000, description="places of a lattice for the Weiss-Weinstein bound, some 600; 0 for none"
+        0, ge=0, le=4000, description="places that the Weiss-Weinstein bound tells apart at once, some 300; 0 for none"
     )
 
     @model_validator(mode="after")

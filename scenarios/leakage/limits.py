@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scenarios.figures.rows import Row
 
-_NODES = 600
+_NODES = 300
 _LINES = {
     "posterior_variance": ("exact limit", "-"),
     "weiss_weinstein": ("bound (Weiss-Weinstein)", "--"),
@@ -87,7 +87,7 @@ fig1_limits = Sweep(
     block=5,
     chunk=5,
     name="leakage:fig1-limits",
-    about="Fig. 1 with the exact limit and the Weiss-Weinstein bound: half an hour of a core for ten realizations",
+    about="Fig. 1 with the exact limit and the Weiss-Weinstein bound: an hour of a core for ten realizations",
     highlights=("posterior_variance_range_m2", "weiss_weinstein_range_m2"),
     summary=summary,
     figure=limits_against_sensors,
@@ -101,6 +101,6 @@ fig3_limits = fig3.replace(
     block=5,
     chunk=5,
     name="leakage:fig3-limits",
-    about="Fig. 3 with the Weiss-Weinstein bound as well: a minute of a core for each realization",
+    about="Fig. 3 with the Weiss-Weinstein bound as well: two minutes of a core for each realization",
     full=400,
 )

@@ -99,3 +99,13 @@ def test_lattices_hold_the_prior() -> None:
     for one in narrow:
         assert np.ptp(prior.range_below(one.range_m)) < 0.2
         assert np.ptp(one.angle_rad) < 0.1 * 2.0
+
+
+def test_offsets_of_a_lattice_fill_the_square_evenly() -> None:
+    """One in each sixteenth of it before three in any, as random ones seldom have, and the centre first."""
+    prior, window = PlacePrior(0.0, 1.0, 0.0, 1.0), Window(n_ranges=1)
+    found = [(one.range_m[0], 2 * one.angle_rad[0]) for one in lattices(prior, window, 2, 24)]
+    assert found[0] == (0.5, 0.5)
+    cells, counts = np.unique(np.floor(4 * np.array(found)), axis=0, return_counts=True)
+    assert len(cells) == 16
+    assert np.max(counts) <= 3
