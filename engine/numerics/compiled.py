@@ -16,18 +16,26 @@ _FAST = {"contract", "reassoc", "nsz"}
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
     """Compiled for this CPU and kept on disk where a folder for that can be written.
 
-    What is kept is used as long as the function's file, the files of the compiled functions that it calls and its
-    constants stay what they were. Functions and constants that it uses are defined before it.
+    A function that others call becomes a part of each, always. Else machine code that was optimised apart has one name,
+    the one that a process loads first is called by all, and sums differ in their last bits between a process that
+    compiles and one that finds all on disk. What is kept is used as long as the function's file, the files of the
+    compiled functions that it calls, its constants and its options stay what they were. Functions and constants that it
+    uses are defined before it.
     """
-    compile_it = functools.partial(numba.njit, fastmath=_FAST, error_model="numpy", **options)
+    options = {"fastmath": _FAST, "error_model": "numpy", "forceinline": True, **options}
+    compile_it = functools.partial(numba.njit, **options)
     try:
         kept = compile_it(cache=True)(function)
         # numba looks at the function's own file alone, and offers no public way to say what else goes in.
         file = kept._cache._cache_file
-        file._source_stamp = file._source_stamp, _compiled_in(function)
+        file._source_stamp = file._source_stamp, _compiled_in(function), _described(options)
         return kept
     except (AttributeError, RuntimeError):  # another numba; "cannot cache function …", as on a read-only installation
         return compile_it()(function)
+
+
+def _described(options: dict[str, Any]) -> list[str]:
+    return [f"{name}={sorted(value) if isinstance(value, set) else value}" for name, value in sorted(options.items())]
 
 
 def _compiled_in(function: Any) -> list[Any]:
