@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from engine import Streams
+from engine import InputError, Streams
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.on_grid import OnGrid
 from scenarios.ris import RisLocalization, misjudgment
@@ -254,4 +254,8 @@ def test_users_at_other_frequencies_are_refused_by_what_they_are_off() -> None:
     scene(n_users=3, subcarrier_hz=most * 0.99)
     with pytest.raises(Exception, match="subcarrier_hz"):
         scene(n_users=3, subcarrier_hz=most * 1.01)
+    printed = scene(n_users=3, subcarrier_hz=most, snr_definition="zero_phases")
+    assert printed.subcarrier_error() > here.replace(subcarrier_hz=most).subcarrier_error()
+    with pytest.raises(InputError, match="subcarrier_hz.* needed at most"):
+        printed.prepare(np)
     assert scene(n_users=1, subcarrier_hz=1e9, users="near", n_scatterers=0).subcarrier_error() == 0

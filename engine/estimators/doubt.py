@@ -26,7 +26,8 @@ class Doubt(IntFlag):
     UNCHECKED = 16
     """the estimator does not check itself"""
     UNSEEN = 32
-    """there were more places to look at than the search's lists hold, and one left out may be likelier"""
+    """a place that was not looked at may be likelier: there were more than the search's lists hold, or what it found
+    explains the data too badly for a true place (`engine.estimators.misfit`)"""
 
 
 WORDS = {
@@ -35,7 +36,7 @@ WORDS = {
     Doubt.UNFINISHED: "the search did not end at a peak",
     Doubt.NOT_FINITE: "no estimate",
     Doubt.UNCHECKED: "does not check itself",
-    Doubt.UNSEEN: "more places to look at than the search could",
+    Doubt.UNSEEN: "more places to look at than the search could, or too low a likelihood for a true place",
 }
 ATTRIBUTES = {
     "long_name": "self-check of the estimate, a sum of flags, 0 where nothing speaks against it",

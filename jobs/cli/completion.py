@@ -24,7 +24,7 @@ _PROGRAM = "nearfield"  # also where it is called as a module, which shells do n
 _QUESTIONS = "(complete|source)_(bash|zsh|fish|powershell|pwsh)"
 
 
-def answer(app: Callable[[], Any]) -> None:
+def answer(app: Callable[..., Any]) -> None:
     """A shell's question, which is in the environment. Raises InputError for one that no shell asks."""
     if not re.fullmatch(_QUESTIONS, os.environ[VARIABLE]):
         raise InputError(f"{VARIABLE} is {os.environ[VARIABLE]!r}, which is no shell's question: unset it")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobs.evidence.record import Evidence
-from scenarios.multipath import fig4
+from scenarios.multipath import MultipathEstimation, fig4
 from scenarios.multipath.rows import errors_over_sets
 
 _ANGLES = (180, 360, 720)
@@ -40,14 +40,16 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
         yield f"| −{-noise:.0f} dBm | {' | '.join(cells)} |"
 
 
+_scene = fig4.scenario
+assert isinstance(_scene, MultipathEstimation)
 EVIDENCE = Evidence(
     "the posterior mean's squared error of the range, K = 40, L = 50, for grids of 100 ranges",
     fig4.replace(
-        scenario=fig4.scenario.replace(
+        scenario=_scene.replace(
             noise_dbm=_NOISES,
             n_snapshots=(50,),
             sensor_sets=2,
-            estimators=tuple(one for one in fig4.scenario.estimators if one.name == _NAME),
+            estimators=tuple(one for one in _scene.estimators if one.name == _NAME),
         ),
         axes={"n_sensors": (40,), "grid_angles": _ANGLES},
         realizations=120,

@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.evidence.record import Evidence
 from scenarios.figures.rows import SQUARED_ERRORS
-from scenarios.multipath import fig4
+from scenarios.multipath import MultipathEstimation, fig4
 from scenarios.multipath.rows import errors_over_sets
 
 _SEARCHES = ("least_squares", "maximum_likelihood", "posterior_mean")
@@ -45,12 +45,14 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
         yield f"{one['ratio']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
 
 
+_scene = fig4.scenario
+assert isinstance(_scene, MultipathEstimation)
 EVIDENCE = Evidence(
     "mean squared errors with three paths, as Table III has them, over those with ten",
     fig4.replace(
-        scenario=fig4.scenario.replace(
+        scenario=_scene.replace(
             noise_dbm=(-65.0, -75.0, -85.0),
-            estimators=tuple(one for one in fig4.scenario.estimators if one.name in _SEARCHES),
+            estimators=tuple(one for one in _scene.estimators if one.name in _SEARCHES),
         ),
         axes={**fig4.axes, "max_paths": (_FEW, _MANY)},
         realizations=200,

@@ -8,7 +8,7 @@ import numpy as np
 from engine import Streams
 from jobs.evidence.record import Evidence
 from scenarios.multipath import data
-from scenarios.multipath.scene import tracer_of
+from scenarios.multipath.scene import MultipathScene, tracer_of
 
 _SEED, _USERS, _RAYS = 1, 100, (10_000, 100_000)
 _ALL = 1000
@@ -18,6 +18,7 @@ _FAR_OFF = 0.1
 def _measured(_store: str) -> dict[str, Any]:
     """‖h − h_solver‖/‖h‖ of each channel: median, 95th percentile, largest, and how many above a tenth."""
     scene = data.scenario
+    assert isinstance(scene, MultipathScene)
     tracer = tracer_of(scene.replace(max_paths=_ALL).channel())
     users = scene.user_position_m(scene.draw_users(Streams(_SEED, 0), _USERS))
     sensors = scene.sensor_position_m(*scene.sensors()).reshape(-1, 3)

@@ -17,7 +17,7 @@ KINDS = {
     Doubt.RIVAL: ("rival", "another place is nearly as likely"),
     Doubt.EDGE: ("edge", "at the end of the users' area"),
     Doubt.UNFINISHED: ("no peak", "the climb did not end"),
-    Doubt.UNSEEN: ("list full", "more places to look at than could be"),
+    Doubt.UNSEEN: ("list full", "more places to look at than could be, or too low a likelihood for a true place"),
 }
 """heading of a column, and what it means"""
 

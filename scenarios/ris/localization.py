@@ -120,6 +120,7 @@ class RisLocalization(RisScene):
         }
 
     def prepare(self, xp: Any) -> Simulate:
+        self.refuse_other_waves()
         problem, recorded = self.problem(), self.recorded()
         grids = [method.estimator.lattice(problem) for method in self.methods]
         runs = [prepare_cycles(method, problem, recorded, self.random_cycles(method), xp) for method in self.methods]

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from engine import Scenario, Streams
+from engine import InputError, Scenario, Streams
 from engine.channels.ris_cascade import RisCascade
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
@@ -19,6 +19,7 @@ from engine.numerics.path_information import Paths
 from engine.numerics.resolution import beam_widths
 from engine.scenario import Variables
 from scenarios.ris.placing import beside, directions, ends_of_near_field, unit_vectors
+from scenarios.ris.subcarriers import rms_phase_rad
 from scenarios.ris.zero_phases import median_zero_phases_db, ranges_between
 
 MOST_SUBCARRIER_ERROR = 0.5
@@ -157,18 +158,23 @@ class RisScene(Scenario, ABC):
             raise ValueError(
                 f"snr_elements = {self.snr_elements}, snr_definition = 'zero_phases': needed one of the two"
             )
-        error = self.subcarrier_error()
-        if error > MOST_SUBCARRIER_ERROR:
-            most_hz = self.subcarrier_hz * MOST_SUBCARRIER_ERROR / error
-            raise ValueError(
-                f"subcarrier_hz = {self.subcarrier_hz:g} makes the last user's waves {error:.2g} standard deviations "
-                f"other than at the carrier, which the estimators take for all: needed at most {most_hz:.3g} Hz, or "
-                f"fewer users or elements, or a lower snr_db"
-            )
+        if self.snr_definition == "mean":
+            self.refuse_other_waves()
         self._refuse_unseen()
         if (self.base_station_x_m**2 + self.base_station_y_m**2 + self.base_station_z_m**2) ** 0.5 < 1e-3:
             raise ValueError("the base station lies in the surface's centre: needed another place")
         return self
+
+    def refuse_other_waves(self) -> None:
+        """Raises InputError: at construction, but for `zero_phases`, whose mean ratio takes long, before a run."""
+        error = self.subcarrier_error()
+        if error > MOST_SUBCARRIER_ERROR:
+            most_hz = self.subcarrier_hz * MOST_SUBCARRIER_ERROR / error
+            raise InputError(
+                f"subcarrier_hz = {self.subcarrier_hz:g} makes the last user's waves {error:.2g} standard deviations "
+                f"other than at the carrier, which the estimators take for all: needed at most {most_hz:.3g} Hz, or "
+                f"fewer users or elements, or a lower snr_db"
+            )
 
     def _refuse_unseen(self) -> None:
         """Raises ValueError where users that are close, or a surface that is off, would leave the view."""
@@ -231,18 +237,9 @@ class RisScene(Scenario, ABC):
         return self.n_users * (5 + 2 * self.n_scatterers) + 3 * self.n_scatterers
 
     def subcarrier_error(self) -> float:
-        """How far off the estimators' one wavelength for all users is, in standard deviations of a wave's phase.
-
-        The last user's waves advance by Δk u·p more at element p than those of f₀: root mean square over the surface,
-        for the direction in view that is the most oblique, times √(2 C SNR), as the samples of all cycles tell it.
-        """
-        surface, view = self.surface(), self.view()
-        polar, azimuth = (np.linspace(low, high, 33) for low, high in _angles(view))
-        u_y = float(np.abs(np.sin(polar)[:, None] * np.sin(azimuth)).max())
-        u_z = float(np.abs(np.cos(polar)).max())
-        spread_y, spread_z = (self.spacing_m * math.sqrt((n * n - 1) / 12) for n in (surface.n_y, surface.n_z))
-        more_per_m = 2 * math.pi * (self.n_users - 1) * self.subcarrier_hz / SPEED_OF_LIGHT_M_PER_S
-        phase_rad = more_per_m * math.hypot(u_y * spread_y, u_z * spread_z)
+        """How far off one wavelength for all users is, in deviations of the phase, as all samples tell it."""
+        more_hz = (self.n_users - 1) * self.subcarrier_hz
+        phase_rad = rms_phase_rad(self.surface(), _angles(self.view()), more_hz)
         return phase_rad * math.sqrt(2 * self.n_cycles * 10 ** (max(self.mean_snr_db()) / 10))
 
     def cycles_needed(self) -> int:
