@@ -28,9 +28,9 @@ TOKEN_FILE = "file-secret-77d20a9be614"
 EXPORTS = all(importlib.util.find_spec(name) for name in ("opencensus", "prometheus_client"))  # of ray[default]
 POINTS, FAILING, CHUNKS, REALIZATIONS = 3, 1, 5, 40
 RUN = """
-import json, sys, time, urllib.request
+import http.client, json, sys, time, urllib.request
 sys.path.insert(0, {here!r})
-import ray, toy, engine, test_exposure
+import toy, engine, test_exposure
 from pathlib import Path
 from jobs.show import page, section
 
@@ -43,16 +43,17 @@ for progress in run:
         listening = test_exposure.listeners(test_exposure.family())
     if handled == sweep.n_tasks:
         break
-node = ray.nodes()[0]
-url = "http://%s:%s/metrics" % (node["NodeManagerAddress"], node["MetricsExportPort"])
 deadline = time.monotonic() + 30 * test_exposure.EXPORTS
 metrics = []
 while time.monotonic() < deadline:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
-            metrics = [line for line in reply.read().decode().splitlines() if line.startswith("ray_nearfield")]
-    except OSError:
-        metrics = []
+    metrics = []
+    for address, port in test_exposure.endpoints(test_exposure.family()):  # Ray is a child's, who alone knows its ports
+        try:
+            with urllib.request.urlopen("http://%s:%s/metrics" % (address, port), timeout=5) as reply:
+                lines = reply.read().decode(errors="replace").splitlines()
+        except (OSError, http.client.HTTPException):
+            continue
+        metrics += [line for line in lines if line.startswith("ray_nearfield")]
     counting = [line for line in metrics if "_count{{" in line or "failures_total{{" in line]
     counted = sum(float(line.rpartition(" ")[2]) for line in counting)
     if counted >= sweep.n_tasks:
@@ -80,12 +81,18 @@ def family() -> list[int]:
 
 def listeners(pids: list[int]) -> list[str]:
     """Addresses at which these processes accept TCP connections."""
+    return [address for address, _ in endpoints(pids)]
+
+
+def endpoints(pids: list[int]) -> list[tuple[str, int]]:
+    """The same, with ports."""
     addresses = {}
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A":  # LISTEN
-                addresses[f"socket:[{fields[9]}]"] = _address(fields[1].partition(":")[0])
+                address, _, port = fields[1].partition(":")
+                addresses[f"socket:[{fields[9]}]"] = _address(address), int(port, 16)
     held = set()
     for pid in pids:
         for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
@@ -93,7 +100,7 @@ def listeners(pids: list[int]) -> list[str]:
                 held.add(os.readlink(descriptor))
             except OSError:
                 continue
-    return [address for name, address in addresses.items() if name in held]
+    return [found for name, found in addresses.items() if name in held]
 
 
 def _address(text: str) -> str:
