@@ -34,8 +34,10 @@ def test_links_lead_somewhere(document: Path) -> None:
 MISSED = {
     "maximum likelihood + posterior mean, L = 50",
     "maximum likelihood + posterior mean, L = 1",
-    "least squares with sensors at their ranges, L = 1",
-    "least squares with sensors at their ranges, L = 50",
+    "on-grid trial against a direct on-grid one",
+    "closed-loop trial against a direct on-grid one",
+    "leakage:fig1, command to figure, against Ray",
+    "60 s of work",
 }
 """Goals that the stored benchmark does not meet: CHANGELOG says by how much, and why"""
 
