@@ -7,9 +7,9 @@ exception that could be caught. Here that is a child (`engine.execution.launch`)
 import logging
 from typing import Any
 
-from engine.errors import InputError, NearfieldError, WorkerError
+from engine.errors import NearfieldError, WorkerError
 from engine.execution.handover import pickled
-from engine.execution.launch import Launched, Reply, WorkOrder, label_of
+from engine.execution.launch import Launched, Reply, order_of
 from engine.execution.plan import Plan
 from engine.execution.task import Results
 from engine.store.store import Store
@@ -28,20 +28,10 @@ def run(
     shared_storage: bool = False,
 ) -> Results:
     """The plan's tasks by workers, of a Ray of the child's own or of a cluster's. Raises WorkerError if Ray dies."""
-    if store.path.startswith("memory://"):
-        raise InputError(f"{store.path} lies in the memory of one process: run serially, or choose another path")
-    on_one_node = store.path if store.storage.is_local and not shared_storage else None
-    sweep = store.sweep
-    order = WorkOrder(
-        label_of(sweep),
-        pickled(sweep),
-        store.storage.absolute,
-        backend_name,
-        workers,
-        address,
-        on_one_node,
-        is_alone=True,
-    )
+    order = order_of(
+        store, pickled(store.sweep), backend_name,
+        workers=workers, address=address, shared_storage=shared_storage, is_alone=True,
+    )  # fmt: skip
     launched = Launched()
     try:
         launched.order(order, plan.n_tasks_left)

@@ -19,7 +19,9 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from engine.errors import InputError
 from engine.execution.submission import is_submitted
+from engine.store.store import Store
 from engine.sweep import Sweep, Task
 
 _END_SECONDS = 3.0
@@ -44,6 +46,24 @@ class WorkOrder(NamedTuple):
     address: str | None = None
     on_one_node: str | None = None
     is_alone: bool = False
+
+
+def order_of(
+    store: Store,
+    sweep: bytes,
+    backend_name: str,
+    *,
+    workers: int | None,
+    address: str | None,
+    shared_storage: bool,
+    is_alone: bool = False,
+) -> WorkOrder:
+    """For workers that the caller asked for. Raises InputError for a store that no other process sees."""
+    if store.path.startswith("memory://"):
+        raise InputError(f"{store.path} lies in the memory of one process: run serially, or choose another path")
+    on_one_node = store.path if store.storage.is_local and not shared_storage else None
+    label, path = label_of(store.sweep), store.storage.absolute
+    return WorkOrder(label, sweep, path, backend_name, workers, address, on_one_node, is_alone)
 
 
 def label_of(sweep: Sweep) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from engine import InputError
 from engine.comparison import OTHER
 from engine.sweep import TextTable
+from scenarios.figures.comparisons import verdict
 from scenarios.figures.tails import mark
 
 if TYPE_CHECKING:
@@ -101,11 +102,10 @@ def _labels(pairs: "xarray.Dataset", dim: str) -> list[str]:
 
 
 def _words(found: dict[str, float]) -> tuple[str, ...]:
-    verdict = "lower" if found["ratio_high"] < 1 else "higher" if found["ratio_low"] > 1 else "–"
     return (
         f"{found['ratio']:.3g}{mark(bool(found['carried']))}",
         f"{found['ratio_low']:.3g} to {found['ratio_high']:.3g}",
-        verdict,
+        verdict(found["ratio_low"], found["ratio_high"]),
         "–" if np.isnan(found["smaller"]) else f"{100 * found['smaller']:.0f} %",
         f"{found['count']:.0f}",
         f"{found['excluded']:.0f}",

@@ -250,6 +250,11 @@ class Slope:
         return Finding(self.where, _beside(self.region, low, high), slope, low, high, math.inf, samples.size)
 
 
+def verdict(low: float, high: float) -> str:
+    """What the interval of a ratio says: lower, higher, or – where it holds 1."""
+    return "lower" if high < 1 else "higher" if low > 1 else "–"
+
+
 def _beside(region: Region, low: float, high: float) -> str:
     """On which side of a region an interval is."""
     if low > region.high:

@@ -8,6 +8,7 @@ import numpy as np
 import engine
 from engine.sweep import TextTable
 from scenarios.figures.claims import claims_table
+from scenarios.figures.comparisons import verdict
 from scenarios.figures.doubts import doubt_tables, doubts_of
 from scenarios.figures.rows import SQUARED_ERRORS, Row
 from scenarios.figures.style import LEARNED, label
@@ -90,8 +91,7 @@ def _beside(errors: "xarray.Dataset", learned: Sequence[str]) -> list[TextTable]
 
 
 def _ratio(pair: "xarray.Dataset") -> str:
-    mark = "lower" if pair.ratio_high < 1 else "higher" if pair.ratio_low > 1 else "–"
-    return f"{float(pair.ratio):.2f} {mark}"
+    return f"{float(pair.ratio):.2f} {verdict(float(pair.ratio_low), float(pair.ratio_high))}"
 
 
 def _users(results: "xarray.Dataset") -> TextTable:

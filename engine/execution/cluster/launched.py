@@ -80,7 +80,7 @@ class RemotePlan:
 
 def _work(order: WorkOrder, plan: RemotePlan) -> None:
     """Until the driver has nothing left; where all is handed out, more may be wanted once results are in."""
-    with workers_of(order, plan, workers=order.workers, address=order.address, on_one_node=order.on_one_node) as loop:
+    with workers_of(order, plan) as loop:
         if not order.is_alone:
             loop.wait_for_one()
         while not plan.is_finished:

@@ -16,7 +16,7 @@ from engine.execution.cluster import kin
 from engine.execution.cluster.connection import connected
 from engine.execution.cluster.resources import count_workers, free_resources
 from engine.execution.cluster.worker import MAX_ATTEMPTS, Worker
-from engine.execution.launch import WorkOrder, label_of
+from engine.execution.launch import WorkOrder, order_of
 from engine.execution.plan import Plan
 from engine.execution.task import Failure, Results
 from engine.store.receipts import Receipt
@@ -57,11 +57,10 @@ def run(
 
     An actor that dies is replaced and its tasks are done again, each at most three times in all.
     """
-    if store.path.startswith("memory://"):
-        raise InputError(f"{store.path} lies in the memory of one process: run serially, or choose another path")
-    order = WorkOrder(label_of(store.sweep), pickled(store.sweep), store.storage.absolute, backend_name)
-    on_one_node = store.path if store.storage.is_local and not shared_storage else None
-    with workers_of(order, plan, workers=workers, address=address, on_one_node=on_one_node) as loop:
+    order = order_of(
+        store, pickled(store.sweep), backend_name, workers=workers, address=address, shared_storage=shared_storage
+    )
+    with workers_of(order, plan) as loop:
         yield from loop.results()
 
 
@@ -72,12 +71,10 @@ def pickled(sweep: Sweep) -> bytes:
 
 
 @contextmanager
-def workers_of(
-    order: WorkOrder, plan: AnyPlan, *, workers: int | None = None, address: str | None = None, on_one_node: Any = None
-) -> Iterator["_Loop"]:
+def workers_of(order: WorkOrder, plan: AnyPlan) -> Iterator["_Loop"]:
     """Workers that start, and the loop that keeps them busy; none is left afterwards."""
-    with connected(address, workers):
-        count = count_workers(order.backend_name, workers, plan.n_tasks_left, on_one_node)
+    with connected(order.address, order.workers):
+        count = count_workers(order.backend_name, order.workers, plan.n_tasks_left, order.on_one_node)
         try:
             loop = _Loop(order, plan, count)
         except ModuleNotFoundError as error:  # told by a server of ray://
