@@ -119,5 +119,5 @@ EVIDENCE = Evidence(
     None,
     _measured,
     {"docs/numbers.md": words},
-    settings=f"{_TRAIN}, Table II's sizes, one network for range and angle; then {_USERS} new users of sensor set 0 a corner",
+    settings=f"{_TRAIN}, of Table II, one network for range and angle; {_USERS} new users of sensor set 0 a corner",
 )
