@@ -110,7 +110,7 @@ def _cell(numbers: dict[str, Any], corner: Corner, quantity: str) -> str:
 
 
 def _ratio(one: dict[str, Any]) -> str:
-    ends = f"{one['low']:.2f} to {one['high']:.2f}" if one["high"] < np.inf else "few carry it"
+    ends = "few carry it" if one["high"] is None else f"{one['low']:.2f} to {one['high']:.2f}"
     return f"{one['ratio']:.2f} ({ends})"
 
 
