@@ -73,7 +73,7 @@ def made(folder: Path) -> dict[str, tuple[Path, Path]]:
 def seen(path: Path) -> dict[str, Any]:
     """All that a reader sees of a store, as plain bytes and texts; values with what they are complete in."""
     results = engine.open_results(path).load()
-    store = Store(path, mode="r")
+    store = Store(path)
     return {
         "complete": results.complete.values,
         "values": {name: _column(results[name]) for name in sorted(map(str, results.variables)) if name != "complete"},

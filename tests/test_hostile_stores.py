@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import toy
-from forgery import forge, forge_attribute
+from forgery import forge, forge_attribute, write_coordinate
 
 import engine
 from engine import InputError, StoreError
@@ -232,12 +233,13 @@ def test_damaged_coordinates_and_a_wrong_mask_are_named_and_mended(stored: Path)
         file = next(file for file in sorted((stored / name / "c").rglob("*")) if file.is_file())
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     (stored / "complete" / "c" / "1" / "0").unlink()
-    Store(stored).group["levels_db"]  # its metadata are whole
+    with pytest.raises(StoreError, match=r"chunk levels_db/c/0 of .* is damaged: its checksum does not match"):
+        engine.open_results(stored)
     problems = [item for item in verify(stored) if isinstance(item, Problem)]
     assert sorted(problem.chunk for problem in problems) == ["complete/c/1/0", "levels_db", "offset", "realization"]
     assert repair(stored, problems) == []
     assert engine.run(toy.small, stored, serial=True).identical(good)
-    Store(stored).group["levels_db"][:] = [0.0, 4.0]  # type: ignore[index]
+    write_coordinate(stored, "levels_db", np.array([0.0, 4.0]))
     assert [item.what for item in verify(stored) if isinstance(item, Problem)] == [
         "does not hold the coordinates of the store"
     ]

@@ -3,11 +3,13 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import toy
 import xarray
+import zarr
 from forgery import as_format_1, forge, forge_attribute
 
 import engine
@@ -184,7 +186,9 @@ def test_a_lost_chunk_and_a_damaged_receipt_are_named_and_repaired(stored: Path)
 
 def test_a_driver_killed_while_it_grew_a_store_loses_nothing(stored: Path) -> None:
     good = engine.open_results(stored).load()
-    Store(stored).group.attrs["about"] = "a toy"  # zarr drops the consolidated metadata until they are made anew
+    zarr.open_group(stored, zarr_format=3, use_consolidated=False).attrs["about"] = (
+        "a toy"  # zarr drops the consolidated metadata until they are made anew
+    )
     with pytest.raises(StoreError, match="was left half grown"):
         engine.open_results(stored)
     assert engine.run(toy.small, stored, serial=True).identical(good)
@@ -217,10 +221,22 @@ def test_replay_recomputes_one_realization_with_its_draws(stored: Path) -> None:
     assert float(one.power) == float(engine.open_results(stored).power.sel(offset=2.0, levels_db=3.0)[13])
 
 
-def test_replay_sees_a_changed_value(stored: Path) -> None:
-    store = Store(stored)
-    store.group["peak"][2, 13] = 1.0
+def test_replay_sees_another_value_and_none(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (stored / "receipts" / "1.1.json").unlink()
+    assert engine.replay(stored, 13, offset=1.0).attrs["stored"] == "absent"
+    plain = toy.Toy.prepare
+
+    def prepare(self: toy.Toy, xp: Any) -> Any:
+        def simulate(realizations: Any, *, intermediates: bool = False) -> Any:
+            variables = plain(self, xp)(realizations, intermediates=intermediates)
+            dims, values, attributes = variables["peak"]
+            return variables | {"peak": (dims, np.nextafter(values, np.inf), attributes)}
+
+        return simulate
+
+    monkeypatch.setattr(toy.Toy, "prepare", prepare)
     assert engine.replay(stored, 13, offset=2.0).attrs["stored"] == "differs"
+    assert engine.replay(stored, 13, offset=1.0).attrs["stored"] == "absent"
 
 
 @pytest.mark.parametrize(
