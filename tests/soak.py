@@ -58,7 +58,7 @@ def soak(folder: Path, *, seed: int, kills: int, say: Callable[[str], None] = pr
                 _kill(pid)
             done += len(victims)
         code = process.wait(timeout=600)
-        said = _text(folder / "log")
+        said = (folder / "log").read_text()
         if code > 0 and "a worker died" not in said:  # three times on one task: the run gives up, as it should
             raise SystemExit(f"run {runs} failed with exit code {code}: {said[-2000:]}")
     return Outcome(done, runs, differences(store, undisturbed))
