@@ -186,6 +186,15 @@ def test_in_format_1_too(stored: Path, is_there: bool) -> None:
     assert results.power.load().notnull().all()
 
 
+def test_in_format_1_root_and_array_must_agree(stored: Path) -> None:
+    as_format_1(stored)
+    root = json.loads((stored / "zarr.json").read_text())
+    root["consolidated_metadata"]["metadata"]["power"]["attributes"]["units"] = "mW"
+    (stored / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(StoreError, match=r"zarr.json and power/zarr.json say two things of power"):
+        engine.open_results(stored)
+
+
 @pytest.mark.parametrize("keeps_id", [True, False])
 def test_a_root_that_says_that_it_is_of_format_1_is_not_believed(stored: Path, keeps_id: bool) -> None:
     """Format 1 has no digest, but neither has it what a store of today has."""

@@ -12,7 +12,7 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from engine.errors import StoreError
-from engine.store import coordinates, receipts, stops
+from engine.store import changes, coordinates, receipts, stops
 from engine.store.chunks import Array
 from engine.store.metadata import COMPLETE, STOP_REALIZATIONS, STOP_REASON
 from engine.store.shown import Shown
@@ -26,12 +26,12 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
 
     Dimensions are the sweep's axes, `realization`, and the scenario's own (`noise_dbm` …), with coordinates and units;
     `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from. What is stored is
-    what has a receipt: chunks without, which a killed worker left, are not shown. Values are those that were written,
-    and no attribute can scale or rename them. After a run with
-    targets or a limit of seconds, the coordinates `stop_reason` and `stop_realizations` say why and where each point
-    stopped; realizations beyond a met target, which workers had in hand, are not shown, so that the results are the
-    same for any number of workers (a run without targets uses them). Lists among the attributes are JSON texts, so that
-    `results.to_netcdf(…)` works with every engine.
+    what has a receipt: chunks without, which a killed worker left, are not shown. Each chunk is held to its receipt
+    when it is read, each coordinate to the root: values are those that were written for this task of this store, and no
+    attribute can scale or rename them. After a run with targets or a limit of seconds, the coordinates `stop_reason`
+    and `stop_realizations` say why and where each point stopped; realizations beyond a met target, which workers had in
+    hand, are not shown, so that the results are the same for any number of workers (a run without targets uses them).
+    Lists among the attributes are JSON texts, so that `results.to_netcdf(…)` works with every engine.
     Raises StoreError, also later when a damaged chunk is read.
     """
     store = Store(path)
@@ -39,7 +39,10 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
     record = store.stops()
     with reported(f"cannot open the store {path}"):
-        _require_own_receipts(store)
+        if store.is_sealed:
+            _require_own_receipts(store)
+        else:
+            changes.require_agreeing(store)
         shown = _shown(store, record)
         results = xarray.open_dataset(store.storage.absolute, engine=_Engine, store=store, shown=shown)
     results = _portable(results)
@@ -48,7 +51,7 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
 
 def _require_own_receipts(store: Store) -> None:
     """One receipt tells whether root and receipts are one store's."""
-    if store.is_sealed and not store.is_compact and (first := next(iter(receipts.keys(store.storage)), None)):
+    if not store.is_compact and (first := next(iter(receipts.keys(store.storage)), None)):
         receipts.named(store.storage, first, store.storage.read(first), store.book)
 
 

@@ -50,8 +50,7 @@ class Shown:
     ) -> None:
         self.storage, self.names, self.lengths = storage, names, lengths
         shape, realizations, chunk = book.grid
-        whole = Grid(shape, -(-realizations // chunk) * chunk, chunk)  # a store may grow while it is read
-        self.book = book._replace(grid=whole)
+        self.book = book._replace(grid=Grid(shape, realizations + chunk, chunk))  # it may grow while it is read
         self.always_written = always_written
         self._written = {(r.point, r.start // book.grid.chunk): self._of(r) for r in held}
 
