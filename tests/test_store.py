@@ -142,6 +142,44 @@ def test_a_misaligned_task_writes_nothing(stored: Path) -> None:
     assert before == sorted(p.stat().st_mtime_ns for p in stored.rglob("*") if p.is_file())
 
 
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [(lambda values: values.astype("f4"), r"float32 \(8,\)"), (lambda values: values[:, None], r"float64 \(8, 1\)")],
+    ids=["dtype", "shape"],
+)
+def test_values_of_another_kind_are_not_written(stored: Path, change: Any, given: str) -> None:
+    store, task = Store(stored), Task((1,), 8, 16)
+    evaluator = Evaluator(store.sweep, backend("cpu"))
+    variables = evaluator.task(task)
+    dims, values, attributes = variables["peak"]
+    variables["peak"] = dims, change(values), attributes
+    with pytest.raises(StoreError, match=rf"peak at .*: given {given}, needed float64 \(8,\); an axis must not change"):
+        store.write(task, variables, seconds=0.0, backend=evaluator.backend, attempt=2)
+
+
+@pytest.mark.parametrize("name", ["x", "0", "0.0.0", "9.0", "3.0", "0-0.0", "all.0", "0.5"])
+def test_a_receipt_under_another_name_is_no_receipt(stored: Path, name: str) -> None:
+    """No task's name; a point, or a number of axes, that there is not; realizations beyond the budget."""
+    good = engine.open_results(stored).load()
+    (stored / "receipts" / f"{name}.json").write_bytes((stored / "receipts" / "0.0.json").read_bytes())
+    assert engine.open_results(stored).load().identical(good)
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [problem.chunk for problem in problems] == [f"receipts/{name}.json"]
+    assert repair(stored, problems) == []
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+
+
+def test_a_foreign_name_among_the_receipts_of_one_point_is_removed(tmp_path: Path) -> None:
+    """Of a sweep without axes, where the name of another point's mask would lie below a chunk."""
+    path = tmp_path / "s.zarr"
+    good = engine.run(toy.small.replace(axes={}), path, serial=True).load()
+    (path / "receipts" / "0.9.json").write_bytes(b"x")
+    problems = [item for item in verify(path) if isinstance(item, Problem)]
+    assert [problem.chunk for problem in problems] == ["receipts/0.9.json"]
+    assert repair(path, problems) == []
+    assert engine.run(toy.small.replace(axes={}), path, serial=True).load().identical(good)
+
+
 def test_doing_a_task_twice_stores_the_same_and_another_result_is_an_alarm(stored: Path) -> None:
     store = Store(stored)
     task = Task((1,), 8, 16)

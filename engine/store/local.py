@@ -161,7 +161,8 @@ class LocalStorage:
     def delete(self, key: str) -> None:
         """Remove an object, or the link in its place; none is fine."""
         self._require_inside(key)
-        (self.root / key).unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            (self.root / key).unlink()
 
     def establish(self, objects: Mapping[str, bytes], folder: str) -> bool:
         """Make the store, whole, in one rename, with an empty folder; False if another process was first."""
