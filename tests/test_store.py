@@ -157,7 +157,7 @@ def test_values_of_another_kind_are_not_written(stored: Path, change: Any, given
         store.write(task, variables, seconds=0.0, backend=evaluator.backend, attempt=2)
 
 
-@pytest.mark.parametrize("name", ["x", "0", "0.0.0", "9.0", "3.0", "0-0.0", "all.0", "0.5"])
+@pytest.mark.parametrize("name", ["x", "1", "1.0.0", "9.0", "3.0", "1-0.0", "all.0", "0.5"])
 def test_a_receipt_under_another_name_is_no_receipt(stored: Path, name: str) -> None:
     """No task's name; a point, or a number of axes, that there is not; realizations beyond the budget."""
     good = engine.open_results(stored).load()

@@ -161,8 +161,7 @@ class LocalStorage:
     def delete(self, key: str) -> None:
         """Remove an object, or the link in its place; none is fine."""
         self._require_inside(key)
-        with suppress(FileNotFoundError, NotADirectoryError):
-            (self.root / key).unlink()
+        (self.root / key).unlink(missing_ok=True)
 
     def establish(self, objects: Mapping[str, bytes], folder: str) -> bool:
         """Make the store, whole, in one rename, with an empty folder; False if another process was first."""

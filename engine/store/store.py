@@ -293,7 +293,7 @@ class Store:
         with reported(f"cannot read the store {self.path}"):
             for key in receipts.keys(self.storage):
                 place = receipts.place_of(key)
-                if place is None or not self._is_place(*place):
+                if place is None or not self.is_place(*place):
                     continue
                 found[place] = grid.stop_of(place[1] * grid.chunk) - place[1] * grid.chunk
                 if place[1] in short:
@@ -303,7 +303,8 @@ class Store:
                 found[receipt.point, receipt.start // grid.chunk] = receipt.stop - receipt.start
         return found
 
-    def _is_place(self, point: tuple[int, ...], number: int) -> bool:
+    def is_place(self, point: tuple[int, ...], number: int) -> bool:
+        """Whether the store has this point and, within its budget, the chunk of this number."""
         grid = self.grid
         inside = len(point) == len(grid.shape) and all(i < n for i, n in zip(point, grid.shape, strict=True))
         return inside and number * grid.chunk < grid.realizations
