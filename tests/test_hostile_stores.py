@@ -259,15 +259,17 @@ def test_the_record_of_stops_is_part_of_a_store_and_checked(stored: Path) -> Non
 
 def test_strangers_and_litter_are_told_apart(stored: Path) -> None:
     (stored / "virus.exe").write_bytes(b"MZ")
-    (stored / "power" / "c" / "9" / "9").mkdir(parents=True)
-    (stored / "power" / "c" / "9" / "9" / "0").write_bytes(b"x")
+    beyond = ["power/c/0/5/0", "power/c/3/0/0", "power/c/9/9/0"]  # the first that there is none of, and one far off
+    for key in beyond:
+        (stored / key).parent.mkdir(parents=True)
+        (stored / key).write_bytes(b"x")
     (stored / "power" / "c" / "0" / "0" / "0.abc.partial").write_bytes(b"x")
     items = list(verify(stored))
-    assert [item.chunk for item in items if isinstance(item, Problem)] == ["power/c/9/9/0", "virus.exe"]
+    assert [item.chunk for item in items if isinstance(item, Problem)] == [*beyond, "virus.exe"]
     litter = [item for item in items if isinstance(item, Litter)]
     assert [item.key for item in litter] == ["power/c/0/0/0.abc.partial"]
     left = repair(stored, [item for item in items if isinstance(item, Problem | Litter)])
-    assert [problem.chunk for problem in left] == ["power/c/9/9/0", "virus.exe"]
+    assert [problem.chunk for problem in left] == [*beyond, "virus.exe"]
     assert (stored / "virus.exe").exists()
     assert not list(stored.rglob("*.partial"))
 
