@@ -264,8 +264,8 @@ if __name__ == "__main__":
     printed(result)
     if given.record:
         record = {
-            "what": "random damage to every kind of object of stores of three families and of a compact one, a store of "
-            "another seed beside each: what verify says of it, and what opened results hand out",
+            "what": "random damage to every kind of object of stores of three families and of a compact one, a store "
+            "of another seed beside each: what verify says of it, and what opened results hand out",
             "command": f"python tests/damage.py --mutations {given.mutations} --seed {given.seed} "
             f"--mend-every {given.mend_every}",
             "commit": provenance.commit(),

@@ -195,12 +195,12 @@ def test_in_format_1_root_and_array_must_agree(stored: Path) -> None:
         engine.open_results(stored)
 
 
-@pytest.mark.parametrize("keeps_id", [True, False])
-def test_a_root_that_says_that_it_is_of_format_1_is_not_believed(stored: Path, keeps_id: bool) -> None:
+@pytest.mark.parametrize(("version", "keeps_id"), [(1, True), (1, False), (2, False)])
+def test_a_root_without_its_digest_is_not_believed(stored: Path, version: int, keeps_id: bool) -> None:
     """Format 1 has no digest, but neither has it what a store of today has."""
     root = json.loads((stored / "zarr.json").read_text())
     attributes = root["attributes"]
-    attributes.update(nearfield_format=1, commit="0" * 40)
+    attributes.update(nearfield_format=version, commit="0" * 40)
     for name in ("digest", *(() if keeps_id else ("budgets", "has_stops", "store_id"))):
         attributes.pop(name)
     for name in ("zarr.json", "zarr.copy.json"):
@@ -212,7 +212,7 @@ def test_a_root_that_says_that_it_is_of_format_1_is_not_believed(stored: Path, k
     except StoreError as error:
         assert "zarr.json" in str(error)  # noqa: PT017
     else:
-        assert not keeps_id
+        assert (version, keeps_id) == (1, False)
 
 
 @pytest.mark.parametrize("was_read", [True, False])
