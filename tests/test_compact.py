@@ -1,6 +1,7 @@
 """A finished store in few objects: the same to every reader, whole at every moment, and spread again."""
 
 import shutil
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,25 @@ def test_interrupted_at_any_step_it_is_whole_and_the_same_again_finishes(
         shutil.rmtree(path)
         step += 1
     assert steps > 5
+
+
+@pytest.mark.parametrize("way", [verify, expand])
+def test_a_shard_is_read_once_whatever_the_names_of_its_receipts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Any
+) -> None:
+    """By name, the tenth chunk comes between the first and the second, and lies in another shard than they."""
+    path = tmp_path / "long.zarr"
+    engine.run(toy.small.replace(axes={}, realizations=8 * 24), path, serial=True)
+    monkeypatch.setattr(compacting, "_SHARD_BYTES", 512)
+    compact(path)
+    shards = [str(file.relative_to(path)) for file in path.rglob("c.*")]
+    assert len(shards) > 8
+    read, read_found = Counter[str](), LocalStorage.read_found
+
+    def counted(storage: LocalStorage, keys: list[str]) -> Any:
+        read.update(key for key in keys if key in shards)
+        return read_found(storage, keys)
+
+    monkeypatch.setattr(LocalStorage, "read_found", counted)
+    list(way(path) or ())
+    assert read == Counter(shards)

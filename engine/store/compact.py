@@ -229,9 +229,8 @@ def expanded(store: Store) -> int:
 def _lines(store: Store) -> Iterator[tuple[str, bytes]]:
     """Receipts of packs that may be damaged: each has its own seal."""
     for data in store.storage.read_found(list(store.book.packs)):
-        for line in (data or b"").splitlines():
-            key, _, receipt = line.partition(b" ")
-            yield key.decode(errors="replace"), receipt
+        lines = (line.partition(b" ") for line in (data or b"").splitlines())
+        yield from receipts.by_place((key.decode(errors="replace"), receipt) for key, _, receipt in lines)
 
 
 def _remove_leftovers(store: Store) -> None:

@@ -151,7 +151,7 @@ def _tasks(store: Store, processes: int) -> Iterator[Found]:
     if store.is_compact:
         for pack in store.book.packs:
             try:
-                held = list(receipts.unpacked(store.storage, pack, store.book))
+                held = receipts.by_place(receipts.unpacked(store.storage, pack, store.book))
             except StoreError as error:
                 yield Problem(pack, f"is {str(error).rpartition(' is ')[2]}", pack)
                 continue

@@ -15,6 +15,8 @@ from engine.errors import StoreError
 from engine.store.objects import limit_of, too_large
 
 _CHECKED_FOLDERS = 10_000
+_READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+"""Through no link, without waiting for a pipe's writer, and bytes as they are."""
 
 
 class LocalStorage:
@@ -62,7 +64,9 @@ class LocalStorage:
     def require_plain(self, key: str) -> None:
         """Refuse an object that is a link, a pipe or too large. Raises FileNotFoundError where there is none."""
         self._require_inside(key)
-        status = os.lstat(f"{self._text}/{key}")
+        self._require_plain(key, os.lstat(f"{self._text}/{key}"))
+
+    def _require_plain(self, key: str, status: os.stat_result) -> None:
         if stat.S_ISLNK(status.st_mode):
             raise StoreError(f"{self.location}: {key} is a link: remove it, a store holds no links")
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
@@ -72,10 +76,18 @@ class LocalStorage:
 
     def read(self, key: str) -> bytes:
         """An object's bytes. Raises FileNotFoundError, and StoreError for one that is too large or no plain file."""
-        self.require_plain(key)
-        descriptor = os.open(f"{self._text}/{key}", os.O_RDONLY)
-        with open(descriptor, "rb", buffering=0) as stream:
-            return stream.read()
+        self._require_inside(key)
+        try:
+            descriptor = os.open(f"{self._text}/{key}", _READ)
+        except OSError:
+            self.require_plain(key)  # a link or a socket cannot be opened so: which, it says
+            raise
+        try:
+            status = os.fstat(descriptor)  # of what was opened, whatever lies there by now
+            self._require_plain(key, status)
+            return _all_of(descriptor, status.st_size)
+        finally:
+            os.close(descriptor)
 
     def read_many(self, keys: list[str]) -> Iterator[bytes]:
         return map(self.read, keys)
@@ -224,6 +236,14 @@ def _write_new(path: str, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[stream.write(view) :]
+
+
+def _all_of(descriptor: int, size: int) -> bytes:
+    """A file's bytes, in one call where it gives as many as it has."""
+    data = os.read(descriptor, size + 1)
+    while len(data) != size and (more := os.read(descriptor, size + 1)):
+        data += more
+    return data
 
 
 def _flush(path: str) -> None:

@@ -174,6 +174,15 @@ def unpacked(storage: Storage, pack: str, book: Book) -> Iterator[tuple[str, byt
         yield key.decode(), receipt
 
 
+def by_place(held: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """A pack's receipts in the order of their chunks: by name, 10 comes before 2, and shards would be read many times.
+
+    >>> by_place([("receipts/all.10.json", b"ten"), ("receipts/all.2.json", b"two")])
+    [('receipts/all.2.json', b'two'), ('receipts/all.10.json', b'ten')]
+    """
+    return sorted(held, key=lambda one: place_of(one[0]) or ((), -1))
+
+
 def packed(receipts: Iterable[tuple[str, bytes]]) -> bytes:
     """A pack."""
     return b"".join(key.encode() + b" " + data + b"\n" for key, data in receipts)
