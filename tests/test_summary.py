@@ -69,6 +69,7 @@ def test_of_one_value_or_none_no_interval_is_made_up(values: list[float]) -> Non
         assert [found[f"{name}_{end}"].values.item() for end in ("low", "high")] == [-np.inf, np.inf]
     assert np.isnan(found.standard_error)
     assert float(found.outlier_rate_high) == 1
+    assert float(found.outlier_rate_low) == (pytest.approx(0.025) if known else 0)
 
 
 def test_two_values_are_enough_for_an_interval_and_one_is_not() -> None:
