@@ -58,6 +58,7 @@ class Ray:
         self.killed: list[Worker] = []
         self.seconds = 0.0
         self.most_in_hand = 0
+        self.reason = "a worker\nis no more"
 
     def remote(self, *given: Any, **resources: Any) -> Any:
         """As a decorator of an actor's class, and as what the class makes of its arguments."""
@@ -99,7 +100,7 @@ class Ray:
             mine[0].worker.runs, mine[0].outcome = True, tuple(kin.this_process())
         elif what in ("fails", "dies"):
             for one in mine:
-                one.worker.runs, one.outcome = False, RayActorError(error_msg="a worker\nis no more")
+                one.worker.runs, one.outcome = False, RayActorError(error_msg=self.reason)
 
     def handed(self) -> list[tuple[int, Task, int]]:
         """(worker, task, attempt), in the order of the calls."""
@@ -197,8 +198,9 @@ def test_two_failed_starts_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("waits_for_one", [True, False])
 def test_the_third_failed_start_ends_the_run(monkeypatch: pytest.MonkeyPatch, waits_for_one: bool) -> None:
     ray = Ray(("fails", 0), ("fails", 1), ("fails", 2), ("starts", 3))
+    ray.reason = "a worker\n" + "x" * 400  # Ray says much
     running = looped(monkeypatch, ray, Tasks(ray, 4), 2)
-    with pytest.raises(WorkerError, match="^workers died 3 times while they started: a worker is no more$"):
+    with pytest.raises(WorkerError, match="^workers died 3 times while they started: a worker x{291}$"):
         running.wait_for_one() if waits_for_one else list(running.results())
     assert len(ray.workers) == 4
     assert ray.handed() == []
@@ -238,11 +240,11 @@ def test_when_the_seconds_are_over_each_ends_what_it_is_at(monkeypatch: pytest.M
     """The tasks that wait behind are not waited for; nor is one whose worker dies then."""
     starts = [("starts", number) for number in range(3)]
     ray = Ray(*starts, QUIET, ("ends", 2), ("dies", 0), ("ends", 1))
-    plan = Tasks(ray, 12, seconds=20.0)
+    plan = Tasks(ray, 12, seconds=0.5)
     running = looped(monkeypatch, ray, plan, 3)
     at = [(2, TASKS[4]), (1, TASKS[2])]
     assert list(running.results()) == [(task, 1) for _, task in at] == plan.done
-    assert ray.seconds == 20
+    assert ray.seconds == 0.5
     assert not ray.events
 
 
