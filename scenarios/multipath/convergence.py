@@ -18,6 +18,7 @@ SETTINGS: dict[str, tuple[int, ...]] = {
     "max_depth": (0, 1, 2, 3, 4, 6),
     "max_paths": (1, 2, 3, 5, 7, 10, 20, 1000),
     "sensor_subarrays": (1, 5, 10, 20, 50, 100),
+    "diffraction": (0, 1),
 }
 """The last value of each is what the others are held to."""
 TOLERANCE = 0.05
