@@ -4,7 +4,6 @@ A path is diffracted once, and may be reflected at the ground before and after; 
 diffraction, and second diffractions, are left out (docs/multipath.md says what that leaves out).
 """
 
-import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -54,9 +53,10 @@ class EdgeSearch:
         the most that happens to any path, reflections and diffraction together."""
         self._wedges, self._permittivity = wedges, permittivity[wedges.material]
         self._normal, self._offset_m, self._plane_permittivity = planes
-        ways = itertools.product(*[[(), (ground,)] if ground is not None else [()]] * 2)
-        self._ways = [way for way in ways if len(way[0]) + len(way[1]) < chains.shape[1]]
-        self._ending = [self._chains_that_end(*way, chains) for way in self._ways]
+        beside: list[tuple[int, ...]] = [()] if ground is None else [(), (ground,)]
+        ways = ((before, after) for before in beside for after in beside)
+        self._ways = [(before, after) for before, after in ways if len(before) + len(after) < chains.shape[1]]
+        self._ending = [self._chains_that_end(before, after, chains) for before, after in self._ways]
         outward = wedges.normal.sum(axis=1)
         self._outward = outward / np.linalg.norm(outward, axis=-1, keepdims=True)
 

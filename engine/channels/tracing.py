@@ -243,22 +243,27 @@ class Tracer:
         solved = self.solve(position_m, self.channel.element_positions_m(), samples)
         return _sum_of_paths(solved)[0, :, 0, :].T
 
-    def solve(self, source_m: np.ndarray, target_m: np.ndarray, samples: int, **options: Any) -> Any:
-        """What Sionna RT's own solver finds from sources (n, 3) to targets (m, 3), with further options of it."""
+    def solve(
+        self, source_m: np.ndarray, target_m: np.ndarray, samples: int, *, scattering: float = 0.0, **options: Any
+    ) -> Any:
+        """What Sionna RT's own solver finds from sources (n, 3) to targets (m, 3). scattering: coefficient S of every
+        surface, 0 for none; other options are the solver's."""
         import sionna.rt as rt
 
         wavelength_m = self.channel.array.wavelength_m
         scene = self._joined if options.get("diffraction") else self._scene
+        for material in scene.radio_materials.values():
+            material.scattering_coefficient = scattering
         scene.tx_array = rt.AntennaArray(self._of_elements, _opaque(source_m.T / wavelength_m))
         scene.rx_array = rt.AntennaArray(self._of_places, _opaque(target_m.T / wavelength_m))
+        chosen = {"max_depth": self.channel.max_depth, "max_num_paths_per_src": _SOLVER_CHAINS * len(target_m)}
         return self._solver(
             scene,
-            max_depth=self.channel.max_depth,
-            max_num_paths_per_src=_SOLVER_CHAINS * len(target_m),
             samples_per_src=samples,
             synthetic_array=False,  # a synthetic array is a plane wave
             refraction=False,
-            **options,
+            diffuse_reflection=scattering > 0,
+            **(chosen | options),
         )
 
     @functools.cached_property
