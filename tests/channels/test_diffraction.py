@@ -237,6 +237,27 @@ def test_edges_of_buildings() -> None:
     assert len(wedges_of(Surroundings(name="meadow")).length_m) == 0
 
 
+def test_where_houses_stand_against_each_other_is_no_edge() -> None:
+    """A row of two as high as each other has the edges of one long house, cut at the seam; a low neighbour leaves what
+    looks over it, and one that covers half of a wall leaves the other half."""
+
+    def house(x0: float, x1: float, y1: float = 20.0, height_m: float = 5.0, **fields: Any) -> Building:
+        return Building(footprint=((x0, 10), (x1, 10), (x1, y1), (x0, y1)), height_m=height_m, **fields)
+
+    def lengths(*buildings: Building) -> list[float]:
+        found = wedges_of(Surroundings(name="row", buildings=buildings))
+        return sorted(found.length_m.round(1).tolist())
+
+    assert lengths(house(10, 20)) == [5.0] * 4 + [10.0] * 4
+    assert lengths(house(10, 20), house(20, 30)) == [5.0] * 4 + [10.0] * 6
+    assert lengths(house(10, 20), house(22, 32)) == [5.0] * 8 + [10.0] * 8
+    low = lengths(house(10, 20), house(20, 30, height_m=3.0))
+    assert low == [2.0] * 2 + [3.0] * 2 + [5.0] * 2 + [10.0] * 7  # the low one's rim ends at the wall
+    short = lengths(house(10, 20), house(20, 30, y1=15.0))
+    assert short == [5.0] * 7 + [10.0] * 5  # corners of the long one, the short one's, three rims of 5 m
+    assert lengths(house(10, 20), house(10, 20, height_m=8.0, base_m=5.0)) == [3.0] * 4 + [5.0] * 4 + [10.0] * 4
+
+
 STREET = Surroundings(
     name="street",
     buildings=tuple(
@@ -357,6 +378,19 @@ def test_paths_as_sionna_rt_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
             compared += 1
     assert compared >= 8
     assert max(apart) > 0.2
+
+
+def test_sionna_rts_reflection_terms_have_the_other_sign() -> None:
+    """Where a conductor's reflection ends, what it makes of the terms jumps by twice that, and ours by nothing."""
+    for boundary, incident in ((np.pi - 0.8, 0.8), (3 * np.pi - np.pi - 2.0, 2.0)):
+        known: dict[str, Any] = {"cosine": np.array(0.0), "reach": np.array(1e4), "permittivity": np.array(METAL)}
+        for combined, expected in ((diffraction_matrix, 0.0), (as_sionna_rt, 2.0)):
+            lit, dark = (
+                combined(np.array(1.5 * np.pi), np.array(incident), np.array(boundary + step), **known)
+                for step in ((-1e-9, 1e-9) if incident < 1 else (1e-9, -1e-9))
+            )
+            reflected = np.sqrt(1e4) * np.diag([-1.0, 1.0])  # √L of the wave that ends
+            assert np.allclose(lit + reflected - dark, expected * reflected, atol=1e-3)
 
 
 def test_a_shadow_that_crosses_the_array() -> None:
