@@ -14,6 +14,7 @@ from scenarios.multipath.scene import MultipathScene, Traces, tracer_of
 _SEED, _USERS, _ALL = 1, 200, 1000
 _SHARES = (0.05, 0.5, 0.95, 1.0)
 _OFF_OR_ON = {"diffraction": (0, 1)}
+_ENOUGH = 20
 _TRIED = {"max_paths": (10, 20, 30, 50, _ALL), "sensor_subarrays": (1, 5, 10, 20, 50)}
 
 
@@ -73,6 +74,8 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
     off, on = (row for row in rows if row.setting in _OFF_OR_ON)
     yield f"| `diffraction` | 0 | {_percent(off.median)} | {_percent(off.worst)} | {_cost(off)} |"
     yield f"| | **1** | – | – | {_cost(on)} |"
+    (enough,) = (row for row in rows if row.setting == "max_paths" and row.value == _ENOUGH)
+    yield f"{enough.milliseconds:.1f} with {_ENOUGH} paths"
     for row in rows:
         if row.setting in _TRIED and row.value != _TRIED[row.setting][-1]:
             yield f"| `{row.setting}` | {row.value} | {_percent(row.median)} | {_percent(row.worst)} |"
