@@ -412,6 +412,20 @@ def test_a_shadow_that_crosses_the_array() -> None:
     assert np.abs(np.diff(np.abs(fine), axis=1)).max() > 0.5 * np.abs(fine).max()
 
 
+def test_a_reflection_that_ends_within_the_array() -> None:
+    """The same where a wall's end leaves a part of the array without its reflection, at either face of the corner."""
+    wall = Building(footprint=((20, 5), (30, 5), (30, 15), (20, 15)), height_m=9)
+    place = np.array([[40.0, 0.02, 1.5]])
+    for footprint in (wall.footprint, tuple((x, -y) for x, y in wall.footprint)):
+        house = Surroundings(name="house", buildings=(wall.model_copy(update={"footprint": footprint}),), ground=None)
+        (one, _), (each, _) = (channel(house, 100).prepare().channels(place, parts) for parts in (1, 100))
+        assert np.linalg.norm(one - each) < 1e-2 * np.linalg.norm(each)
+        blunt = channel(house, 100, diffraction=False).prepare()
+        assert np.linalg.norm(np.subtract(*(blunt.channels(place, n)[0] for n in (1, 100)))) > 0.05 * np.linalg.norm(
+            each
+        )
+
+
 def test_a_place_does_not_depend_on_its_batch_and_shadows_are_reached() -> None:
     tracer = channel(STREET, 8).prepare()
     random = np.random.default_rng(1)
