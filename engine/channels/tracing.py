@@ -40,7 +40,7 @@ class TracedChannel:
     array: along y, centred at (0, 0, `array_height_m`). max_depth: reflections of a path, at most; 0 is line of sight,
     buildings still shadow. max_paths: of a place, the strongest that are kept. samples: rays shot from the
     array, once for all places. `nearfield convergence` measures what these three leave out. diffraction: paths over one
-    edge of a building, with the ground before and after it, that of `max_depth` interactions one is.
+    edge of a building as well, the ground before or after it or not; the edge counts as a reflection in `max_depth`.
     """
 
     surroundings: Surroundings
