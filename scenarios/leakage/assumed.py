@@ -36,7 +36,9 @@ def assumptions(results: "xarray.Dataset") -> list[TextTable]:
     if not of_model or not set(map(str, results.dims)) <= _SHARED:
         return []
     drawn = scenario.draw_geometry(Streams(0, 0), _USERS)
-    lines = [(", ".join(names), model.name, *_apart(scenario, drawn, model)) for model, names in of_model.items()]
+    lines: list[tuple[str, ...]] = [
+        (", ".join(names), model.name, *_apart(scenario, drawn, model)) for model, names in of_model.items()
+    ]
     noise, count = min(scenario.noise_dbm), max(scenario.n_snapshots)
     title = (
         f"Estimators assume another leakage than {scenario.leakage.name}, which made the powers: how far apart these "
