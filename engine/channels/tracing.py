@@ -9,8 +9,9 @@ all this is held to, tracing from every element on its own.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,6 +63,24 @@ class TracedChannel:
         return Tracer(self)
 
 
+class Chains(NamedTuple):
+    """Planes that waves of an array are reflected at, one after the other: C chains of at most D of Q planes."""
+
+    planes: np.ndarray
+    """(C, D), −1 for none"""
+    normal: np.ndarray
+    """(Q, 3); the last plane stands for none"""
+    offset_m: np.ndarray
+    """normal · x of a plane's points, (Q,)"""
+    permittivity: np.ndarray
+    """η of what is behind, (Q,) complex"""
+    low_m: np.ndarray
+    """corner of the box that a plane's faces lie in, (Q, 3)"""
+    high_m: np.ndarray
+    is_clear: Callable[[np.ndarray, np.ndarray, np.ndarray, SpecularPaths], np.ndarray]
+    """source (3,), points of reflection (P, D, 3), planes (P, D), paths → whether nothing stands in their way (P,)"""
+
+
 class Tracer:
     """A scene in memory. Not to be shared between processes."""
 
@@ -79,7 +98,7 @@ class Tracer:
         require_llvm_in_use()
         drjit.set_thread_count(1)  # a worker owns one core, and one thread gives the same bits every time
         carrier_hz = SPEED_OF_LIGHT_M_PER_S / channel.array.wavelength_m
-        faces = faces_of(channel.surroundings)
+        self._faces = faces = faces_of(channel.surroundings)
         permittivity = np.array([relative_permittivity(name, carrier_hz) for name in MATERIALS])  # type: ignore[arg-type]
         described = np.column_stack([faces.normal, faces.offset_m, faces.material]).round(9)
         _, first, self._plane_of_face = np.unique(described, axis=0, return_index=True, return_inverse=True)
@@ -125,6 +144,14 @@ class Tracer:
         if added:
             self._scene.edit(add=added)
         return {int(self._scene.objects[name].object_id): chosen for name, chosen in within.items()}
+
+    def chains(self) -> Chains:
+        """Of specular reflections, those that rays found."""
+        low, high = (np.full_like(self._normal, end) for end in (np.inf, -np.inf))
+        for corners in self._faces.triangles.T:
+            np.minimum.at(low, self._plane_of_face, self._faces.vertices_m[corners])
+            np.maximum.at(high, self._plane_of_face, self._faces.vertices_m[corners])
+        return Chains(self._chains, self._normal, self._offset_m, self._permittivity, low, high, self._is_clear)
 
     def channels(self, position_m: np.ndarray, subarrays: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """h to places (n, 3): (n, N), and the most paths that an element has (n,); 0 paths: h = 0.

@@ -90,21 +90,28 @@ def refined(
         found = np.sum(log_likelihood(statistic, n_snapshots * rho, n_snapshots), axis=-1)
         return np.where(np.isfinite(power).all(axis=-1), found, -math.inf)
 
+    def mass(cells: _Cells, looked: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
+        return looked + log_weight + _log_prior(problem, cells)
+
     cells, looked = _roots(problem), value(table)
     log_weight = np.zeros(len(looked))
-    finest = _finest(problem)
+    finest, settled = _finest(problem), []
     for _ in range(_MOST_LEVELS):
-        log_mass = looked + log_weight + _log_prior(problem, cells)
-        kept, more = _drawn(log_mass, beam)
+        kept, more = _drawn(mass(cells, looked, log_weight), beam)
         cells, log_weight = cells.taken(kept), log_weight[kept] + more
         wide = np.max(cells.high_m - cells.low_m) > finest[0], np.max(cells.high_rad - cells.low_rad) > finest[1]
         small = not any(wide)
         cells = cells.halved(*((True, True) if small else wide))
         looked = value(exact(*cells.middle()))
         log_weight = np.tile(log_weight, len(looked) // len(kept))
-        if small and _agree(looked.reshape(-1, len(kept)), log_weight[: len(kept)]):
-            break
-    return Leaves(*cells.middle(), looked, looked + log_weight + _log_prior(problem, cells))
+        if small:
+            done = _settled(looked, mass(cells, looked, log_weight), len(kept), settled)
+            settled.append(Leaves(*cells.taken(done).middle(), looked[done], mass(cells, looked, log_weight)[done]))
+            cells, looked, log_weight = cells.taken(~done), looked[~done], log_weight[~done]
+            if not len(looked):
+                break
+    settled.append(Leaves(*cells.middle(), looked, mass(cells, looked, log_weight)))
+    return Leaves(*(np.concatenate(part) for part in zip(*settled, strict=True)))
 
 
 def _log_prior(problem: Problem, cells: _Cells) -> np.ndarray:
@@ -158,15 +165,20 @@ def _finest(problem: Problem) -> tuple[float, float]:
     return _RANGE_WAVELENGTHS * array.wavelength_m, _ANGLE_BEAMWIDTHS * array.wavelength_m / array.aperture_m
 
 
-def _agree(children: np.ndarray, log_weight: np.ndarray) -> bool:
-    """Whether the children of every cell that matters are as likely as each other: (children, cells), (cells,)."""
-    mass = np.max(children, axis=0) + log_weight
-    top = float(np.max(mass))
+def _settled(looked: np.ndarray, log_mass: np.ndarray, n_parents: int, before: list[Leaves]) -> np.ndarray:
+    """Which cells, all `n_parents` parents' children, need not be halved: (n,).
+
+    Those as likely as their siblings, and families too light to matter beside all that is known.
+    """
+    likely, mass = looked.reshape(-1, n_parents), log_mass.reshape(-1, n_parents)
+    top = max(float(np.max(part)) for part in (mass, *(leaves.log_mass for leaves in before)) if part.size)
     if not math.isfinite(top):
-        return True
-    matters = mass > top + math.log(_MATTERS)
-    apart = np.max(children[:, matters], axis=0) - np.min(children[:, matters], axis=0)
-    return bool(np.all((apart <= _AGREE) | ~np.isfinite(apart)))  # beside where nobody can be, one side is always −∞
+        return np.ones(len(looked), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        apart = np.max(likely, axis=0) - np.min(likely, axis=0)
+    matters = np.max(mass, axis=0) > top + math.log(_MATTERS)
+    done = ~matters | (apart <= _AGREE) | ~np.isfinite(apart)  # beside where nobody can be, one side is always −∞
+    return np.tile(done, len(likely))
 
 
 class _Refined(Estimator):
