@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.channels.quick import QuickChannels, is_specular
-from engine.channels.surroundings import indoors
+from engine.channels.surroundings import indoors, within
 from scenarios.multipath.scene import Traces, Users
 
 _AT_ONCE = 2000
@@ -24,6 +24,7 @@ class TracedPowers:
         self._power = np.empty((0, 0, 0), dtype=np.float32)
         sensor_h = traces.sensor_h.T
         self._sensor_re, self._sensor_im = np.ascontiguousarray(sensor_h.real), np.ascontiguousarray(sensor_h.imag)
+        self._near = within(traces.scene.surroundings, traces.scene.user_range_max_m)
         self._channels = traces.tracer.channels
         if is_specular(traces.channel):
             self._channels = QuickChannels(traces.tracer, traces.scene.user_range_min_m).channels
@@ -61,7 +62,7 @@ class TracedPowers:
             at = scene.user_position_m(Users(*places[start : start + _AT_ONCE].T))
             h, paths = self._channels(at)
             power = self._leaked(scene.beams(h))
-            power[(paths == 0) | indoors(scene.surroundings, at)] = np.nan
+            power[(paths == 0) | indoors(self._near, at)] = np.nan
             found.append(power.astype(np.float32))
         return np.concatenate(found)
 
