@@ -49,9 +49,8 @@ def _possible_plain(
                     met = False
                     break
                 x, y, z = x + share * (sx - x), y + share * (sy - y), z + share * (sz - z)
-                if (
-                    x < low[q, 0] or x > high[q, 0] or y < low[q, 1] or y > high[q, 1] or z < low[q, 2] or z > high[q, 2]
-                ):  # fmt: skip
+                across = x >= low[q, 0] and x <= high[q, 0] and y >= low[q, 1] and y <= high[q, 1]
+                if not (across and z >= low[q, 2] and z <= high[q, 2]):
                     met = False
                     break
                 at[d, 0], at[d, 1], at[d, 2] = x, y, z

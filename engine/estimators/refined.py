@@ -2,11 +2,11 @@
 
 Under multipath the likelihood of well-heard powers is a comb along the range, of teeth half a wavelength apart or less
 and a hundredth of a wavelength wide, as paths of different lengths beat: no table can hold that. What a grid's
-candidate says of its cell is a sample. So cells are halved along both axes, `beam` of them at a time, until they are
-small and siblings agree. Which ones: all of much mass, and of the others a sample whose weights make up for those
-that were not drawn (Fearnhead, Clifford, J. R. Stat. Soc. B 65, 2003, Section 3), so that sums over a broad posterior
-stay right where more cells matter than are halved. Nothing is interpolated: where a shadow's edge crosses a cell, its
-children lie on one side or the other.
+candidate says of its cell is a sample. So the grid's cells are cut to an eighth of what the aperture resolves, and then
+halved along both axes, `beam` of them at a time, until they are small and siblings agree. Which ones: all of much mass,
+and of the others a sample whose weights make up for those that were not drawn (Fearnhead, Clifford, J. R. Stat. Soc. B
+65, 2003, Section 3), so that sums over a broad posterior stay right where more cells matter than are halved. Nothing is
+interpolated: where a shadow's edge crosses a cell, its children lie on one side or the other.
 
 It is a search, not a bound: a peak none of whose cells was among the likeliest `beam` at some level is lost. How often
 is measured in docs/multipath.md.
@@ -27,6 +27,8 @@ from engine.estimators.workbench import Batch, Workbench
 
 _RANGE_WAVELENGTHS = 1 / 32  # teeth of a comb are λ/2 apart: 16 samples of each
 _ANGLE_BEAMWIDTHS = 1 / 64  # of λ/D, what an aperture of D resolves
+_ROOT_BEAMWIDTHS = 1 / 8  # of the cells that a search begins with, at most
+_AT_ONCE = 2000
 _AGREE = 0.5
 """Log-likelihoods of siblings that differ by no more belong to a cell that is small enough."""
 _MATTERS = 1e-3  # of the largest mass
@@ -76,15 +78,44 @@ class _Cells(NamedTuple):
         children = [(*r, *a) for r in ranges for a in angles]
         return _Cells(*(np.concatenate([child[i] for child in children]) for i in range(4)))
 
+    def cut(self, parts: int) -> "_Cells":
+        """Each into parts of one width along the angle, one after the other."""
+        share = np.arange(parts + 1) / parts
+        edges = self.low_rad[:, None] + share * (self.high_rad - self.low_rad)[:, None]
+        along = np.repeat(self.low_m, parts), np.repeat(self.high_m, parts)
+        return _Cells(*along, edges[:, :-1].ravel(), edges[:, 1:].ravel())
+
     def log_area(self) -> np.ndarray:
         with np.errstate(divide="ignore"):
             return np.log((self.high_m - self.low_m) * (self.high_rad - self.low_rad))
 
 
+class Roots(NamedTuple):
+    """Where searches begin."""
+
+    cells: _Cells
+    power: np.ndarray
+    """in the middle of each, (n, K), single precision"""
+
+
+def roots(problem: Problem, exact: Exact, table: np.ndarray) -> Roots:
+    """The cells of a table (candidates, K), cut along the angle where they are wider than a part of a beam.
+
+    So a search depends little on the table's grid. What is cut is looked up: 10⁵ places, once for all observations.
+    """
+    cells = _roots(problem)
+    parts = math.ceil(float(np.max(cells.high_rad - cells.low_rad)) / _root_rad(problem))
+    if parts <= 1:
+        return Roots(cells, table.astype(np.float32))
+    cells = cells.cut(parts)
+    middles = zip(*(np.array_split(part, -(-len(part) // _AT_ONCE)) for part in cells.middle()), strict=True)
+    return Roots(cells, np.concatenate([exact(*some).astype(np.float32) for some in middles]))
+
+
 def refined(
-    problem: Problem, exact: Exact, table: np.ndarray, statistic: np.ndarray, observation: tuple[float, int], beam: int
+    problem: Problem, exact: Exact, begin: Roots, statistic: np.ndarray, observation: tuple[float, int], beam: int
 ) -> Leaves:
-    """The posterior of one observation: S (K,), its (P_t/σ², L), and a table (candidates, K) to begin with."""
+    """The posterior of one observation: S (K,), its (P_t/σ², L), and where to begin."""
     from engine.numerics.powers_likelihood_cpu import powers_log_likelihood
 
     snr, n_snapshots = observation
@@ -95,7 +126,7 @@ def refined(
     def mass(cells: _Cells, looked: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
         return looked + log_weight + _log_prior(problem, cells)
 
-    cells, looked = _roots(problem), value(table)
+    cells, looked = begin.cells, value(begin.power)
     log_weight = np.zeros(len(looked))
     finest, settled = _finest(problem), []
     for _ in range(_MOST_LEVELS):
@@ -168,6 +199,10 @@ def _roots(problem: Problem) -> _Cells:
     return _Cells(low_m, high_m, low_rad, high_rad)
 
 
+def _root_rad(problem: Problem) -> float:
+    return _ROOT_BEAMWIDTHS * problem.array.wavelength_m / problem.array.aperture_m
+
+
 def _finest(problem: Problem) -> tuple[float, float]:
     """Range (m) and angle (rad) that cells are halved down to, at least."""
     array = problem.array
@@ -212,14 +247,18 @@ class _Refined(Estimator):
         return search
 
 
+def _begin(workbench: Workbench, assumed: AssumedLeakage) -> Roots:
+    return roots(workbench.problem, workbench.exact[assumed], workbench.expected(assumed))
+
+
 def _of_batch(batch: Batch, assumed: AssumedLeakage, beam: int) -> list[Leaves]:
     """Of every observation of every realization, one after the other."""
     workbench = batch.workbench
     statistic = batch.observations.statistic
     flat = statistic.reshape(statistic.shape[0], -1, statistic.shape[-1])
-    exact, table = workbench.exact[assumed], workbench.expected(assumed)
+    exact, begin = workbench.exact[assumed], workbench.once(_begin, assumed)
     return [
-        refined(workbench.problem, exact, table, flat[b, m], observation, beam)
+        refined(workbench.problem, exact, begin, flat[b, m], observation, beam)
         for b in range(len(flat))
         for m, observation in enumerate(workbench.problem.observations())
     ]

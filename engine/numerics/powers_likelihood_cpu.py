@@ -26,7 +26,7 @@ def _add_plain(power: Any, unit: float, root: Any, slope: float, offset: float, 
     for i in range(len(out)):
         total = 0.0
         for k in range(n_sensors):
-            y = scale * np.sqrt(power[i, k])
+            y = scale * np.sqrt(np.float64(power[i, k]))
             x = y * root[k]
             f = offset / (x + np.sqrt(square + x * x))
             apart = y - root[k]
@@ -49,7 +49,8 @@ _add = compiled(_add_plain)
 def powers_log_likelihood(power: np.ndarray, *, statistic: np.ndarray, snr: float, n_snapshots: int) -> np.ndarray:
     """Of S (K,) over L snapshots at places with expected powers over P_t ≥ 0, (n, K): (n,); −∞ where one is NaN.
 
-    snr: P_t/σ², so that λ = 2L snr power, Eq. (13). Error: that of `likelihood_fit`, below 1e-4 a sensor for L ≤ 1000.
+    power may be in single precision. snr: P_t/σ², so that λ = 2L snr power, Eq. (13). Error: that of `likelihood_fit`,
+    below 1e-4 a sensor for L ≤ 1000.
     """
     fit = likelihood_fit(n_snapshots)
     out = np.full(len(power), float(np.sum(log_constant(statistic, n_snapshots))))
