@@ -14,14 +14,20 @@ import numpy as np
 from engine.channels.specular import SpecularPaths
 from engine.channels.tracing import TracedChannel, Tracer
 
+_NO_OTHER_PATHS = {"diffraction": False}  # fields, and their values with which there are none
 _KNOWN = {"surroundings", "array", "array_height_m", "pattern", "max_depth", "max_paths", "samples"}
 _PRECISION = 1e-7  # of a response: expected powers are kept in single precision
 _BOX_MARGIN_M = 1e-3  # planes' boxes have no thickness
 
 
 def is_specular(channel: TracedChannel) -> bool:
-    """Whether all of a channel's paths are those that are known here: line of sight and reflections at planes."""
-    return {field.name for field in dataclasses.fields(channel)} == _KNOWN
+    """Whether all of a channel's paths are those that are known here: line of sight and reflections at planes.
+
+    A field that is not known here may stand for others, and is taken to.
+    """
+    others = {field.name: getattr(channel, field.name) for field in dataclasses.fields(channel)
+              if field.name not in _KNOWN}  # fmt: skip
+    return all(name in _NO_OTHER_PATHS and value == _NO_OTHER_PATHS[name] for name, value in others.items())
 
 
 class QuickChannels:

@@ -10,6 +10,7 @@ from scenarios.multipath.rows import errors_over_sets
 _SEARCHES = ("posterior_mean", "maximum_likelihood", "least_squares", "least_squares_free_space")
 _QUANTITIES = {"range": "squared_error_range_m2", "angle": "squared_error_angle_rad2"}
 _NOISES = (-65.0, -75.0, -85.0)
+_SAID = ("moved 1 cm", "moved 10 cm", "nearest missing", "all concrete", "all metal")
 _MEANS, _RATIOS = "means (m², rad²)", "over the true place's"
 
 
@@ -36,11 +37,15 @@ def _measured(store: str) -> dict[str, Any]:
 
 
 def words(numbers: dict[str, Any]) -> Iterator[str]:
-    """A line of the table for each belief, and in how many cases it makes the range worse."""
+    """A line of the table for each belief, and how many times as large it makes the posterior mean's error."""
     for belief in dict.fromkeys(one["believed"] for one in numbers[_MEANS]):
         cells = [_cell(numbers, belief, name, noise) for name in ("posterior_mean", "least_squares")
                  for noise in (-65.0, -85.0)]  # fmt: skip
         yield f"| {belief} | {' | '.join(cells)} |"
+    for one in numbers[_RATIOS]:
+        at = one["quantity"], one["estimator"], one["noise_dbm"]
+        if at == ("range", "posterior_mean", -85.0) and one["believed"] in _SAID:
+            yield f"{one['ratio']:.2f} ({one['low']:.2f} to {one['high']:.2f}) times"
 
 
 def _cell(numbers: dict[str, Any], belief: str, name: str, noise: float) -> str:

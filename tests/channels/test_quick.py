@@ -118,11 +118,21 @@ class Diffracting(TracedChannel):
     diffraction: bool = False
 
 
+@dataclass(frozen=True)
+class Scattering(TracedChannel):
+    """With one that nobody has heard of."""
+
+    scattering: float = 0.0
+
+
 def test_only_what_is_specular_is_quick() -> None:
     plain = channel(Surroundings(name="field"))
+    fields = plain.surroundings, plain.array, plain.array_height_m
     assert is_specular(plain)
     assert is_specular(replace(plain, max_depth=1))
-    assert not is_specular(Diffracting(plain.surroundings, plain.array, plain.array_height_m))
+    assert is_specular(Diffracting(*fields))
+    assert not is_specular(Diffracting(*fields, diffraction=True))
+    assert not is_specular(Scattering(*fields))
 
 
 def test_buildings_within_a_distance() -> None:

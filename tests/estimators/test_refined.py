@@ -175,7 +175,7 @@ def test_enough_by_hand() -> None:
 
 
 def test_settled_by_hand() -> None:
-    """Two children each of five cells: alike, unlike, unlike and too light, beside a wall, and too light beside others."""
+    """Two children each of five cells: alike, unlike, unlike and light, beside a wall, and light beside others."""
     first, second = [0.0, 0.0, -9.0, -np.inf, -2.0], [0.4, 0.6, -12.0, 0.0, -1.0]
     looked = np.array([*first, *second])
     none = [Leaves(*(np.zeros(0) for _ in range(4)))]
