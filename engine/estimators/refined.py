@@ -128,7 +128,8 @@ def refined(
 
     cells, looked = begin.cells, value(begin.power)
     log_weight = np.zeros(len(looked))
-    finest, settled = _finest(problem), []
+    finest = _finest(problem)
+    settled: list[Leaves] = []
     for _ in range(_MOST_LEVELS):
         wide = np.max(cells.high_m - cells.low_m) > finest[0], np.max(cells.high_rad - cells.low_rad) > finest[1]
         small = not any(wide)

@@ -25,9 +25,11 @@ class TracedPowers:
         sensor_h = traces.sensor_h.T
         self._sensor_re, self._sensor_im = np.ascontiguousarray(sensor_h.real), np.ascontiguousarray(sensor_h.imag)
         self._near = within(traces.scene.surroundings, traces.scene.user_range_max_m)
-        self._channels = traces.tracer.channels
-        if is_specular(traces.channel):
-            self._channels = QuickChannels(traces.tracer, traces.scene.user_range_min_m).channels
+        self._channels: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] = (
+            QuickChannels(traces.tracer, traces.scene.user_range_min_m).channels
+            if is_specular(traces.channel)
+            else traces.tracer.channels
+        )
 
     def of_set(self, number: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Ranges (m) and angles (rad), (n,) each → powers at the sensors of one set, (n, K)."""
