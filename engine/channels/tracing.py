@@ -10,12 +10,12 @@ all this is held to, tracing from every element on its own.
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from engine.channels.chains import Chains
 from engine.channels.edge_paths import EdgeSearch
 from engine.channels.llvm import require_llvm, require_llvm_in_use
 from engine.channels.materials import MATERIALS, permittivity_and_conductivity, relative_permittivity
@@ -69,24 +69,6 @@ class TracedChannel:
         return Tracer(self)
 
 
-class Chains(NamedTuple):
-    """Planes that waves of an array are reflected at, one after the other: C chains of at most D of Q planes."""
-
-    planes: np.ndarray
-    """(C, D), −1 for none"""
-    normal: np.ndarray
-    """(Q, 3); the last plane stands for none"""
-    offset_m: np.ndarray
-    """normal · x of a plane's points, (Q,)"""
-    permittivity: np.ndarray
-    """η of what is behind, (Q,) complex"""
-    low_m: np.ndarray
-    """corner of the box that a plane's faces lie in, (Q, 3)"""
-    high_m: np.ndarray
-    is_clear: Callable[[np.ndarray, np.ndarray, np.ndarray, SpecularPaths], np.ndarray]
-    """source (3,), points of reflection (P, D, 3), planes (P, D), paths → whether nothing stands in their way (P,)"""
-
-
 class Tracer:
     """A scene in memory. Not to be shared between processes."""
 
@@ -104,7 +86,7 @@ class Tracer:
         require_llvm_in_use()
         drjit.set_thread_count(1)  # a worker owns one core, and one thread gives the same bits every time
         carrier_hz = SPEED_OF_LIGHT_M_PER_S / channel.array.wavelength_m
-        self._faces = faces = faces_of(channel.surroundings)
+        faces = faces_of(channel.surroundings)
         permittivity = np.array([relative_permittivity(name, carrier_hz) for name in MATERIALS])  # type: ignore[arg-type]
         described = np.column_stack([faces.normal, faces.offset_m, faces.material]).round(9)
         _, first, self._plane_of_face = np.unique(described, axis=0, return_index=True, return_inverse=True)
