@@ -63,12 +63,16 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
     for name in (_GRID, _MEAN):
         (one,) = (one for one in numbers[_MOVED] if one["estimator"] == name)
         yield (
-            f"{1000 * one['median']:.2g} mm in the median, and by more than {100 * _FAR_M:.0f} cm for {one['far']} of "
+            f"{_length(one['median'])} in the median, and by more than {100 * _FAR_M:.0f} cm for {one['far']} of "
             f"{one['observations']} observations"
         )
     for one in numbers[_RATIOS]:
         if (one["quantity"], one["estimator"]) == ("range", _MEAN):
             yield f"{one['ratio']:.2f} ({one['low']:.2f} to {one['high']:.2f}) times with {one['grid_angles']} angles"
+
+
+def _length(metres: float) -> str:
+    return f"{metres:.2g} m" if metres >= 0.1 else f"{1000 * metres:.2g} mm"
 
 
 _scene = off_grid.scenario
