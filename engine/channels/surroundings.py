@@ -155,6 +155,13 @@ def indoors(place: Surroundings, position_m: np.ndarray) -> np.ndarray:
     return inside
 
 
+def within(place: Surroundings, distance_m: float) -> Surroundings:
+    """The place with those buildings alone that stand as near to the array as that, or partly do."""
+    array = require_shapely().Point(0.0, 0.0)
+    near = tuple(one for one in place.buildings if polygon(one).distance(array) <= distance_m)
+    return place.model_copy(update={"buildings": near})
+
+
 def in_sight(place: Surroundings, origin_m: np.ndarray, position_m: np.ndarray, margin_m: float) -> np.ndarray:
     """Whether the straight line from one place (3,) to others (n, 3) passes every building by `margin_m`: (n,).
 

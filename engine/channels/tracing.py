@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.channels.chains import Chains
 from engine.channels.edge_paths import EdgeSearch
 from engine.channels.llvm import require_llvm, require_llvm_in_use
 from engine.channels.materials import MATERIALS, permittivity_and_conductivity, relative_permittivity
@@ -109,6 +110,14 @@ class Tracer:
         return EdgeSearch(
             wedges, permittivity, (self._normal, self._offset_m, self._permittivity), ground, self._chains
         )
+
+    def chains(self) -> Chains:
+        """Of specular reflections, those that rays found."""
+        low, high = (np.full_like(self._normal, end) for end in (np.inf, -np.inf))
+        for corners in self._faces.triangles.T:
+            np.minimum.at(low, self._plane_of_face, self._faces.vertices_m[corners])
+            np.maximum.at(high, self._plane_of_face, self._faces.vertices_m[corners])
+        return Chains(self._chains, self._normal, self._offset_m, self._permittivity, low, high, self._is_clear)
 
     def channels(self, position_m: np.ndarray, subarrays: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """h to places (n, 3): (n, N), and the most paths that an element has (n,); 0 paths: h = 0.
