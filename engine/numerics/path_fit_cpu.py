@@ -60,6 +60,44 @@ def _respond_plain(place: Any, elements: Any, wavenumber: float, beams: Any, wav
 _respond = compiled(_respond_plain)
 
 
+def _received_plain(places: Any, elements: Any, wavenumber: float, beams: Any, out: Any) -> None:
+    """What C beams of each of T trials receive from P places: places (T, P, 3), beams (T, C, N), out (T, P, C)."""
+    n_trials, n_cycles, n_elements = beams.shape
+    split = np.empty((2, n_cycles, n_elements))
+    waves = np.empty((2, n_elements))
+    to_quarters = wavenumber * (2.0 / np.pi)
+    for t in range(n_trials):
+        for c in range(n_cycles):
+            for n in range(n_elements):
+                split[0, c, n], split[1, c, n] = beams[t, c, n].real, beams[t, c, n].imag
+        for p in range(places.shape[1]):
+            kappa, sine = places[t, p, 0], np.sin(places[t, p, 1])
+            along_y, along_z = sine * np.sin(places[t, p, 2]), np.cos(places[t, p, 1])
+            for n in range(n_elements):
+                along = elements[0, n] * along_y + elements[1, n] * along_z
+                curved = kappa * elements[2, n]
+                delta = (curved - 2.0 * along) / (1.0 + np.sqrt(1.0 - kappa * (2.0 * along - curved)))
+                waves[0, n], waves[1, n] = quarters(delta * to_quarters)
+            for c in range(n_cycles):
+                real, imag = 0.0, 0.0
+                for n in range(n_elements):
+                    real += split[0, c, n] * waves[0, n] + split[1, c, n] * waves[1, n]
+                    imag += split[1, c, n] * waves[0, n] - split[0, c, n] * waves[1, n]
+                out[t, p, c] = real + 1j * imag
+
+
+_received = compiled(_received_plain)
+
+
+def received_on_cpu(array: UniformPlanarArray, beams: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """What C beams receive from P places, (T, P, C); see `engine.numerics.path_projection.responses`."""
+    y, z = array.positions_m(np)
+    elements = np.stack([y, z, y * y + z * z])
+    out = np.empty((*places.shape[:2], beams.shape[1]), dtype=complex)
+    _received(_input(places), _input(elements), array.wavenumber_rad_per_m, _input(beams), out)
+    return out
+
+
 def _inner_plain(a: Any, b: Any) -> complex:
     """aᴴb."""
     total = 0j

@@ -130,7 +130,7 @@ def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -
     """Trial by trial the more likely of two explanations; at equal χ² the first."""
     xp = pursuit.xp
     energy, other = pursuit.cost(trials, paths), pursuit.cost(trials, others)
-    (index,) = xp.nonzero(other < energy * (1 - LESS))
+    (index,) = xp.nonzero(other < energy - LESS * xp.sum(paths.energy, axis=-1))
     return paths.replaced(index, others.take(index))
 
 
@@ -179,6 +179,8 @@ def _settled_if_near(
     if not index.shape[0]:
         return paths
     tried = settled(pursuit, trials.take(index), rows, tried.take(index))
+    if pursuit.scattered is not None:
+        tried = pursuit.pruned(trials.take(index), tried)
     return paths.replaced(index, better(pursuit, trials.take(index), paths.take(index), tried))
 
 
@@ -242,6 +244,6 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
     order[user], order[column] = column, user
     tried = settled(pursuit, some, rows, pursuit.refined(some, mine._replace(places=mine.places[:, order, :])))
     # One user alone cannot tell its own path from the scatterers': it is the strongest then.
-    gained = xp.sum(mine.energy, axis=-1) - xp.sum(tried.energy, axis=-1)
+    gained = pursuit.cost(some, mine) - pursuit.cost(some, tried)
     (taken,) = xp.nonzero(gained > (-WORTH * some.noise_variance if pursuit.problem.n_users == 1 else 0.0))
     return paths.replaced(index[taken], tried.take(taken))
