@@ -112,7 +112,7 @@ def _points() -> np.ndarray:
         return value
 
     half = ndtri(np.stack([radical_inverse(base) for base in (2, 3, 5)], axis=-1))
-    # Weighted as a posterior that is the curvature's, they have its covariance exactly.
+    # Weighted as a posterior that is the curvature's, they have its covariance, nearly.
     weight = np.exp((1 - WIDER**2) * np.sum(half**2, axis=-1) / 2)
     second = WIDER**2 * (half.T * weight) @ half / weight.sum()
     half = half @ np.linalg.inv(np.linalg.cholesky(second)).T
