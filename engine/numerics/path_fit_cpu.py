@@ -12,6 +12,7 @@ import numpy as np
 from engine.numerics.compiled import compiled
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_projection import NEGLIGIBLE
+from engine.numerics.received_cpu import read_only
 from engine.numerics.turns_cpu import quarters
 
 
@@ -58,44 +59,6 @@ def _respond_plain(place: Any, elements: Any, wavenumber: float, beams: Any, wav
 
 
 _respond = compiled(_respond_plain)
-
-
-def _received_plain(places: Any, elements: Any, wavenumber: float, beams: Any, out: Any) -> None:
-    """What C beams of each of T trials receive from P places: places (T, P, 3), beams (T, C, N), out (T, P, C)."""
-    n_trials, n_cycles, n_elements = beams.shape
-    split = np.empty((2, n_cycles, n_elements))
-    waves = np.empty((2, n_elements))
-    to_quarters = wavenumber * (2.0 / np.pi)
-    for t in range(n_trials):
-        for c in range(n_cycles):
-            for n in range(n_elements):
-                split[0, c, n], split[1, c, n] = beams[t, c, n].real, beams[t, c, n].imag
-        for p in range(places.shape[1]):
-            kappa, sine = places[t, p, 0], np.sin(places[t, p, 1])
-            along_y, along_z = sine * np.sin(places[t, p, 2]), np.cos(places[t, p, 1])
-            for n in range(n_elements):
-                along = elements[0, n] * along_y + elements[1, n] * along_z
-                curved = kappa * elements[2, n]
-                delta = (curved - 2.0 * along) / (1.0 + np.sqrt(1.0 - kappa * (2.0 * along - curved)))
-                waves[0, n], waves[1, n] = quarters(delta * to_quarters)
-            for c in range(n_cycles):
-                real, imag = 0.0, 0.0
-                for n in range(n_elements):
-                    real += split[0, c, n] * waves[0, n] + split[1, c, n] * waves[1, n]
-                    imag += split[1, c, n] * waves[0, n] - split[0, c, n] * waves[1, n]
-                out[t, p, c] = real + 1j * imag
-
-
-_received = compiled(_received_plain)
-
-
-def received_on_cpu(array: UniformPlanarArray, beams: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """What C beams receive from P places, (T, P, C); see `engine.numerics.path_projection.responses`."""
-    y, z = array.positions_m(np)
-    elements = np.stack([y, z, y * y + z * z])
-    out = np.empty((*places.shape[:2], beams.shape[1]), dtype=complex)
-    _received(_input(places), _input(elements), array.wavenumber_rad_per_m, _input(beams), out)
-    return out
 
 
 def _inner_plain(a: Any, b: Any) -> complex:
@@ -366,13 +329,6 @@ def fit_on_cpu(
     gain = np.empty((n_trials, n_users, 1 + start.shape[1] - n_users), dtype=complex)
     energy, steps = np.empty((n_trials, n_users)), np.empty(n_trials, dtype=np.int64)
     k = array.wavenumber_rad_per_m
-    inputs = (_input(part) for part in (beams, group.astype(np.int64), samples, elements))
-    _fit(*inputs, k, _input(bounds), settings, places, gain, energy, steps)
+    inputs = (read_only(part) for part in (beams, group.astype(np.int64), samples, elements))
+    _fit(*inputs, k, read_only(bounds), settings, places, gain, energy, steps)
     return places, gain, energy, steps
-
-
-def _input(array: np.ndarray) -> np.ndarray:
-    """Contiguous, and read-only whether it came so or not: one type to compile for."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view

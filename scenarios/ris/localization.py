@@ -8,7 +8,6 @@ import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from array_api_compat import array_namespace
 from pydantic import Field, field_validator, model_validator
 
 from engine.estimators.paths import PathEstimates, PathProblem

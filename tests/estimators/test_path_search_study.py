@@ -83,7 +83,8 @@ def test_as_likely_as_from_the_truth_and_as_sure_as_right() -> None:
     chance, is_lost, squares, snr = (np.concatenate(part) for part in (chances, lost, nees, snrs))
     record: dict[str, Any] = {
         "scenes": SCENES, "first_seed": FIRST, "trials": trials, "less_probable_than_truth": less,
-        "least_chi_squared": {"above_truths": worse, "by_more_than_1": by_one, "lost": lost_fitted}, "users": int(is_lost.size), "lost": int(is_lost.sum()),
+        "least_chi_squared": {"above_truths": worse, "by_more_than_1": by_one, "lost": lost_fitted},
+        "users": int(is_lost.size), "lost": int(is_lost.sum()),
         "lost_stated": round(float(chance.sum()), 2),
         "lost_by_stated": {
             f"{low:g}-{high:g}": [int(here.sum()), int(is_lost[here].sum()), round(float(chance[here].sum()), 3)]

@@ -4,7 +4,6 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.estimators.paths.evidence import with_scattered
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired, stated_of
@@ -64,8 +63,7 @@ class _Observer:
             self.known_doubt = doubt(pursuit, trials, paths, self.lost)
         else:
             if pursuit.scattered is not None:
-                users = self.paths.places[:, : pursuit.problem.n_users, :]
-                trials = with_scattered(pursuit, trials, rows, users)
+                trials = pursuit.with_scattered(trials, rows, self.paths)
             paths = pursuit.refined(trials, self.paths)
             if pursuit.scattered is not None:
                 paths = pursuit.extended(trials, rows, paths)

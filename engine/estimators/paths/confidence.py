@@ -8,7 +8,6 @@ peak that was fitted counts with its own height, and the rest of the grid as a s
 A user counts as elsewhere beyond `UNRESOLVED_BEAMS` of a beam, where the surface tells two directions apart.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -130,4 +129,3 @@ def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks,
         least = xp.minimum(least, after)
     behind[trial, user, rank] = least
     return behind
-

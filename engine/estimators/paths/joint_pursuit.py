@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from array_api_compat import is_numpy_namespace
 
-from engine.estimators.paths.evidence import log_evidence
+from engine.estimators.paths.evidence import log_evidence, with_scattered
 from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
 from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
 from engine.estimators.paths.order import least_fall
@@ -72,8 +72,6 @@ class JointPursuit:
         self.cell_beams = cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
         self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
-        view = problem.view
-        self.view_rad = view.polar_max_rad - view.polar_min_rad, view.azimuth_max_rad - view.azimuth_min_rad
 
     def rows(self, beams: Array) -> Rows:
         """Of beams complex (G, C, N)."""
@@ -130,8 +128,8 @@ class JointPursuit:
     def pruned(self, trials: Trials, paths: Paths) -> Paths:
         """Without the scatterers whose absence does not matter, one by one, the least of them first."""
         xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
-        by_order = self.order is not None
-        for count in range(self.problem.n_scatterers, 0, -1) if by_order or self.scattered is not None else ():
+        counts = range(self.problem.n_scatterers, 0, -1)
+        for count in counts if self.order is not None or self.scattered is not None else ():
             (index,) = xp.nonzero(paths.count == count)
             if not index.shape[0]:
                 continue
@@ -146,7 +144,7 @@ class JointPursuit:
                     (lower,) = xp.nonzero(self.cost(some, fewer) < self.cost(some, best))
                     best = best.replaced(lower, fewer.take(lower))
             assert best is not None
-            if by_order:
+            if self.order is not None:
                 needed = self.fall(some, best, mine) > self.least_fall(count, n_cycles)
             else:
                 needed = mine.evidence > best.evidence
@@ -183,11 +181,19 @@ class JointPursuit:
                 energy[index] = fit.energy
         evidence = xp.zeros(paths.count.shape[0])
         if trials.scattered is not None:
-            evidence = log_evidence(self, trials, places, paths.count)
+            noise = self.noise(trials, paths.count)
+            height = n_users * trials.samples.shape[-1] * trials.unseen / noise
+            rooms = xp.maximum(self.all_places.shape[0] / self.cells_of_a_peak(height), xp.ones_like(height))
+            evidence = log_evidence(self.problem, trials, places, paths.count, noise, rooms)
         return Paths(places, gain, energy, paths.count, evidence)
 
+    def with_scattered(self, trials: Trials, rows: Rows, paths: Paths) -> Trials:
+        """Trials with the power of scattered paths, estimated given the users of some paths, or told."""
+        users = paths.places[:, : self.problem.n_users, :]
+        return with_scattered(self.problem, trials, rows, users, told=self.scattered == "told")
+
     def noise(self, trials: Trials, count: Array) -> Array:
-        """The variance of what a sample is besides the paths found, (T,): with that of scatterers not found, if known."""
+        """The variance of a sample besides the paths found, (T,): with that of scatterers not found, if known."""
         if trials.unseen is None:
             return trials.noise_variance
         return trials.noise_variance + (self.problem.n_scatterers - count) * trials.unseen

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from engine.errors import InputError
 from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
-from engine.estimators.paths.evidence import with_scattered
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.estimators.paths.spread import stated_covariance
@@ -65,9 +64,7 @@ class NewtonisedPursuit(PathEstimator):
             if self.scattered == "told" and problem.scattered_power is None:
                 raise InputError("scattered = 'told', and nobody tells their power: needed 'estimated' or 'any'")
             scattered = None if self.scattered == "any" else self.scattered
-            return JointPursuit(
-                problem, self.grid(problem), xp, enough=enough, noise_known=known, scattered=scattered
-            )
+            return JointPursuit(problem, self.grid(problem), xp, enough=enough, noise_known=known, scattered=scattered)
         problem = replace(problem, n_scatterers=self.most_scatterers)
         return JointPursuit(problem, self.grid(problem), xp, order=self.false_alarm, noise_known=known)
 
@@ -98,7 +95,7 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
     """
     if pursuit.scattered is not None:
         users = pursuit.alone(trials, rows)
-        trials = with_scattered(pursuit, trials, rows, users.places[:, : pursuit.problem.n_users, :])
+        trials = pursuit.with_scattered(trials, rows, users)
         users = pursuit.refined(trials, users)
         # One at a time, and all and then without those that bring nothing: of several, one alone may bring nothing.
         paths = pursuit.extended(trials, rows, users)
@@ -118,7 +115,7 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
 
 
 def stated_of(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> tuple[Any, Any]:
-    """How sure an estimate is of each user: the probability that it is lost, (T, L), else its covariance (T, L, 3, 3)."""
+    """Of each user: the probability that it is lost, (T, L), and the covariance where not, (T, L, 3, 3)."""
     return lost_probability(pursuit, trials, rows, paths), stated_covariance(pursuit, trials, paths)
 
 

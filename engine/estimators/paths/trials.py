@@ -32,9 +32,7 @@ class Trials(NamedTuple):
 
     def take(self, index: Array) -> "Trials":
         scattered, unseen = (None if part is None else part[index] for part in (self.scattered, self.unseen))
-        return Trials(
-            self.beams, self.group[index], self.samples[index], self.noise_variance[index], scattered, unseen
-        )
+        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index], scattered, unseen)
 
 
 class Rows(NamedTuple):
