@@ -3,7 +3,7 @@
 The likelihood of the best gains is no measure of an explanation whose gains nothing binds. At 0 dB scatterers at −10 dB
 are below the noise; fitted all the same, one takes a user's own wave upon itself, at a gain of 1.2 where 0.3 is usual,
 and the user is free to fit the noise elsewhere: of 256 trials at 0 dB, in all 52 in which such a search lost users the
-truth was less likely than what was found. More searching loses more (`before` in docs/evidence/cycles-before-lock.json).
+truth was less likely than what was found. More searching loses more (`before`, docs/evidence/cycles-before-lock.json).
 
 Here gains of scattered paths are CN(0, v), independent from path to path and user to user, those of direct paths are
 anything; κ, θ, φ of a scatterer are uniform on the grid. A scatterer that is not found is noise: power v ‖w‖² in every
