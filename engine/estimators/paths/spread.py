@@ -38,9 +38,12 @@ def stated_covariance(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Ar
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     noise = pursuit.noise(trials, paths.count)
     beams = trials.of_group(trials.beams)
-    users = tuple(paths.places[:, :n_users, i] for i in range(3))
-    scatterers = tuple(paths.places[:, n_users:, i] for i in range(3))
-    known = InformedPaths(*users, paths.gain[:, :, 0], *scatterers, paths.gain[:, :, 1:])
+    kappa, polar, azimuth = (paths.places[:, :, i] for i in range(3))
+    users, others = slice(0, n_users), slice(n_users, None)
+    known = InformedPaths(
+        kappa[:, users], polar[:, users], azimuth[:, users], paths.gain[:, :, 0],
+        kappa[:, others], polar[:, others], azimuth[:, others], paths.gain[:, :, 1:],
+    )  # fmt: skip
     surface = pursuit.problem.surface
     joint = path_covariance(surface, known, beams, noise, coordinate="inverse_range")
     power = xp.real(paths.gain[:, :, 0]) ** 2 + xp.imag(paths.gain[:, :, 0]) ** 2
@@ -59,7 +62,10 @@ def stated_covariance(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Ar
 
 
 def _integrated(pursuit: JointPursuit, trials: Trials, paths: Paths, held: Array, noise: Array) -> Array:
-    """Second moments about the estimate, (T, L, 3, 3); held: the curvature's covariance, scatterers' places known."""
+    """Second moments about the estimate, (T, L, 3, 3); NaN where no point is in view.
+
+    held: the curvature's covariance, scatterers' places known.
+    """
     xp, problem, n_users = pursuit.xp, pursuit.problem, pursuit.problem.n_users
     view = problem.view
     angles_rad = view.polar_max_rad - view.polar_min_rad, view.azimuth_max_rad - view.azimuth_min_rad
@@ -79,8 +85,11 @@ def _integrated(pursuit: JointPursuit, trials: Trials, paths: Paths, held: Array
     log_weight = log_weight - 2 * xp.log(xp.maximum(places[..., 0], xp.full_like(kappa, 1 / view.range_max_m)))
     log_weight = log_weight + xp.sum(points * points, axis=-1) / 2
     log_weight = xp.where(inside, log_weight, xp.full_like(log_weight, -math.inf))
-    weight = xp.exp(log_weight - xp.max(log_weight, axis=-1, keepdims=True))
-    weight = weight / xp.sum(weight, axis=-1, keepdims=True)
+    some = xp.any(inside, axis=-1, keepdims=True)  # none, where a fit has ended outside the view
+    highest = xp.where(some, xp.max(log_weight, axis=-1, keepdims=True), xp.zeros_like(log_weight[..., :1]))
+    weight = xp.exp(log_weight - highest)
+    total = xp.sum(weight, axis=-1, keepdims=True)
+    weight = weight / xp.where(some, total, xp.full_like(total, xp.nan))
     return xp.matrix_transpose(away * weight[..., None]) @ away
 
 
