@@ -50,7 +50,7 @@ def dataset(
     index, count = _checked_shard(shard)
     if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise InputError(f"batch: given {batch!r}, needed an integer ≥ 1")
-    store = Store(path, mode="r")
+    store = Store(path)
     names = _checked_names(store, variables)
     results = open_results(path)
     axes = [str(dim) for dim in results.complete.dims if dim != "realization"]

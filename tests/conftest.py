@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,10 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stored(honest: Path, tmp_path: Path) -> Path:
     """A copy of it, to be changed."""
     return shutil.copytree(honest, tmp_path / "toy.zarr")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of the test's own, which modules that it writes may be imported from."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))

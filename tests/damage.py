@@ -3,8 +3,8 @@
     PYTHONPATH=. python tests/damage.py --mutations 2000 --seed 18
 
 A mutation passes unseen if `verify` names nothing and a reader sees another value, coordinate, attribute, sweep, reason
-to stop or receipt than before. What is not stored any more is no other value, if the mask says so and `verify` names
-what is left of it.
+to stop or receipt than before; or if `open_results`, whatever `verify` says, hands out another value, coordinate or
+attribute. What is not stored any more is no other value, if the mask says so and `verify` names what is left of it.
 """
 
 import argparse
@@ -56,11 +56,11 @@ class Tally:
 
 
 def made(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Family → a store and another run of the same sweep. Those of the leakage family grew; some are compact."""
+    """Family → a store, and one of another seed. Those of the leakage family grew; some are compact."""
     found = {}
-    for name, sweep in FAMILIES.items():
+    for name, of_seed_0 in FAMILIES.items():
         pair = folder / f"{name}.zarr", folder / f"{name}-other.zarr"
-        for path in pair:
+        for path, sweep in zip(pair, (of_seed_0, of_seed_0.replace(seed=1)), strict=True):
             if name in ("leakage", "compact"):
                 engine.run(sweep.replace(realizations=6), path, serial=True)
             engine.run(sweep, path, serial=True, max_seconds=600 if name == "leakage" else None)
@@ -70,10 +70,9 @@ def made(folder: Path) -> dict[str, tuple[Path, Path]]:
     return found
 
 
-def seen(path: Path) -> dict[str, Any]:
-    """All that a reader sees of a store, as plain bytes and texts; values with what they are complete in."""
+def read(path: Path) -> dict[str, Any]:
+    """What opened results hand out, as plain bytes and texts; values with what they are complete in."""
     results = engine.open_results(path).load()
-    store = Store(path, mode="r")
     return {
         "complete": results.complete.values,
         "values": {name: _column(results[name]) for name in sorted(map(str, results.variables)) if name != "complete"},
@@ -81,6 +80,13 @@ def seen(path: Path) -> dict[str, Any]:
             name: (results[name].dims, sorted(results[name].attrs.items())) for name in map(str, results.variables)
         },
         "attributes": json.dumps(results.attrs, sort_keys=True),
+    }
+
+
+def seen(path: Path) -> dict[str, Any]:
+    """All that a reader sees of a store."""
+    store = Store(path)
+    return read(path) | {
         "sweep": repr(sorted(store.require_current().definition().items())),
         "budget": store.grid,
         "receipts": {receipt.task: receipt.model_dump_json() for receipt in store.receipts()},
@@ -173,9 +179,9 @@ def judged(path: Path, before: dict[str, Any]) -> tuple[str, list[Problem | Litt
     try:
         items = [item for item in verify(path) if isinstance(item, Problem | Litter)]
     except StoreError:
-        return "named", []
+        return _read_of_named(path, before), []
     if any(isinstance(item, Problem) for item in items):
-        return "named", items
+        return _read_of_named(path, before), items
     try:
         after = seen(path)
     except StoreError as error:
@@ -187,6 +193,15 @@ def judged(path: Path, before: dict[str, Any]) -> tuple[str, list[Problem | Litt
     if fewer:
         return ("less, left over named" if items else "passed: fewer realizations, nothing said"), items
     return "same", items
+
+
+def _read_of_named(path: Path, before: dict[str, Any]) -> str:
+    """'named', or 'passed' where somebody who does not ask `verify` is told something else."""
+    try:
+        unlike = differences(before, before | read(path))
+    except StoreError:
+        return "named"
+    return f"passed: named, but read without a word: {', '.join(unlike)}" if unlike else "named"
 
 
 def mended(path: Path, items: list[Problem | Litter], sweep: Sweep, before: dict[str, Any]) -> bool:
@@ -249,7 +264,8 @@ if __name__ == "__main__":
     printed(result)
     if given.record:
         record = {
-            "what": "random damage to every kind of object of stores of three families: what verify says of it",
+            "what": "random damage to every kind of object of stores of three families and of a compact one, a store "
+            "of another seed beside each: what verify says of it, and what opened results hand out",
             "command": f"python tests/damage.py --mutations {given.mutations} --seed {given.seed} "
             f"--mend-every {given.mend_every}",
             "commit": provenance.commit(),

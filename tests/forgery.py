@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.store import description, seal
+import numpy as np
+
+from engine.store import chunks, description, receipts, seal
 
 
 def forge(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
@@ -23,6 +25,23 @@ def forge(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]
 
 def forge_attribute(path: Path, name: str, value: Any) -> None:
     forge(path, lambda attributes, _: attributes.update({name: value}))
+
+
+def forge_coordinate(path: Path, name: str, values: np.ndarray) -> None:
+    """Other values along one of the scenario's own dimensions, which the root then vouches for."""
+
+    def change(attributes: dict[str, Any], _: dict[str, Any]) -> None:
+        known = json.loads(attributes["coordinate_checksums"]) | {name: receipts.checksum(values)}
+        attributes["coordinate_checksums"] = json.dumps(known)
+
+    write_coordinate(path, name, values)
+    forge(path, change)
+
+
+def write_coordinate(path: Path, name: str, values: np.ndarray) -> None:
+    """Other values along a dimension, whole in themselves."""
+    for key, data in chunks.objects_of(name, values).items():
+        (path / key).write_bytes(data)
 
 
 def as_format_1(path: Path) -> None:

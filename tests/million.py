@@ -80,7 +80,7 @@ def _while_it_grows(sweep: Sweep, path: Path) -> dict[str, Callable[[], Any]]:
 
 
 def _once_it_is_whole(sweep: Sweep, path: Path) -> dict[str, Callable[[], Any]]:
-    store = Store(path, mode="r")
+    store = Store(path)
     wanted = aims.aims_in(store, (Target.parse("x:rel=0.0005"),))
     receipts = store.receipts()
     return {

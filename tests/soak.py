@@ -21,6 +21,7 @@ from pathlib import Path
 
 import toy
 from compare import differences
+from processes import command, descendants
 
 import engine
 
@@ -57,7 +58,7 @@ def soak(folder: Path, *, seed: int, kills: int, say: Callable[[str], None] = pr
                 _kill(pid)
             done += len(victims)
         code = process.wait(timeout=600)
-        said = _text(folder / "log")
+        said = (folder / "log").read_text()
         if code > 0 and "a worker died" not in said:  # three times on one task: the run gives up, as it should
             raise SystemExit(f"run {runs} failed with exit code {code}: {said[-2000:]}")
     return Outcome(done, runs, differences(store, undisturbed))
@@ -86,29 +87,9 @@ def _wait_for_progress(store: Path, process: "subprocess.Popen[bytes]") -> bool:
 
 
 def _victims(victim: str, driver: int, choose: random.Random) -> list[int]:
-    workers = [pid for pid in _descendants(driver) if "ray::Worker" in _command(pid)]
+    workers = [pid for pid in descendants(driver) if "ray::Worker" in command(pid)]
     picked = [choose.choice(workers)] if workers and victim != "driver" else []
     return picked + ([driver] if victim != "worker" else [])
-
-
-def _descendants(parent: int) -> list[int]:
-    children = [
-        pid
-        for pid in map(int, filter(str.isdecimal, os.listdir("/proc")))
-        if f"\nPPid:\t{parent}\n" in _text(Path(f"/proc/{pid}/status"))
-    ]
-    return children + [pid for child in children for pid in _descendants(child)]
-
-
-def _command(pid: int) -> str:
-    return _text(Path(f"/proc/{pid}/cmdline"))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def _kill(pid: int) -> None:

@@ -31,6 +31,7 @@ from scenarios.figures.comparisons import (
     Slope,
     TimeRatio,
 )
+from scenarios.figures.orders import Point, Samples, below
 from scenarios.figures.published import differences, lacking
 from scenarios.leakage import LeakageEstimation
 
@@ -293,3 +294,19 @@ def test_fig3s_orders_and_bound_are_contradicted_by_the_reverse() -> None:
     found = {one.claim: one.outcome for one in judged(claims(turned))}
     for claim in (*ORDERS, "the bound bounds every estimator"):
         assert found[claim] == CONTRADICTED
+
+
+def test_how_far_an_estimator_is_from_the_posterior_mean_is_said_beside_its_claim() -> None:
+    times = {("range", 20): 1.5, ("range", 40): 2.0, ("angle", 20): 3.0, ("angle", 40): 0.5}
+    errors = {}
+    for (quantity, sensors), ratio in times.items():
+        best = np.linspace(1, 2, 9)
+        for name, values in (("deep_sets", ratio * best), ("least_squares", 9 * best), ("posterior_mean", best)):
+            errors[Point(quantity, sensors, 1, -70.0, name)] = values
+    errors[Point("range", 40, 1, -70.0, "deep_sets")][0] = np.nan  # its user counts on neither side
+    samples = Samples(errors, {"range": 0.0, "angle": 0.0})
+    claim = below(samples, "c", "p", "deep_sets", "least_squares")
+    assert (
+        claim.beside == "range 1.50 to 2.00 times the posterior mean's; angle 0.50 to 3.00 times the posterior mean's"
+    )
+    assert below(samples, "c", "p", "posterior_mean", "least_squares").beside == ""

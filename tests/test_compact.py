@@ -58,11 +58,23 @@ def test_undone_it_grows(stored: Path, honest: Path) -> None:
     assert expand(stored) == 0
 
 
-@pytest.mark.parametrize("shard", [100, 300, 1000])
-def test_shards_of_any_size(stored: Path, honest: Path, monkeypatch: pytest.MonkeyPatch, shard: int) -> None:
+@pytest.mark.parametrize(
+    ("shard", "peak", "power"),
+    [(100, (1, 8), (1, 8, 2)), (300, (1, 32), (1, 16, 2)), (1000, (3, 40), (1, 40, 2)), (2**26, (3, 40), (3, 40, 2))],
+)
+def test_shards_of_any_size(
+    stored: Path,
+    honest: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shard: int,
+    peak: tuple[int, ...],
+    power: tuple[int, ...],
+) -> None:
+    """A chunk of peak has 64 bytes, one of power 128: as many as fit, realizations first, at least one."""
     monkeypatch.setattr(compacting, "_SHARD_BYTES", shard)
     monkeypatch.setattr(compacting, "_PACK_BYTES", shard)
     compact(stored)
+    assert (Store(stored).layout("peak").shard, Store(stored).layout("power").shard) == (peak, power)
     assert faults(stored) == []
     assert differences(stored, honest) == []
     assert xarray.open_zarr(stored).power.load().equals(xarray.open_zarr(honest).power)

@@ -94,6 +94,30 @@ def test_an_interval_of_a_ratio_says_where_it_has_no_end() -> None:
     assert (none.ratio_high.values == np.inf).all()
 
 
+def test_ratios_of_small_heavy_samples_are_those_that_a_t_test_accepts() -> None:
+    """Tried one by one: between two ends, below or above one, or all but those between two, which is told as all."""
+    random, ratios, kinds = np.random.default_rng(4), np.geomspace(1e-8, 1e8, 8001), set()
+    for _ in range(150):
+        n = int(random.integers(3, 9))
+        shared = random.pareto(0.7, n)
+        a, b = shared ** random.uniform(0, 1) * random.pareto(1.5, n), shared * random.uniform(0.5, 1.5, n)
+        t = float(scipy.stats.t.isf(0.025, n - 1))
+        apart = a[:, None] - ratios * b[:, None]
+        kept = np.abs(apart.mean(axis=0)) <= t * apart.std(axis=0, ddof=1) / np.sqrt(n)
+        found = engine.compare(errors(np.stack([a, b]))).sel(estimator="a", other="b")
+        low, high = float(found.ratio_low), float(found.ratio_high)
+        if kept[0]:
+            assert low < ratios[1]
+        else:
+            assert low == pytest.approx(ratios[np.argmax(kept)], rel=0.006)
+        if kept[-1]:
+            assert high > ratios[-2]
+        else:
+            assert high == pytest.approx(ratios[kept][-1], rel=0.006)
+        kinds.add((bool(kept[0]), bool(kept[-1]), bool(kept.all())))
+    assert kinds >= {(False, False, False), (True, False, False), (False, True, False), (True, True, False)}
+
+
 def test_intervals_cover_as_often_as_they_say() -> None:
     """Of 4000 studies of 60 realizations, of estimators that share most of what is random, with a ratio of 0.8."""
     random = np.random.default_rng(5)

@@ -77,6 +77,9 @@ def test_fields_with_the_values_that_they_have(offered: Ask) -> None:
         f"prior_information={value}"
         for value in get_args(leakage.fig1.scenario.__class__.model_fields["prior_information"].annotation)
     ]
+    assert offered("show", "leakage:fig1", "--set", "prior_information") == ["prior_information=as_printed"]
+    assert offered("show", "leakage:fig1", "--set", "n_elements=") == []  # any number
+    assert offered("show", "leakage:fig1", "--set", "nothing=") == []
     assert offered("reproduce", "leakage:nothing", "--set", "n_") == []
     assert offered("run", "--set", "n_") == []
 

@@ -31,9 +31,10 @@ def rayjob() -> dict[str, Any]:
 
 
 def pods(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Templates of the head's pod and of the workers'."""
+    """Templates of the head's pod, of the workers', and of the one that submits, which the operator makes otherwise."""
     cluster = job["spec"]["rayClusterSpec"]
-    return [group["template"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+    groups = (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])
+    return [*(group["template"] for group in groups), job["spec"]["submitterPodTemplate"]]
 
 
 def offences(template: dict[str, Any]) -> list[str]:
@@ -47,6 +48,7 @@ def offences(template: dict[str, Any]) -> list[str]:
         "uses the host": not {"hostNetwork", "hostPID", "hostIPC"} & set(pod),
         "mounts the host": not any("hostPath" in volume for volume in pod["volumes"]),
         "has scratch without a limit": all(v["emptyDir"].get("sizeLimit") for v in pod["volumes"] if "emptyDir" in v),
+        "walks through the store at its start": user.get("fsGroupChangePolicy") == "OnRootMismatch",
     }
     for one in pod["containers"]:
         own, resources = one.get("securityContext", {}), one.get("resources", {})
@@ -66,10 +68,12 @@ def offences(template: dict[str, Any]) -> list[str]:
 
 
 def test_the_pods_keep_to_the_rules_of_those_who_run_clusters() -> None:
-    assert [offences(template) for template in pods(rayjob())] == [[], [], []]
-    volumes = {"/store", "/tmp", "/home/nearfield"}
-    for template in pods(rayjob()):
-        assert {mount["mountPath"] for mount in template["spec"]["containers"][0]["volumeMounts"]} == volumes
+    assert [offences(template) for template in pods(rayjob())] == [[], [], [], []]
+    *nodes, submitter = pods(rayjob())
+    mounts = [[mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]] for pod in nodes]
+    assert mounts == [["/store", "/tmp", "/home/nearfield"]] * 3
+    assert submitter["spec"]["restartPolicy"] == "Never"  # Kubernetes takes no Job without one
+    assert [mount["mountPath"] for mount in submitter["spec"]["containers"][0]["volumeMounts"]] == ["/tmp"]
     spoils: dict[str, Any] = {
         "may be root": lambda pod: pod["securityContext"].pop("runAsNonRoot"),
         "may call anything of the kernel": lambda pod: pod["securityContext"].pop("seccompProfile"),
@@ -77,6 +81,7 @@ def test_the_pods_keep_to_the_rules_of_those_who_run_clusters() -> None:
         "uses the host": lambda pod: pod.update(hostNetwork=True),
         "mounts the host": lambda pod: pod["volumes"].append({"name": "x", "hostPath": {"path": "/"}}),
         "has scratch without a limit": lambda pod: pod["volumes"].append({"name": "x", "emptyDir": {}}),
+        "walks through the store at its start": lambda pod: pod["securityContext"].pop("fsGroupChangePolicy"),
         "may become root": lambda pod: pod["containers"][0]["securityContext"].update(privileged=True),
         "has capabilities": lambda pod: pod["containers"][0]["securityContext"].pop("capabilities"),
         "can write into its image": lambda pod: pod["containers"][0]["securityContext"].pop("readOnlyRootFilesystem"),
@@ -97,7 +102,7 @@ def test_the_image_is_of_this_version() -> None:
     assert f"`nearfield:{version}-cpu` and `nearfield:{version}-gpu`" in (DEPLOY / "kubernetes.md").read_text()
 
 
-def test_the_network_policy_lets_in_the_pods_the_operator_and_who_submits() -> None:
+def test_the_network_policy_lets_in_the_pods_and_the_operator() -> None:
     _, policy, job = yaml.safe_load_all((DEPLOY / "rayjob.yaml").read_text())
     own = policy["spec"]["podSelector"]["matchLabels"]
     assert all(template["metadata"]["labels"] == own for template in pods(job))
@@ -105,8 +110,8 @@ def test_the_network_policy_lets_in_the_pods_the_operator_and_who_submits() -> N
     anywhere, dashboard = policy["spec"]["ingress"]
     assert anywhere == {"from": [{"podSelector": {"matchLabels": own}}]}
     assert dashboard["ports"] == [{"port": 8265}]
-    assert all("podSelector" in peer for peer in dashboard["from"])  # no rule opens a port to a whole namespace
-    assert dashboard["from"][0]["podSelector"]["matchLabels"]["job-name"] == job["metadata"]["name"]
+    (operator,) = dashboard["from"]  # in any namespace, but none as a whole
+    assert operator["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
     inner, names = policy["spec"]["egress"]
     assert inner == {"to": [{"podSelector": {"matchLabels": own}}]}
     assert {port["port"] for port in names["ports"]} == {53}
@@ -125,7 +130,7 @@ def test_containers_run_without_privileges_and_images_are_pinned() -> None:
     runs = [line for line in (DEPLOY / "docker.md").read_text().splitlines() if line.startswith("docker run")]
     assert len(runs) == 5
     for line in runs:
-        assert "--cap-drop ALL --security-opt no-new-privileges" in line or "tar -C /store" in line
+        assert "--cap-drop ALL --security-opt no-new-privileges" in line
         assert "--privileged" not in line
         assert "docker.sock" not in line
     first, *_ = (DEPLOY / "Dockerfile").read_text().splitlines()

@@ -19,7 +19,10 @@ RECORDS = sorted((ROOT / "docs" / "evidence").glob("*.json"))
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_every_record_says_what_it_is_and_how_it_was_made(path: Path) -> None:
-    assert {"what", "command"} <= json.loads(path.read_text()).keys()
+    def refused(word: str) -> None:
+        pytest.fail(f"{word} is no JSON")
+
+    assert {"what", "command"} <= json.loads(path.read_text(), parse_constant=refused).keys()
 
 
 @pytest.mark.parametrize("name", command.found())
@@ -74,7 +77,8 @@ def test_a_record_is_written_listed_and_judges_the_words(
     assert kept["fingerprint"] == sweep.fingerprint()
     means = kept["numbers"]["means"]
     assert {one["n_sensors"] for one in means} == {5, 8}
-    assert all(one["low"] <= one["mean"] <= one["high"] and one["users"] == 20 for one in means)
+    assert all(one["low"] <= one["mean"] and one["users"] == 20 for one in means)
+    assert all(one["high"] is None or one["mean"] <= one["high"] for one in means)  # None: few carry it
     assert nearfield(monkeypatch, "evidence", "-o", "records") == 0
     assert kept["date"][:10] in capsys.readouterr().out
     assert nearfield(monkeypatch, "evidence", "smal") == 2

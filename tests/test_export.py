@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray
+from forgery import write_coordinate
 
 import engine
 from engine import InputError
@@ -79,8 +80,7 @@ def test_a_plain_zarr_reader_can_write_netcdf_too(tmp_path: Path) -> None:
     engine.run(leakage.fig1.replace(axes={"n_sensors": (5,)}, realizations=50), tmp_path / "x.zarr", serial=True)
     xarray.open_zarr(tmp_path / "x.zarr").to_netcdf(tmp_path / "x.nc", engine="netcdf4")
     assert "coordinates" not in Store(tmp_path / "x.zarr").attributes
-    store = Store(tmp_path / "x.zarr")
-    store.group["noise_dbm"][...] = np.array([-65.0, -70.0, -75.0, -80.0, -86.0])
+    write_coordinate(tmp_path / "x.zarr", "noise_dbm", np.array([-65.0, -70.0, -75.0, -80.0, -86.0]))
     problems = [item for item in verify(tmp_path / "x.zarr") if isinstance(item, Problem)]
     assert [problem.chunk for problem in problems] == ["noise_dbm"]
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import toy
 from compare import differences
-from soak import _command, _descendants, soak
+from processes import command, descendants
+from soak import soak
 
 import engine
 from engine import StoreError, TaskError, WorkerError, provenance
@@ -138,7 +139,7 @@ def test_a_worker_that_is_stopped_for_a_while_goes_on(undisturbed: Path, tmp_pat
     path = tmp_path / "stopped.zarr"
     process = start_slow_run(path)
     wait_for_receipts(path, process, 2)
-    victim = next(pid for pid in _descendants(process.pid) if "ray::Worker" in _command(pid))
+    victim = next(pid for pid in descendants(process.pid) if "ray::Worker" in command(pid))
     os.kill(victim, signal.SIGSTOP)
     time.sleep(4)
     os.kill(victim, signal.SIGCONT)

@@ -56,7 +56,7 @@ def is_of_today(store: Store) -> bool:
 def test_it_opens_and_holds(path: Path) -> None:
     assert [item for item in verify(path) if isinstance(item, Problem)] == []
     results = engine.open_results(path).load()
-    store = Store(path, mode="r")
+    store = Store(path)
     assert int(results.complete.sum()) == store.grid.n_points * 8 - 4  # all chunks but one
     for name in store.variable_names():
         summary = engine.summarize(results[name], complete=results.complete)
@@ -65,7 +65,7 @@ def test_it_opens_and_holds(path: Path) -> None:
 
 
 def test_it_resumes_and_grows(path: Path) -> None:
-    store = Store(path, mode="r")
+    store = Store(path)
     if not is_of_today(store):
         with pytest.raises(StoreError, match=rf"was computed by version {store.attributes['code_version']} of"):
             engine.load_sweep(path)
@@ -92,7 +92,7 @@ def test_a_compact_one_opens_holds_and_is_spread_again(archive: Path, tmp_path: 
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(path)
     assert [item for item in verify(path) if not hasattr(item, "checksums")] == []
-    before, store = engine.open_results(path).load(), Store(path, mode="r")
+    before, store = engine.open_results(path).load(), Store(path)
     assert store.is_compact
     assert bool(before.complete.all())
     if is_of_today(store):
@@ -122,7 +122,7 @@ def test_every_scenario_has_a_store_of_today(tmp_path: Path) -> None:
     for archive in ARCHIVES:
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(tmp_path / archive.stem)
-        attributes = Store(tmp_path / archive.stem, mode="r").attributes
+        attributes = Store(tmp_path / archive.stem).attributes
         known.add((attributes["scenario_class"], attributes["code_version"]))
     for kind in classes():
         wanted = stored_name(kind), kind.code_version

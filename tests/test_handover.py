@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy
+from processes import descendants, is_alive
 
 import engine
 from engine import TaskError, WorkerError
@@ -440,20 +441,6 @@ def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def descendants(pid: int) -> list[int]:
-    """Of the sessions that a process has begun, which outlive it where they are forgotten."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("seconds", [1.0, 3.0, 10.0])
@@ -474,17 +461,10 @@ def test_a_blow_at_any_moment_of_the_start_leaves_nothing(tmp_path: Path, blow: 
         assert start_.endswith(" s of work left: starting workers") or "realizations" in start_
         assert last == "nearfield: stopped; what was finished is kept, the same command continues"
     deadline = time.monotonic() + (0.5 if blow != signal.SIGKILL else 10)
-    while left := [pid for pid in family if Path(f"/proc/{pid}").exists() and _lives(pid)]:
+    while left := [pid for pid in family if is_alive(pid)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
     assert int(engine.open_results(tmp_path / "s.zarr").complete.sum()) > 0
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 @pytest.mark.slow

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import toy
-from forgery import forge, forge_attribute
+from forgery import forge, forge_attribute, write_coordinate
 
 import engine
 from engine import InputError, StoreError
@@ -232,12 +233,13 @@ def test_damaged_coordinates_and_a_wrong_mask_are_named_and_mended(stored: Path)
         file = next(file for file in sorted((stored / name / "c").rglob("*")) if file.is_file())
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     (stored / "complete" / "c" / "1" / "0").unlink()
-    Store(stored).group["levels_db"]  # its metadata are whole
+    with pytest.raises(StoreError, match=r"chunk levels_db/c/0 of .* is damaged: its checksum does not match"):
+        engine.open_results(stored)
     problems = [item for item in verify(stored) if isinstance(item, Problem)]
     assert sorted(problem.chunk for problem in problems) == ["complete/c/1/0", "levels_db", "offset", "realization"]
     assert repair(stored, problems) == []
     assert engine.run(toy.small, stored, serial=True).identical(good)
-    Store(stored).group["levels_db"][:] = [0.0, 4.0]  # type: ignore[index]
+    write_coordinate(stored, "levels_db", np.array([0.0, 4.0]))
     assert [item.what for item in verify(stored) if isinstance(item, Problem)] == [
         "does not hold the coordinates of the store"
     ]
@@ -257,15 +259,17 @@ def test_the_record_of_stops_is_part_of_a_store_and_checked(stored: Path) -> Non
 
 def test_strangers_and_litter_are_told_apart(stored: Path) -> None:
     (stored / "virus.exe").write_bytes(b"MZ")
-    (stored / "power" / "c" / "9" / "9").mkdir(parents=True)
-    (stored / "power" / "c" / "9" / "9" / "0").write_bytes(b"x")
+    beyond = ["power/c/0/5/0", "power/c/3/0/0", "power/c/9/9/0"]  # the first that there is none of, and one far off
+    for key in beyond:
+        (stored / key).parent.mkdir(parents=True)
+        (stored / key).write_bytes(b"x")
     (stored / "power" / "c" / "0" / "0" / "0.abc.partial").write_bytes(b"x")
     items = list(verify(stored))
-    assert [item.chunk for item in items if isinstance(item, Problem)] == ["power/c/9/9/0", "virus.exe"]
+    assert [item.chunk for item in items if isinstance(item, Problem)] == [*beyond, "virus.exe"]
     litter = [item for item in items if isinstance(item, Litter)]
     assert [item.key for item in litter] == ["power/c/0/0/0.abc.partial"]
     left = repair(stored, [item for item in items if isinstance(item, Problem | Litter)])
-    assert [problem.chunk for problem in left] == ["power/c/9/9/0", "virus.exe"]
+    assert [problem.chunk for problem in left] == [*beyond, "virus.exe"]
     assert (stored / "virus.exe").exists()
     assert not list(stored.rglob("*.partial"))
 

@@ -202,6 +202,18 @@ def test_the_papers_prior_information_gives_no_bound_at_low_power() -> None:
     assert np.all(below < exact.prior_variance()[0])
 
 
+def test_averaged_over_the_ranges_prior_the_information_bounds_no_error_of_the_angle() -> None:
+    """The "bound" of the angle exceeds a blind guess's variance; that of the range does not."""
+    scene = LeakageBound(
+        n_sensors=10, noise_dbm=(-65.0,), n_snapshots=(1,), prior_information="exact", prior_alpha=3, prior_beta=3
+    )
+    found = one_block(scene, block=500)()
+    blind_m2, blind_rad2 = scene.prior_variance()
+    assert blind_rad2 == pytest.approx((2 * np.pi / 3) ** 2 / 12)
+    assert found["bcrlb_range_m2"].max() < blind_m2
+    assert found["bcrlb_angle_rad2"].mean() > 1.2 * blind_rad2
+
+
 @pytest.mark.parametrize("draw", ["uniform", "beta"])
 def test_draws_have_the_distributions_of_table_1(draw: Any) -> None:
     scenario = LeakageBound(user_range_draw=draw, prior_alpha=3, prior_beta=2)

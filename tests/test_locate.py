@@ -232,7 +232,7 @@ def test_sensors_stand_where_they_stand(
     assert _rows(printed.out)["maximum likelihood"][0] == pytest.approx(apparent_m, rel=0.01)
 
 
-NONSENSE = [  # one of each kind: test_measurements.py has them all
+NONSENSE = [  # one of each kind: test_measurements_*.py have them all
     ("range_m,angle_deg,power_dbm\n", "given headings alone, needed a line for each sensor"),
     ("range_m,angle_deg,power\n100,90,-80\n", "'power' has no unit, needed dBm.*call it power_dbm"),
     ("range_m,angle_deg,power_dbm\n100,90\n", "line 2: given 2 cells, needed 3"),

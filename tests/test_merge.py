@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import toy
 import xarray
+from forgery import forge_coordinate, write_coordinate
 
 import engine
-from engine import InputError, Sweep
+from engine import InputError, StoreError, Sweep
 from jobs import main as command_line
 from jobs.show.export import export
 from jobs.show.generic_figure import figure_of
@@ -203,10 +204,11 @@ def test_seeds_that_draw_the_same_are_refused(store: Callable[..., Path]) -> Non
 
 
 def test_a_changed_coordinate_is_refused(store: Callable[..., Path]) -> None:
-    from engine.store.store import Store
-
     paths = [store("a", BASE), store("b", BASE.replace(seed=1))]
-    Store(paths[1]).group["levels_db"][...] = np.array([0.0, 4.0])
+    write_coordinate(paths[1], "levels_db", np.array([0.0, 4.0]))
+    with pytest.raises(StoreError, match=r"levels_db of .* does not hold the coordinates of the store"):
+        engine.merge(paths)
+    forge_coordinate(paths[1], "levels_db", np.array([0.0, 4.0]))
     with pytest.raises(InputError, match="differ in the values of levels_db"):
         engine.merge(paths)
 

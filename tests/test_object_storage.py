@@ -80,8 +80,9 @@ def test_damage_is_named_and_repaired(url: str, local: Path) -> None:
     files.pipe_file(f"{root}/receipts/2.4.json", b"{")
     problems = [item for item in verify(url) if isinstance(item, Problem)]
     assert [item.chunk for item in problems] == ["peak/c/0/0", "power/c/1/2/0", "peak/c/2/1", "receipts/2.4.json"]
-    with pytest.raises(StoreError, match=r"chunk power/c/1/2/0 of .* is damaged"):
-        engine.open_results(url).power.load()
+    for point, what in ((1, "chunk power/c/1/2/0"), (2, "the receipt receipts/2.4.json")):
+        with pytest.raises(StoreError, match=rf"{what} of .* is damaged"):
+            engine.open_results(url).power[point].load()
     assert repair(url, problems) == []
     assert not engine.open_results(url).complete[0, :8].any()
     engine.run(toy.small, url, serial=True)

@@ -52,7 +52,7 @@ def outcome(path: Path, wanted: set[str], undisturbed: Path) -> list[str]:
         return [f"lost: {sorted(wanted)}"] if wanted else []
     items = [item for item in verify(path) if isinstance(item, Problem | Litter)]
     wrong = [f"cannot be mended: {item}" for item in items if isinstance(item, Problem) and not item.receipt]
-    kept = {f"{r.point[0]}.{r.start // 8} {r.stop}" for r in Store(path, mode="r").receipts()}
+    kept = {f"{r.point[0]}.{r.start // 8} {r.stop}" for r in Store(path).receipts()}
     wrong += [f"lost: {task}" for task in wanted - kept if not kept & {f"{task.split()[0]} {stop}" for stop in (16,)}]
     good, found = engine.open_results(undisturbed).load(), engine.open_results(path).load()
     count = found.sizes["realization"]

@@ -16,8 +16,9 @@ import pytest
 import ray
 import toy
 from compare import differences
+from processes import command, descendants, is_alive
 from ray.exceptions import OutOfMemoryError
-from soak import SWEEP, _command, _descendants
+from soak import SWEEP
 
 import engine
 from engine import InputError, WorkerError
@@ -92,8 +93,8 @@ def test_a_part_of_ray_that_is_killed_ends_the_run_with_one_line(
     path = tmp_path / "s.zarr"
     process = started(path, "--workers", "2", RAY_gcs_rpc_server_reconnect_timeout_s="3")
     wait_for_receipts(path, process, 3)
-    family = _descendants(process.pid)
-    (victim,) = [pid for pid in family if _command(pid).split("\0")[0].endswith(f"/{part}")]
+    family = descendants(process.pid)
+    (victim,) = [pid for pid in family if command(pid).split("\0")[0].endswith(f"/{part}")]
     os.kill(victim, signal.SIGKILL)
     line = last_line(process, 1)
     assert re.fullmatch(
@@ -102,15 +103,8 @@ def test_a_part_of_ray_that_is_killed_ends_the_run_with_one_line(
         line,
     )
     assert 3 <= len(Store(path).receipts()) < LONG.n_tasks
-    assert not [pid for pid in family if _lives(pid)]
+    assert not [pid for pid in family if is_alive(pid)]
     require_same_after_resume(path, undisturbed)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 @pytest.mark.slow

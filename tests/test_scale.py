@@ -17,8 +17,8 @@ from engine.store.store import Store
 WORK: dict[str, Callable[[Path], Any]] = {
     "open": engine.open_results,
     "load": lambda path: engine.open_results(path).load(),
-    "receipts": lambda path: Store(path, mode="r").receipts(),
-    "pending": lambda path: Store(path, mode="r").pending(),
+    "receipts": lambda path: Store(path).receipts(),
+    "pending": lambda path: Store(path).pending(),
     "verify": lambda path: list(verify(path)),
     "compact": compact,
     "load, compact": lambda path: engine.open_results(path).load(),

@@ -76,3 +76,18 @@ def test_the_command_line_wins_over_a_file_and_a_setting_over_an_axis(tmp_path: 
     assert (dict(alone.axes), alone.scenario.n_sensors) == ({}, 7)
     again = named.changed(leakage.fig1, settings=[], axes=["n_elements=8,9"], file=file)
     assert again.axes["n_elements"] == (8, 9)
+
+
+def test_estimators_are_picked_by_their_names() -> None:
+    def picked(sweep: Sweep, text: str) -> list[str]:
+        scenario = named.changed(sweep, settings=[text], axes=[]).scenario
+        found = getattr(scenario, text.partition("=")[0])
+        assert all(one in getattr(sweep.scenario, text.partition("=")[0]) for one in found)  # with all their fields
+        return [one.name for one in found]
+
+    assert picked(leakage.fig3, "estimators=Posterior-Mean, least_squares") == ["posterior_mean", "least_squares"]
+    assert picked(ris.fig4, "methods=closed loop") == ["closed loop"]
+    with pytest.raises(InputError, match=r"given 'nn', needed some of hybrid, nf, ff, AML, ANM, NOMP, closed loop"):
+        picked(ris.fig4, "methods=hybrid,nn")
+    with pytest.raises(InputError, match="names that differ"):
+        picked(ris.fig4, "methods=hybrid,hybrid")

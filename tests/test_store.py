@@ -3,11 +3,13 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import toy
 import xarray
+import zarr
 from forgery import as_format_1, forge, forge_attribute
 
 import engine
@@ -140,6 +142,44 @@ def test_a_misaligned_task_writes_nothing(stored: Path) -> None:
     assert before == sorted(p.stat().st_mtime_ns for p in stored.rglob("*") if p.is_file())
 
 
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [(lambda values: values.astype("f4"), r"float32 \(8,\)"), (lambda values: values[:, None], r"float64 \(8, 1\)")],
+    ids=["dtype", "shape"],
+)
+def test_values_of_another_kind_are_not_written(stored: Path, change: Any, given: str) -> None:
+    store, task = Store(stored), Task((1,), 8, 16)
+    evaluator = Evaluator(store.sweep, backend("cpu"))
+    variables = evaluator.task(task)
+    dims, values, attributes = variables["peak"]
+    variables["peak"] = dims, change(values), attributes
+    with pytest.raises(StoreError, match=rf"peak at .*: given {given}, needed float64 \(8,\); an axis must not change"):
+        store.write(task, variables, seconds=0.0, backend=evaluator.backend, attempt=2)
+
+
+@pytest.mark.parametrize("name", ["x", "1", "1.0.0", "9.0", "3.0", "1-0.0", "all.0", "0.5"])
+def test_a_receipt_under_another_name_is_no_receipt(stored: Path, name: str) -> None:
+    """No task's name; a point, or a number of axes, that there is not; realizations beyond the budget."""
+    good = engine.open_results(stored).load()
+    (stored / "receipts" / f"{name}.json").write_bytes((stored / "receipts" / "0.0.json").read_bytes())
+    assert engine.open_results(stored).load().identical(good)
+    problems = [item for item in verify(stored) if isinstance(item, Problem)]
+    assert [problem.chunk for problem in problems] == [f"receipts/{name}.json"]
+    assert repair(stored, problems) == []
+    assert not [item for item in verify(stored) if isinstance(item, Problem | Litter)]
+
+
+def test_a_foreign_name_among_the_receipts_of_one_point_is_removed(tmp_path: Path) -> None:
+    """Of a sweep without axes, where the name of another point's mask would lie below a chunk."""
+    path = tmp_path / "s.zarr"
+    good = engine.run(toy.small.replace(axes={}), path, serial=True).load()
+    (path / "receipts" / "0.9.json").write_bytes(b"x")
+    problems = [item for item in verify(path) if isinstance(item, Problem)]
+    assert [problem.chunk for problem in problems] == ["receipts/0.9.json"]
+    assert repair(path, problems) == []
+    assert engine.run(toy.small.replace(axes={}), path, serial=True).load().identical(good)
+
+
 def test_doing_a_task_twice_stores_the_same_and_another_result_is_an_alarm(stored: Path) -> None:
     store = Store(stored)
     task = Task((1,), 8, 16)
@@ -184,7 +224,9 @@ def test_a_lost_chunk_and_a_damaged_receipt_are_named_and_repaired(stored: Path)
 
 def test_a_driver_killed_while_it_grew_a_store_loses_nothing(stored: Path) -> None:
     good = engine.open_results(stored).load()
-    Store(stored).group.attrs["about"] = "a toy"  # zarr drops the consolidated metadata until they are made anew
+    zarr.open_group(stored, zarr_format=3, use_consolidated=False).attrs["about"] = (
+        "a toy"  # zarr drops the consolidated metadata until they are made anew
+    )
     with pytest.raises(StoreError, match="was left half grown"):
         engine.open_results(stored)
     assert engine.run(toy.small, stored, serial=True).identical(good)
@@ -217,10 +259,22 @@ def test_replay_recomputes_one_realization_with_its_draws(stored: Path) -> None:
     assert float(one.power) == float(engine.open_results(stored).power.sel(offset=2.0, levels_db=3.0)[13])
 
 
-def test_replay_sees_a_changed_value(stored: Path) -> None:
-    store = Store(stored)
-    store.group["peak"][2, 13] = 1.0
+def test_replay_sees_another_value_and_none(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (stored / "receipts" / "1.1.json").unlink()
+    assert engine.replay(stored, 13, offset=1.0).attrs["stored"] == "absent"
+    plain = toy.Toy.prepare
+
+    def prepare(self: toy.Toy, xp: Any) -> Any:
+        def simulate(realizations: Any, *, intermediates: bool = False) -> Any:
+            variables = plain(self, xp)(realizations, intermediates=intermediates)
+            dims, values, attributes = variables["peak"]
+            return variables | {"peak": (dims, np.nextafter(values, np.inf), attributes)}
+
+        return simulate
+
+    monkeypatch.setattr(toy.Toy, "prepare", prepare)
     assert engine.replay(stored, 13, offset=2.0).attrs["stored"] == "differs"
+    assert engine.replay(stored, 13, offset=1.0).attrs["stored"] == "absent"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import xarray
 
 import engine
 from engine import InputError, summary
-from engine.intervals import binomial_interval, order_statistics, student_quantile
+from engine.intervals import binomial_interval, log_interval, order_statistics, student_quantile
 
 STUDIES = 4000
 
@@ -69,6 +69,7 @@ def test_of_one_value_or_none_no_interval_is_made_up(values: list[float]) -> Non
         assert [found[f"{name}_{end}"].values.item() for end in ("low", "high")] == [-np.inf, np.inf]
     assert np.isnan(found.standard_error)
     assert float(found.outlier_rate_high) == 1
+    assert float(found.outlier_rate_low) == (pytest.approx(0.025) if known else 0)
 
 
 def test_two_values_are_enough_for_an_interval_and_one_is_not() -> None:
@@ -133,6 +134,22 @@ def test_ranks_are_the_narrowest_with_their_level_on_each_side(probability: floa
         binomial = scipy.stats.binom(count, probability)
         assert binomial.cdf(low - 1) <= 0.025 < binomial.cdf(low)
         assert binomial.sf(high - 1) <= 0.025 < binomial.sf(high - 2)
+
+
+@pytest.mark.parametrize("count", [5, 6, 30, 100])
+def test_a_medians_ends_are_values_of_the_sample(count: int) -> None:
+    values = np.random.default_rng(count).permutation(np.arange(1.0, count + 1)) ** 2
+    found = engine.summarize(array(values[:, None].copy()), quantiles=()).isel(study=0)
+    low, high = (int(rank) for rank in order_statistics(np.array(count), 0.5, 0.95))
+    assert float(found.median_low) == (low**2 if low > 0 else -np.inf)
+    assert float(found.median_high) == (high**2 if high <= count else np.inf)
+    assert (count == 6) == (high == count)  # the largest value is an end
+
+
+def test_a_means_ends_are_a_factor_away() -> None:
+    low, high = log_interval(np.array([2.0, 0.5, 0.0]), np.array([1.0, 1.0, 1.0]))
+    assert low.tolist() == pytest.approx([2 * math.exp(-0.5), 0.5 * math.exp(-2), 0.0])
+    assert high.tolist() == pytest.approx([2 * math.exp(0.5), 0.5 * math.exp(2), math.inf])
 
 
 def test_zero_is_not_known_to_be_zero() -> None:

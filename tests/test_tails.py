@@ -62,6 +62,10 @@ def test_the_share_of_the_largest_against_plain_loops(n: int) -> None:
         expected.append(bool(known) and sum(known[-top:]) > MOST * sum(known))
     values = xarray.DataArray(table, dims=("point", "realization"))
     assert rests_on_few(values, unseen=False).values.tolist() == expected
+    folded = xarray.DataArray(table.reshape(5, 6, n), dims=("K", "point", "realization"))
+    for order in (("K", "point", "realization"), ("realization", "K", "point")):
+        found = rests_on_few(folded.transpose(*order), unseen=False)
+        assert found.values.ravel().tolist() == expected
     assert rests_on_few(values).all()  # fewer than 300
 
 

@@ -11,7 +11,7 @@ from engine.backend import backend
 from engine.errors import InputError
 from engine.execution.task import Evaluator
 from engine.scenario import Variable, suggestion
-from engine.store.metadata import COMPLETE
+from engine.store.results import stored_realization
 from engine.store.store import Store
 from engine.sweep import Sweep
 
@@ -25,7 +25,7 @@ def replay(path: str | os.PathLike[str], index: int, **point: Any) -> xarray.Dat
     'absent', or 'differs', which is to be expected on another platform only.
     Raises InputError for a realization, point or value that the store does not have.
     """
-    store = Store(path, mode="r")
+    store = Store(path)
     sweep = store.require_current()
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < sweep.realizations:
         raise InputError(f"index: given {index!r}, needed a realization from 0 to {sweep.realizations - 1}")
@@ -89,9 +89,8 @@ def _selected(dataset: xarray.Dataset, given: dict[str, Any]) -> xarray.Dataset:
 
 
 def _compared(store: Store, at: tuple[int, ...], index: int, values: dict[str, np.ndarray]) -> str:
-    where = (*at, index)
-    if not store.group[COMPLETE][where]:
+    stored = stored_realization(store, at, index)
+    if not stored:
         return "absent"
-    stored = {name: np.asarray(store.group[name][where]) for name in values}
     equal = all(stored[name].tobytes() == np.ascontiguousarray(values[name]).tobytes() for name in values)
     return "equal" if equal else "differs"

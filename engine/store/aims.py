@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.scenario import Variables
-from engine.store import receipts
+from engine.store import coordinates, receipts
 from engine.store.store import Store
 from engine.sweep import Sweep
 from engine.targets import Aim, Layout, Target, resolve
@@ -15,7 +15,7 @@ def aims_in(store: Store, targets: tuple[Target, ...]) -> tuple[Aim, ...]:
         return ()
     layouts = _layouts_in(store)
     dims = {dim for layout in layouts.values() for dim in layout.dims}
-    own = {name: store.values(name) for name in dims if name in store.documents}
+    own = {name: coordinates.values(store, name) for name in dims if name in store.documents}
     return tuple(resolve(target, layouts, store.axes, own) for target in targets)
 
 

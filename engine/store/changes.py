@@ -79,12 +79,7 @@ def _seal(store: Store) -> None:
 
     Killed in between, the store is of format 1 yet, and the next driver seals the rest.
     """
-    for name, array in store.documents.items():
-        if store.is_whole and not same_document(_found(store, f"{name}/{ROOT}"), array):
-            raise StoreError(
-                f"{store.path}: {ROOT} and {name}/{ROOT} say two things of {name}, and in format 1 nothing tells which "
-                f"is true: restore them from a copy"
-            )
+    require_agreeing(store)
     short, batch = set(), {}
     for key, data in receipts.raw(store.storage, store.book):
         receipt = receipts.named(store.storage, key, data, store.book)
@@ -107,6 +102,16 @@ def _seal(store: Store) -> None:
         {"nearfield_format": FORMAT, "budgets": json.dumps(sorted(short)), "has_stops": int(record is not None)},
         arrays,
     )
+
+
+def require_agreeing(store: Store) -> None:
+    """Refuse a store of format 1 whose root says other things of an array than the array itself. Raises StoreError."""
+    for name, array in store.documents.items():
+        if store.is_whole and not same_document(_found(store, f"{name}/{ROOT}"), array):
+            raise StoreError(
+                f"{store.path}: {ROOT} and {name}/{ROOT} say two things of {name}, and in format 1 nothing tells which "
+                f"is true: restore them from a copy"
+            )
 
 
 def mend_copies(store: Store) -> list[str]:

@@ -13,14 +13,13 @@ import numpy as np
 
 from engine.errors import StoreError
 from engine.store.metadata import ArrayLayout
+from engine.store.shown import Index, Shown
 from engine.store.storage import Storage, reported
 
 _AHEAD = 256
 """Objects asked for together: object storage answers many at a time."""
 NOTHING = 2**64 - 1
 """In a shard's index, of a chunk that it does not hold."""
-
-Index = tuple[int, ...]
 
 
 def encode(values: np.ndarray) -> bytes:
@@ -74,7 +73,6 @@ class Array:
     def __init__(self, storage: Storage, name: str, layout: ArrayLayout) -> None:
         self.storage, self.name, self.layout = storage, name, layout
         self._shard: tuple[str, bytes] = ("", b"")
-        self._checked = ""
 
     @property
     def dtype(self) -> Any:
@@ -114,62 +112,62 @@ class Array:
         """A chunk's bytes in its shard, which ends with the offset and length of each chunk and a crc32c of these."""
         key, layout = self.key(index), self.layout
         assert layout.shard is not None
-        if self._shard[0] != key:
-            (data,) = self.storage.read_found([key])
-            if data is None:
-                return None
-            self._shard, self._checked = (key, data), ""
-        data = self._shard[1]
         counts = [shard // chunk for shard, chunk in zip(layout.shard, layout.chunks, strict=True)]
         length = 16 * math.prod(counts)
-        if self._checked != key:  # once a shard: its index is as long as a large chunk
-            table = data[-length - 4 : -4]
+        held, data = self._shard  # one look: another thread may put another shard there
+        if held != key:
+            (found,) = self.storage.read_found([key])
+            if found is None:
+                return None
+            data, table = found, found[-length - 4 : -4]  # checked once a shard: as long as a large chunk
             if len(table) != length or google_crc32c.value(table) != int.from_bytes(data[-4:], "little"):
                 raise self.damaged(index, "the index of the shard does not match its checksum")
-            self._checked = key
+            self._shard = key, data
         index_at = len(data) - length - 4
         place = int(np.ravel_multi_index([i % n for i, n in zip(index, counts, strict=True)], counts))
         entry = data[index_at + 16 * place : index_at + 16 * place + 16]
         offset, size = int.from_bytes(entry[:8], "little"), int.from_bytes(entry[8:], "little")
         return None if offset == NOTHING else data[offset : offset + size]
 
-    def region(self, slices: tuple[slice, ...], shown: "Shown | None" = None) -> np.ndarray:
-        """Values of a region, given by slices of step 1; what is not stored, or not shown, is fill."""
+    def region(self, slices: tuple[slice, ...], shown: Shown | None = None) -> np.ndarray:
+        """Values of a region, given by slices of step 1; what is not stored, or not shown, is fill.
+
+        shown: of a variable; its chunks are held to their receipts. Raises StoreError for one that is damaged.
+        """
         shape, chunks = tuple(s.stop - s.start for s in slices), self.layout.chunks
         result = np.full(shape, fill_of(self.layout), self.dtype)
         ranges = [range(s.start // chunk, -(-s.stop // chunk)) for s, chunk in zip(slices, chunks, strict=True)]
         wanted: Iterator[Index] = itertools.product(*ranges)
-        if shown is not None:
-            wanted = (index for index in wanted if shown.rows(index))
         with reported(f"cannot read the store {self.storage.location}"):
-            for index, values in self.chunks(wanted):
-                if values is None:
-                    if shown is not None and shown.always_written:
-                        raise self.damaged(index, "it is missing")
-                    continue
-                _paste(result, slices, index, values, shown)
+            found = self.chunks(wanted) if shown is None else self._held_to_receipts(wanted, shown)
+            for index, values in found:
+                if values is not None:
+                    _paste(result, slices, self.layout, index, values)
         return result
 
-
-class Shown:
-    """Which tasks a reader sees: how many realizations of each are stored. always_written: no chunk may be missing."""
-
-    def __init__(self, axes: int, lengths: dict[tuple[Index, int], int], *, always_written: bool) -> None:
-        self.axes, self.lengths, self.always_written = axes, lengths, always_written
-
-    def rows(self, index: Index) -> int:
-        """Realizations of the chunk with this index that are stored, from its first."""
-        return self.lengths.get((index[: self.axes], index[self.axes]), 0)
+    def _held_to_receipts(self, wanted: Iterable[Index], shown: Shown) -> Iterator[tuple[Index, np.ndarray]]:
+        """The chunks that are shown, each as long as it is shown."""
+        axis = len(shown.book.grid.shape)
+        rest = (index for index in wanted if shown.rows(index))
+        while some := list(itertools.islice(rest, _AHEAD)):
+            shown.prepare(some)
+            for index, found in self.chunks(some):
+                if found is None and shown.always_written:
+                    raise self.damaged(index, "it is missing")
+                values = np.full(self.layout.chunks, fill_of(self.layout), self.dtype) if found is None else found
+                if what := shown.fault(self.name, index, values):
+                    raise self.damaged(index, what)
+                yield index, values[(slice(None),) * axis + (slice(0, shown.rows(index)),)]
 
 
 def _paste(
-    result: np.ndarray, slices: tuple[slice, ...], index: Index, values: np.ndarray, shown: Shown | None
+    result: np.ndarray, slices: tuple[slice, ...], layout: ArrayLayout, index: Index, values: np.ndarray
 ) -> None:
-    """Copy what a chunk and a region have in common, as far as its realizations are shown."""
+    """Copy what a chunk, or the first part of one, and a region have in common."""
     into, out_of = [], []
-    for axis, (i, length, wanted) in enumerate(zip(index, values.shape, slices, strict=True)):
+    for i, length, held, wanted in zip(index, layout.chunks, values.shape, slices, strict=True):
         first = i * length
-        end = first + (shown.rows(index) if shown is not None and axis == shown.axes else length)
+        end = first + held
         low, high = max(first, wanted.start), min(end, wanted.stop)
         if low >= high:
             return

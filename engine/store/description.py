@@ -23,6 +23,8 @@ from engine.store.storage import Storage
 COPY = "zarr.copy.json"
 _CHANGING = ("nearfield_format", "realizations", "budgets", "has_stops", "packs", "digest")
 """Attributes that growth, stops and compaction change: no part of the identity."""
+_OF_FORMAT_2 = ("digest", "budgets", "has_stops", "packs")
+"""Attributes that no store of format 1 has: one with any of them was sealed, whatever format it says it is of."""
 
 _FIELDS = 5
 
@@ -66,7 +68,7 @@ def parsed_root(data: bytes, where: str) -> Document:
     document: Document = metadata.parsed(data, f"{ROOT} of {where}")
     metadata.check_group(document, where)
     attributes = document["attributes"]
-    is_sealed = attributes["nearfield_format"] > 1 or "digest" in attributes
+    is_sealed = attributes["nearfield_format"] > 1 or not attributes.keys().isdisjoint(_OF_FORMAT_2)
     if is_sealed and arrays_of(document) and attributes.get("digest") != _digest_of(document):
         raise StoreError(
             f"{ROOT} of {where} is damaged: it does not have the digest that it was written with; 'nearfield verify "

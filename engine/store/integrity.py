@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.errors import StoreError
 from engine.moments import Moments
-from engine.store import changes, chunks, description, metadata, receipts, stops
+from engine.store import changes, chunks, coordinates, description, receipts, stops
 from engine.store.metadata import COMPLETE
 from engine.store.receipts import Receipt
 from engine.store.storage import ROOT, LocalStorage, Storage, reported
@@ -70,7 +70,7 @@ def opened(path: str | os.PathLike[str] | Storage) -> tuple[Store, list[Problem]
     Raises StoreError where neither can be trusted.
     """
     try:
-        store = Store(path, mode="r")
+        store = Store(path)
     except StoreError as error:
         other = _by_copy(path)
         if other is None:
@@ -100,7 +100,7 @@ def _by_copy(path: str | os.PathLike[str] | Storage) -> Store | None:
     storage = storage_at(path)
     try:
         with reported("cannot read the copy"):
-            return Store(storage, mode="r", root=storage.read(description.COPY))
+            return Store(storage, root=storage.read(description.COPY))
     except StoreError:
         return None
 
@@ -139,7 +139,7 @@ def _copies(store: Store) -> Iterator[Problem]:
         try:
             (data,) = store.storage.read_found([key])
         except StoreError as error:
-            yield Problem(key, str(error).partition(f"{key} ")[2], "")
+            yield Problem(key, f"cannot be read: {error}", "")
             continue
         if store.is_whole and not changes.same_document(data, array):
             what = f"is not what the root says of it ({description.differing(data, array) or 'it is missing'})"
@@ -180,7 +180,7 @@ def _in_processes(store: Store, batches: list[list[str]], processes: int) -> Ite
 
 def _of_batch(storage: Storage, root: bytes | None, keys: list[str]) -> list[Found]:
     """In a process of its own."""
-    return list(_checked_keys(Store(storage, mode="r", root=root), keys))
+    return list(_checked_keys(Store(storage, root=root), keys))
 
 
 def _checked_keys(store: Store, keys: list[str]) -> Iterator[Found]:
@@ -260,18 +260,12 @@ def _has_moments(receipt: Receipt, name: str, values: np.ndarray) -> bool:
 
 
 def _coordinate_faults(store: Store) -> Iterator[Problem]:
-    known: dict[str, str | None] = dict.fromkeys(
-        {*store.documents} - {*store.variable_names(), COMPLETE}
-    )  # in format 1, whatever there is
-    known |= metadata.coordinate_checksums(store.attributes) or {}
-    known |= {name: receipts.checksum(np.asarray(values)) for name, values in store.axes.items()}
-    known["realization"] = receipts.checksum(np.arange(store.grid.realizations))
-    for name, checksum in sorted(known.items()):
+    for name, checksum in sorted(coordinates.checksums(store).items()):
         if name not in store.documents:
             yield Problem(name, "is missing", "")
             continue
         try:
-            values = store.values(name)
+            values = coordinates.stored(store.array(name))
         except StoreError as error:
             yield Problem(name, f"cannot be read: {str(error).partition('; ')[0]}", f"{name}/")
             continue

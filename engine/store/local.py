@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from engine.errors import StoreError
 from engine.store.objects import limit_of, too_large
@@ -185,11 +184,6 @@ class LocalStorage:
             raise
         _flush_all(map(str, above))
         return True
-
-    def zarr(self, *, read_only: bool) -> Any:
-        from zarr.storage import LocalStore
-
-        return LocalStore(self.root, read_only=read_only)
 
     def _file(self, key: str) -> Path:
         self._require_inside(key)

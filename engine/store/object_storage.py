@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
 from urllib.parse import urlsplit
 
 from engine.errors import InputError, StoreError
@@ -141,11 +140,6 @@ class ObjectStorage:
         self._piped({key: data for key, data in objects.items() if key != ROOT})
         self.write(ROOT, objects[ROOT])
         return True
-
-    def zarr(self, *, read_only: bool) -> Any:
-        from zarr.storage import FsspecStore
-
-        return FsspecStore.from_url(self.location, storage_options={"use_listings_cache": False}, read_only=read_only)
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"

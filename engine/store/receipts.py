@@ -27,6 +27,8 @@ FOLDER = "receipts"
 PACK = re.compile(rf"{FOLDER}/pack\.\d+\.jsonl")
 _KEY = re.compile(rf"{FOLDER}/(all|\d{{1,9}}(?:-\d{{1,9}})*)\.(\d{{1,9}})\.json")
 _LARGEST_MOMENTS = 256  # numbers; a receipt stays within a few KB
+CHECKSUM_LENGTH = 32
+"""Of a checksum's text."""
 
 
 _Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]  # printed on terminals: no control characters
@@ -70,9 +72,10 @@ class Receipt(BaseModel):
 def checksum(values: np.ndarray) -> str:
     """A hash of an array's bytes, little-endian and in C order; of text, as JSON."""
     if values.dtype.kind in "UT":
-        return hashlib.blake2b(json.dumps(values.tolist()).encode(), digest_size=16).hexdigest()
-    ordered = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-    return hashlib.blake2b(ordered.tobytes(), digest_size=16).hexdigest()
+        data = json.dumps(values.tolist()).encode()
+    else:
+        data = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+    return hashlib.blake2b(data, digest_size=CHECKSUM_LENGTH // 2).hexdigest()
 
 
 def moments(arrays: dict[str, np.ndarray]) -> dict[str, list[Any]]:
@@ -87,8 +90,16 @@ def has_moments(values: np.ndarray) -> bool:
 
 def key_of(task: Task, chunk: int) -> str:
     """Where the receipt of a task lies: by point and number of the chunk, so that a repeated task replaces it."""
-    point = "-".join(str(i) for i in task.point) or "all"
-    return f"{FOLDER}/{point}.{task.start // chunk}.json"
+    return key_at(task.point, task.start // chunk)
+
+
+def key_at(point: tuple[int, ...], number: int) -> str:
+    """Where the receipt of the chunk with this number lies.
+
+    >>> key_at((2, 0), 17), key_at((), 0)
+    ('receipts/2-0.17.json', 'receipts/all.0.json')
+    """
+    return f"{FOLDER}/{'-'.join(map(str, point)) or 'all'}.{number}.json"
 
 
 def place_of(key: str) -> tuple[tuple[int, ...], int] | None:
@@ -104,11 +115,12 @@ def place_of(key: str) -> tuple[tuple[int, ...], int] | None:
 
 
 class Book(NamedTuple):
-    """What a store's receipts must fit: its tasks, its identity (empty in format 1), and its packs."""
+    """What a store's receipts must fit: its tasks, its identity, whether it has seals (not in format 1), its packs."""
 
     grid: Grid
-    store: str = ""
-    packs: dict[str, str] = {}  # noqa: RUF012  never changed
+    store: str
+    is_sealed: bool
+    packs: dict[str, str]
 
 
 def keys(storage: Storage) -> list[str]:
@@ -136,9 +148,9 @@ def parsed(data: bytes, key: str, book: Book) -> Receipt:
         or not 0 <= start < stop <= grid.stop_of(start)
     ):
         raise StoreError("is for a task outside the store's axes and budget")
-    if (book.store or receipt.digest) and not seal.is_intact(data):
+    if (book.is_sealed or receipt.digest) and not seal.is_intact(data):
         raise StoreError("is damaged: it does not have the digest that it was written with")
-    if book.store and receipt.store != book.store:
+    if (book.is_sealed or receipt.store) and receipt.store != book.store:
         raise StoreError("is another store's")
     return receipt
 

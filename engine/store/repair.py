@@ -76,7 +76,7 @@ def _mended(store: Store, item: Problem | Litter) -> bool:
 def _withdraw(store: Store, receipt: str) -> None:
     """Say that a task is not stored: in the mask, and then by removing its receipt."""
     place = receipts.place_of(receipt)
-    if place:
+    if place and store.is_place(*place):
         store.storage.delete("/".join([COMPLETE, "c", *map(str, place[0]), str(place[1])]))
     store.storage.delete(receipt)
 

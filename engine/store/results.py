@@ -12,9 +12,10 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from engine.errors import StoreError
-from engine.store import receipts, stops
-from engine.store.chunks import Array, Shown
+from engine.store import changes, coordinates, receipts, stops
+from engine.store.chunks import Array
 from engine.store.metadata import COMPLETE, STOP_REALIZATIONS, STOP_REASON
+from engine.store.shown import Shown
 from engine.store.storage import reported
 from engine.store.store import Store
 from engine.sweep import Grid, Sweep
@@ -25,20 +26,23 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
 
     Dimensions are the sweep's axes, `realization`, and the scenario's own (`noise_dbm` …), with coordinates and units;
     `complete` marks what is stored, the rest is NaN; the attributes say where the numbers came from. What is stored is
-    what has a receipt: chunks without, which a killed worker left, are not shown. Values are those that were written,
-    and no attribute can scale or rename them. After a run with
-    targets or a limit of seconds, the coordinates `stop_reason` and `stop_realizations` say why and where each point
-    stopped; realizations beyond a met target, which workers had in hand, are not shown, so that the results are the
-    same for any number of workers (a run without targets uses them). Lists among the attributes are JSON texts, so that
-    `results.to_netcdf(…)` works with every engine.
+    what has a receipt: chunks without, which a killed worker left, are not shown. Each chunk is held to its receipt
+    when it is read, each coordinate to the root: values are those that were written for this task of this store, and no
+    attribute can scale or rename them. After a run with targets or a limit of seconds, the coordinates `stop_reason`
+    and `stop_realizations` say why and where each point stopped; realizations beyond a met target, which workers had in
+    hand, are not shown, so that the results are the same for any number of workers (a run without targets uses them).
+    Lists among the attributes are JSON texts, so that `results.to_netcdf(…)` works with every engine.
     Raises StoreError, also later when a damaged chunk is read.
     """
-    store = Store(path, mode="r")
+    store = Store(path)
     if not store.is_whole:
         raise StoreError(f"{path} was left half grown: finish with 'nearfield run --store {path}', nothing is lost")
     record = store.stops()
     with reported(f"cannot open the store {path}"):
-        _require_own_receipts(store)
+        if store.is_sealed:
+            _require_own_receipts(store)
+        else:
+            changes.require_agreeing(store)
         shown = _shown(store, record)
         results = xarray.open_dataset(store.storage.absolute, engine=_Engine, store=store, shown=shown)
     results = _portable(results)
@@ -47,18 +51,33 @@ def open_results(path: str | os.PathLike[str]) -> xarray.Dataset:
 
 def _require_own_receipts(store: Store) -> None:
     """One receipt tells whether root and receipts are one store's."""
-    if store.is_sealed and not store.is_compact and (first := next(iter(receipts.keys(store.storage)), None)):
+    if not store.is_compact and (first := next(iter(receipts.keys(store.storage)), None)):
         receipts.named(store.storage, first, store.storage.read(first), store.book)
 
 
 def _shown(store: Store, record: stops.Record | None) -> Shown:
     """What has a receipt, and lies in no point's realizations beyond its met target."""
     chunk, hidden = store.grid.chunk, record.hidden_from() if record else {}
+    if store.is_compact or not store.is_sealed:
+        store.known_receipts = store.receipts()  # their names say not enough
     lengths = store.stored()
     if hidden:
         lengths = {at: rows for at, rows in lengths.items() if at[1] * chunk < hidden.get(at[0], math.inf)}
-    # Zarr, by which format 1 was written, leaves out chunks that hold nothing but fill values.
-    return Shown(len(store.grid.shape), lengths, always_written="store_id" in store.attributes)
+    return Shown(
+        store.storage, store.book, store.variable_names(), lengths,
+        always_written="store_id" in store.attributes, held=store.known_receipts or (),
+    )  # fmt: skip
+
+
+def stored_realization(store: Store, point: tuple[int, ...], index: int) -> dict[str, np.ndarray]:
+    """Variable → values of one realization, (own dimensions …); empty where it is not stored. Raises StoreError."""
+    shown = _shown(store, None)
+    if index % store.grid.chunk >= shown.rows((*point, index // store.grid.chunk)):
+        return {}
+    at = (*(slice(i, i + 1) for i in point), slice(index, index + 1))
+    arrays = {name: store.array(name) for name in store.variable_names()}
+    own = {name: tuple(slice(0, n) for n in array.layout.shape[len(at) :]) for name, array in arrays.items()}
+    return {name: array.region((*at, *own[name]), shown)[(0,) * len(at)] for name, array in arrays.items()}
 
 
 class _Engine(BackendEntrypoint):
@@ -69,27 +88,27 @@ class _Engine(BackendEntrypoint):
     def open_dataset(  # type: ignore[override]
         self, filename_or_obj: Any, *, drop_variables: Any = None, store: Store, shown: Shown
     ) -> xarray.Dataset:
-        owned = {*store.variable_names(), COMPLETE}
+        owned, checksums = store.variable_names(), coordinates.checksums(store)
         variables: dict[str, xarray.Variable] = {}
-        coordinates: dict[str, xarray.Variable] = {}
+        along: dict[str, xarray.Variable] = {}
         for name, array in ((name, store.array(name)) for name in sorted(store.documents)):
             layout = array.layout
             if name == COMPLETE:
                 lazy: BackendArray = _Mask(layout.shape, shown, store.grid)
             else:
-                lazy = _Lazy(array, shown if name in owned else None)
+                lazy = _Lazy(array, shown) if name in owned else _Coordinate(array, checksums[name])
             values: Any = indexing.LazilyIndexedArray(lazy)
             if name == "realization":
                 values = np.arange(store.grid.realizations)
-            where = coordinates if layout.dimensions == (name,) else variables
+            where = along if layout.dimensions == (name,) else variables
             where[name] = xarray.Variable(layout.dimensions, values, layout.attributes)
-        return xarray.Dataset(variables, coordinates, store.attributes)
+        return xarray.Dataset(variables, along, store.attributes)
 
 
 class _Lazy(BackendArray):
-    """An array of a store, read when it is looked at."""
+    """A variable of a store, read when it is looked at."""
 
-    def __init__(self, array: Array, shown: Shown | None) -> None:
+    def __init__(self, array: Array, shown: Shown) -> None:
         self.array, self.shown = array, shown
         self.shape, self.dtype = array.layout.shape, array.dtype
 
@@ -101,6 +120,17 @@ class _Lazy(BackendArray):
 
     def _region(self, slices: tuple[slice, ...]) -> np.ndarray:
         return self.array.region(slices, self.shown)
+
+
+class _Coordinate(_Lazy):
+    """A coordinate: read whole, as only all of it can be held to what the root says."""
+
+    def __init__(self, array: Array, checksum: str | None) -> None:
+        self.array, self.checksum = array, checksum
+        self.shape, self.dtype = array.layout.shape, array.dtype
+
+    def _region(self, slices: tuple[slice, ...]) -> np.ndarray:
+        return coordinates.checked(self.array, self.checksum)[slices]
 
 
 class _Mask(_Lazy):
@@ -116,7 +146,7 @@ class _Mask(_Lazy):
         for point in itertools.product(*(range(s.start, s.stop) for s in points)):
             row = result[tuple(i - s.start for i, s in zip(point, points, strict=True))]
             for number in numbers:
-                stored = self.shown.rows((*point, number)) if self.shown else 0
+                stored = self.shown.rows((*point, number))
                 first = number * chunk - realizations.start
                 row[max(0, first) : max(0, first + stored)] = True
         return result
@@ -186,7 +216,7 @@ class TaskSeconds(NamedTuple):
 
 def task_seconds(path: str | os.PathLike[str]) -> TaskSeconds:
     """What the tasks of each point took. Reads every receipt, once."""
-    store = Store(path, mode="r")
+    store = Store(path)
     taken: dict[tuple[int, ...], list[tuple[str, float]]] = {}
     for receipt in store.receipts():
         seconds = receipt.seconds if receipt.cpu_seconds is None else receipt.cpu_seconds
@@ -210,4 +240,4 @@ def task_seconds(path: str | os.PathLike[str]) -> TaskSeconds:
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a store holds."""
-    return Store(path, mode="r").require_current()
+    return Store(path).require_current()

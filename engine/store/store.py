@@ -41,13 +41,12 @@ class Store:
     root: bytes to go by in place of those of `zarr.json`, which is damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | Storage, *, mode: str = "r+", root: bytes | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | Storage, *, root: bytes | None = None) -> None:
         self.storage = storage_at(path)
         self.path = self.storage.location
         self.lock: Lock | None = None
         self.known_receipts: list[Receipt] | None = None
         """Every receipt, where the store is whole, so that nobody reads them twice."""
-        self._mode = mode
         with reported(f"cannot open the store {self.path}"):
             if self.storage.is_empty():
                 raise StoreError(f"no store at {self.path}: check the path, or create one with 'nearfield run'")
@@ -69,16 +68,6 @@ class Store:
         for name in ("grid", "axes", "book"):
             self.__dict__.pop(name, None)
 
-    @functools.cached_property
-    def group(self) -> Any:
-        """The store as zarr has it."""
-        import zarr
-
-        from engine.store.guarded import GuardedStore
-
-        guarded: Any = GuardedStore(self.storage.zarr(read_only=self._mode == "r"), self.storage)
-        return zarr.open_group(guarded, mode=self._mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
-
     def array(self, name: str) -> chunks.Array:
         """A variable, the mask or a coordinate."""
         if name not in self._arrays:
@@ -87,11 +76,6 @@ class Store:
 
     def layout(self, name: str) -> ArrayLayout:
         return metadata.check_array(self.documents[name], f"{self.path}: {name}")
-
-    def values(self, name: str) -> np.ndarray:
-        """All of a coordinate. Raises StoreError where its object is damaged."""
-        array = self.array(name)
-        return array.region(tuple(slice(0, length) for length in array.layout.shape))
 
     @property
     def is_sealed(self) -> bool:
@@ -105,7 +89,7 @@ class Store:
     @functools.cached_property
     def book(self) -> Book:
         """What the receipts must fit."""
-        return Book(self.grid, self.identity if self.is_sealed else "", metadata.packs_of(self.attributes))
+        return Book(self.grid, self.identity, self.is_sealed, metadata.packs_of(self.attributes))
 
     @functools.cached_property
     def grid(self) -> Grid:
@@ -309,7 +293,7 @@ class Store:
         with reported(f"cannot read the store {self.path}"):
             for key in receipts.keys(self.storage):
                 place = receipts.place_of(key)
-                if place is None or not self._is_place(*place):
+                if place is None or not self.is_place(*place):
                     continue
                 found[place] = grid.stop_of(place[1] * grid.chunk) - place[1] * grid.chunk
                 if place[1] in short:
@@ -319,7 +303,8 @@ class Store:
                 found[receipt.point, receipt.start // grid.chunk] = receipt.stop - receipt.start
         return found
 
-    def _is_place(self, point: tuple[int, ...], number: int) -> bool:
+    def is_place(self, point: tuple[int, ...], number: int) -> bool:
+        """Whether the store has this point and, within its budget, the chunk of this number."""
         grid = self.grid
         inside = len(point) == len(grid.shape) and all(i < n for i, n in zip(point, grid.shape, strict=True))
         return inside and number * grid.chunk < grid.realizations

@@ -122,13 +122,32 @@ class _Wanted:
             if isinstance(value, list) and not several:
                 raise InputError(f"{name} takes one value; sweep it with --axis {name}={','.join(map(str, value[:9]))}")
             self._axes.pop(name, None)
-            self._fields[name] = [value] if several and not isinstance(value, list) else value
+            values = [value] if several and not isinstance(value, list) else value
+            self._fields[name] = _by_name(name, getattr(scenario, name), values) if several else values
 
     def applied(self) -> Sweep:
         """An axis' own field is at its first value: what it was before may not fit what else is set."""
         first = {name: self._axes[name][0] for name in self._new & self._axes.keys()}
         scenario = self._sweep.scenario.replace(**self._fields | first)
         return self._sweep.replace(scenario=scenario, axes=self._axes)
+
+
+def _by_name(field: str, present: tuple[Any, ...], given: list[Any]) -> list[Any]:
+    """Of estimators, or what else has a name, those of the sweep that are given by theirs; other values as they are."""
+    known = {_plain(one.name): one for one in present if isinstance(getattr(one, "name", None), str)}
+    if not known or not all(isinstance(one, str) for one in given):
+        return given
+    for one in given:
+        if _plain(one) not in known:
+            names = ", ".join(one.name for one in present)
+            raise InputError(
+                f"{field}: given {one!r}, needed some of {names}; others in a sweep of your own, MODULE:ATTRIBUTE"
+            )
+    return [known[_plain(one)] for one in given]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", " ").replace("-", " ")
 
 
 def budget(sweep: Sweep, realizations: int | None, full: bool) -> int | None:

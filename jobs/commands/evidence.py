@@ -50,9 +50,10 @@ def command(
     numbers = one.measure(path)
     output.mkdir(parents=True, exist_ok=True)
     kept = output / f"{name}.json"
-    kept.write_text(json.dumps(record(name, one, numbers), indent=1, ensure_ascii=False) + "\n")
+    written = record(name, one, numbers)
+    kept.write_text(json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     print(f"record  {kept}")
-    for words in missing_words(_PROJECT, one, numbers) if (_PROJECT / "docs").is_dir() else []:
+    for words in missing_words(_PROJECT, one, written["numbers"]) if (_PROJECT / "docs").is_dir() else []:
         print(f"nearfield: not what the record says: {words}", file=sys.stderr)
 
 

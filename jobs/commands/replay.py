@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Every draw, intermediate and result of one realization, compared bit for bit with the store."""
     named.import_modules(import_)
-    named.at_hand(str(Store(path, mode="r").attributes["name"]))  # imports a module of the user's own
+    named.at_hand(str(Store(path).attributes["name"]))  # imports a module of the user's own
     dataset = engine.replay(path, index, **named.point(point))
     for name, variable in dataset.data_vars.items():
         unit = variable.attrs.get("units", "")

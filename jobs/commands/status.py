@@ -17,7 +17,7 @@ from jobs.show.stops import plan_of, print_stops
 
 def command(path: StoreArgument) -> None:
     """What a store holds, how far it is, and what is left."""
-    store = Store(path, mode="r")
+    store = Store(path)
     stored, grid, receipts = store.attributes, store.grid, store.receipts()
     pending = store.pending(receipts)
     done = sum(r.stop - r.start for r in receipts)

@@ -34,7 +34,7 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
     for quantity in SQUARED_ERRORS:
         here = [one for one in numbers[_RATIOS] if one["quantity"] == quantity]
         larger, sure = sum(one["ratio"] > 1 for one in here), sum(one["low"] > 1 for one in here)
-        lower = sum(one["high"] < 1 for one in here)
+        lower = sum(one["high"] is not None and one["high"] < 1 for one in here)
         yield (
             f"of the {quantity} larger in {larger} of {len(here)} cases, in {sure} beyond the paired 95 % interval, "
             f"and in {lower} smaller beyond it"

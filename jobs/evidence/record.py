@@ -1,5 +1,6 @@
 """What a record holds, and which words of the documents carry its numbers."""
 
+import math
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +27,7 @@ class Evidence(NamedTuple):
 
 
 def record(name: str, evidence: Evidence, numbers: dict[str, Any]) -> dict[str, Any]:
-    """The numbers with all that is needed to measure them again."""
+    """The numbers with all that is needed to measure them again, as JSON has them: an end that is infinite is None."""
     return {
         "what": evidence.about,
         "command": f"nearfield evidence {name}",
@@ -35,8 +36,21 @@ def record(name: str, evidence: Evidence, numbers: dict[str, Any]) -> dict[str, 
         "date": provenance.now(),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": provenance.versions(),
-        "numbers": numbers,
+        "numbers": finite(numbers),
     }
+
+
+def finite(numbers: Any) -> Any:
+    """The same, None for what is not finite, which JSON has no word for.
+
+    >>> finite({"low": 0.5, "high": math.inf, "of": [1, math.nan, "two"]})
+    {'low': 0.5, 'high': None, 'of': [1, None, 'two']}
+    """
+    if isinstance(numbers, dict):
+        return {name: finite(part) for name, part in numbers.items()}
+    if isinstance(numbers, list | tuple):
+        return [finite(part) for part in numbers]
+    return None if isinstance(numbers, float) and not math.isfinite(numbers) else numbers
 
 
 def _of(sweep: Sweep) -> dict[str, Any]:

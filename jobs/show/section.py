@@ -67,7 +67,7 @@ class Section:
 
 def section(path: str | os.PathLike[str]) -> Section:
     """Read a store. Raises StoreError where there is none; what in it cannot be read or drawn becomes a note."""
-    store = Store(path, mode="r")
+    store = Store(path)
     try:
         return _section(store, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

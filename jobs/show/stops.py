@@ -15,7 +15,7 @@ _MOST_ROWS = 40
 
 def print_stops(path: str) -> None:
     """Targets, limit and a table of the points; nothing after a run without targets or limit of seconds."""
-    store = Store(path, mode="r")
+    store = Store(path)
     record = store.stops()
     if record:
         for target in record.targets:

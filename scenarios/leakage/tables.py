@@ -11,6 +11,7 @@ from scenarios.figures.doubts import doubt_tables, doubts_of
 from scenarios.figures.rows import Row
 from scenarios.figures.style import label
 from scenarios.figures.tails import explained, mark
+from scenarios.leakage.assumed import assumptions
 from scenarios.leakage.claims import claims
 from scenarios.leakage.rows import ORDER, OUTLIER_SHARE, SETS
 
@@ -29,7 +30,7 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
 
 
 def tables(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
-    """The errors, what estimators say against their own estimates, and who was not asked."""
+    """The errors, what estimators say against their own estimates, what they assume, and who was not asked."""
     means = [name for name in _MEANS if any(np.isfinite(getattr(row, name)) for row in summary)]
     columns = ("estimator", "mean ×÷", "median", "outliers", *(_MEANS[name] for name in means), "excluded")
     found = [
@@ -42,6 +43,7 @@ def tables(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
         for quantity, unit in (("range", "m"), ("angle", "rad"))
     ]
     found += doubt_tables(doubts_of(results, ORDER, (SETS,)), _POINT)
+    found += assumptions(results)
     asked = {row.estimator for row in summary}
     absent: list[tuple[str, ...]] = [
         (label(name), _TRAIN) for name in map(str, results.estimator.values) if name not in asked

@@ -145,6 +145,33 @@ def test_each_point_is_estimated_by_its_own_network(tmp_path: Path, outputs: int
     assert all(np.array_equal(again[name][1], found[name][1]) for name in found)
 
 
+def test_files_of_one_set_answer_each_at_its_own_points(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("loud", "quiet", "all")]
+    for folder in folders:
+        folder.mkdir()
+    points = ((-75.0,), (-85.0,), SCENE.noise_dbm)
+    scenes = [SCENE.replace(noise_dbm=noise) for noise in points]
+    paths = [str(_saved(folder, scene=scene)) for folder, scene in zip(folders, scenes, strict=True)]
+
+    def estimate(scene: SensorSetEstimation, *files: str) -> np.ndarray:
+        """Of two realizations, (2, S, L)."""
+        problem, sensors = scene.problem(), [np.tile(one, (2, 1)) for one in scene.sensors()]
+        statistic = np.full((2, len(scene.noise_dbm), 2, 6), 70.0)
+        workbench = Workbench(problem, np)
+        seen = Observations(statistic, *sensors)
+        estimator = DeepSets(checkpoints=files)
+        batch = workbench.batch(seen)
+        assert estimator.deviations(batch, estimator.prepare(workbench)(batch)).range_m[0, 0, 0] == 2.0
+        return estimator.prepare(workbench)(batch).range_m
+
+    together = estimate(SCENE, *paths[:2])
+    assert np.array_equal(together[:, :1], estimate(scenes[0], paths[0]))
+    assert np.array_equal(together[:, 1:], estimate(scenes[1], paths[1]))
+    for first, second in ((paths[2], paths[1]), (paths[1], paths[2])):
+        assert np.array_equal(estimate(scenes[1], first, second), estimate(scenes[1], first))
+    assert not np.array_equal(estimate(scenes[1], paths[1]), estimate(scenes[1], paths[2]))
+
+
 def test_a_checkpoint_is_part_of_what_defines_the_numbers(tmp_path: Path) -> None:
     path = _saved(tmp_path)
     one = fig3_learned.replace(scenario=SCENE.replace(checkpoints=(str(path),)), axes={})

@@ -90,7 +90,7 @@ class ConditionedDeepSets(Estimator):
 def _conditioned(batch: Batch, estimator: ConditionedDeepSets) -> tuple[Estimates, Estimates]:
     """Estimates of a batch and their deviations."""
     xp, seen = batch.workbench.xp, on_host(batch)
-    networks = of_this_set([one.read() for one in estimator.checkpoints], seen)
+    networks = of_this_set([one.read() for one in estimator.checkpoints], seen)[0]
     found = _outputs(networks, batch.workbench.problem, seen)
     place, deviation = (
         Estimates(*(xp.asarray(np.ascontiguousarray(part[..., i])) for i in (0, 1)))

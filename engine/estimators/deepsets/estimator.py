@@ -34,8 +34,9 @@ class DeepSets(Estimator):
     """The paper's networks, Section IV and Table II: each knows one sensor set, noise power and snapshot count.
 
     Mashhadi, Hoang, Vahid, arXiv 2605.21815. A block must come from a sensor set that some checkpoint was trained for,
-    all of its realizations from the same one; noise powers and snapshot counts likewise. `leakage` is what the
-    training data followed.
+    all of its realizations from the same one; noise powers and snapshot counts likewise, of which several files of one
+    set may hold some each: at a point that two were trained for the first is used. `leakage` is what the training data
+    followed.
     """
 
     checkpoints: Annotated[tuple[Checkpoint, ...], BeforeValidator(checkpoints_in)] = Field(
@@ -53,21 +54,22 @@ class DeepSets(Estimator):
 
         def estimate(batch: Batch) -> Estimates:
             seen = on_host(batch)
-            networks = of_this_set(files, seen)
-            places = _each_observation(networks, workbench.problem, seen)
+            places = _each_observation(of_this_set(files, seen), workbench.problem, seen)
             return Estimates(*(workbench.xp.asarray(np.ascontiguousarray(places[..., i])) for i in (0, 1)))
 
         return estimate
 
     def deviations(self, batch: Batch, estimates: Estimates) -> Estimates:
         """Root mean squared errors of each point's network on the test users of its card."""
-        card = of_this_set([one.read() for one in self.checkpoints], on_host(batch)).card
+        files = of_this_set([one.read() for one in self.checkpoints], on_host(batch))
         problem, shape = batch.workbench.problem, batch.observations.statistic.shape[:3]
         found = np.full((2, *shape), np.nan)
         for s, snr in enumerate(10 * np.log10(problem.snr)):
             for c, count in enumerate(problem.n_snapshots):
-                for i in _members_at(card, snr, count):
-                    errors = card.members[i].test_mse_range_m2, card.members[i].test_mse_angle_rad2
+                networks = _trained_for(files, snr, count)
+                for i in _members_at(networks.card, snr, count):
+                    member = networks.card.members[i]
+                    errors = member.test_mse_range_m2, member.test_mse_angle_rad2
                     for coordinate, error in enumerate(errors):
                         if error is not None:
                             found[coordinate, :, s, c] = np.sqrt(error)
@@ -148,8 +150,8 @@ def on_host(batch: Batch) -> Observations:
     return Observations(*(batch.workbench.xp.asnumpy(part) for part in batch.observations))
 
 
-def of_this_set(files: list[Networks], seen: Observations) -> Networks:
-    """The networks that were trained for the block's sensors."""
+def of_this_set(files: list[Networks], seen: Observations) -> list[Networks]:
+    """The files of networks that were trained for the block's sensors: one at least, in their order."""
     range_m, angle_rad = seen.sensor_range_m, seen.sensor_angle_rad
     if np.ptp(range_m, axis=0).max() > _SAME_M or np.ptp(angle_rad, axis=0).max() > _SAME_RAD:
         raise InputError(
@@ -157,6 +159,7 @@ def of_this_set(files: list[Networks], seen: Observations) -> Networks:
             "'leakage:fig3-learned', or AmortisedDeepSets"
         )
     order = np.lexsort((range_m[0], angle_rad[0]))
+    found = []
     for networks in files:
         known_m, known_rad = np.array(networks.card.sensor_range_m), np.array(networks.card.sensor_angle_rad)
         size, conditions = range_m.shape[1], networks.card.conditions
@@ -167,35 +170,43 @@ def of_this_set(files: list[Networks], seen: Observations) -> Networks:
                 np.abs(known_m[mine] - range_m[0, order]).max() < _SAME_M
                 and np.abs(known_rad[mine] - angle_rad[0, order]).max() < _SAME_RAD
             ):
-                return networks
-    raise InputError(
-        f"no checkpoint was trained for this set of {range_m.shape[1]} sensors: train one with 'nearfield train', or "
-        f"use AmortisedDeepSets"
-    )
+                found.append(networks)
+    if not found:
+        raise InputError(
+            f"no checkpoint was trained for this set of {range_m.shape[1]} sensors: train one with 'nearfield train', "
+            f"or use AmortisedDeepSets"
+        )
+    return found
 
 
-def _each_observation(networks: Networks, problem: Problem, seen: Observations) -> np.ndarray:
+def _each_observation(files: list[Networks], problem: Problem, seen: Observations) -> np.ndarray:
     """Places (B, S, L, 2) by the network of each noise power and snapshot count."""
-    card, scaling = networks.card, networks.card.scaling
-    assert scaling is not None
     size, n_noise, n_counts, _ = seen.statistic.shape
-    mean, deviation = (np.array(part) for part in (scaling.place_mean, scaling.place_deviation))
     places = np.full((size, n_noise, n_counts, 2), np.nan)
     for s, snr in enumerate(10 * np.log10(problem.snr)):
         for c, count in enumerate(problem.n_snapshots):
+            networks = _trained_for(files, snr, count)
+            card, scaling = networks.card, networks.card.scaling
+            assert scaling is not None
+            mean, deviation = (np.array(part) for part in (scaling.place_mean, scaling.place_deviation))
             x = elements(seen.statistic[:, s, c], np.array(count), seen.sensor_range_m, seen.sensor_angle_rad)
             x = ((x - scaling.input_mean) / scaling.input_deviation).astype(np.float32)
-            chosen = _members_at(card, snr, count)
-            if not chosen:
-                raise InputError(
-                    f"no network was trained for P_t/σ² = {snr:g} dB and {count} snapshots: train one, or choose "
-                    f"noise_dbm and n_snapshots among those of the checkpoint's card"
-                )
-            for i in chosen:
+            for i in _members_at(card, snr, count):
                 mine = {name: part[i : i + 1] for name, part in networks.parameters.items()}
                 columns = {"both": [0, 1], "range": [0], "angle": [1]}[card.members[i].estimates]
                 places[:, s, c, columns] = in_pieces(mine, x[None])[0] * deviation[columns] + mean[columns]
     return places
+
+
+def _trained_for(files: list[Networks], snr_db: float, n_snapshots: int) -> Networks:
+    """The first of a set's files with networks for a point."""
+    for networks in files:
+        if _members_at(networks.card, snr_db, n_snapshots):
+            return networks
+    raise InputError(
+        f"no network was trained for P_t/σ² = {snr_db:g} dB and {n_snapshots} snapshots: train one, or choose "
+        f"noise_dbm and n_snapshots among those of the checkpoint's card"
+    )
 
 
 def _members_at(card: Card, snr_db: float, n_snapshots: int) -> list[int]:
