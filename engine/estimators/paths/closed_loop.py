@@ -16,8 +16,8 @@ class ClosedLoop(PathEstimator):
     """Tracks: NOMP at its first estimate, then the joint fit of all cycles so far from where the last one ended.
 
     Beams that are optimal at a user are steep there and magnify its distance from a grid, so that greedy searches of
-    the grid at each cycle lose users. Here the first estimate compares several explanations by their likelihood, and
-    later ones do where the paths do not explain the samples; see `engine.estimators.paths.reconsider`.
+    the grid at each cycle lose users. Here the first estimate compares several explanations by their evidence, and
+    later ones do where the paths do not explain the samples; see `engine.estimators.paths.reconsider` and `evidence`.
 
     Each estimate states the probability that a user is elsewhere (`engine.estimators.paths.confidence`). With
     `search.most_scatterers` their number is not told but decided, with `search.noise` = "estimated" neither is σ².

@@ -11,7 +11,8 @@ where a scatterer is; a scatterer was sought before another one was known. So
   explained now, and everywhere where χ² is larger than noise makes it (`reconsidered`);
 - where there is such doubt, all scatterers are sought before the users, and users at other peaks before scatterers.
 
-Every step is kept only if it lowers χ², so what is stored is the most likely of all explanations tried.
+Every step is kept only if it lowers the cost, χ² or, where gains of scattered paths count as random, the negative
+evidence: what is stored is the most likely, or the most probable, of all explanations tried.
 """
 
 from collections.abc import Callable, Iterator
