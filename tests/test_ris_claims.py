@@ -130,7 +130,7 @@ def test_the_abstracts_sixty_percent_at_some_ratio(share: float, expected: str) 
 def test_by_how_much_a_method_is_exceeded(share: float, angle: str, in_range: str) -> None:
     """Root mean squares of 0.7 and 0.45 of the other's decide, on either side."""
     found = outcomes(of_errors.against_snr(stored(
-        "snr_db", SNRS, lambda q, f, m, x: 1e-3 * (share if m == "hybrid" else 1.0), ("hybrid", "AML"),
+        "snr_db", SNRS, lambda q, f, m, x: 2e-2 * (share if m == "hybrid" else 1.0), ("hybrid", "AML"),
     )))  # fmt: skip
     assert found["far users' angle: AML exceeded by 30 %"] == angle
     assert found["near users' angle: AML exceeded by 30 %"] == angle
