@@ -44,6 +44,9 @@ def test_one_thing_is_otherwise() -> None:
             assert (one.height_m, one.material) == (other.height_m, other.material)
             assert polygon(other).area == pytest.approx(polygon(one).area)
     assert believed_place(Surroundings(name="field"), "nearest missing").buildings == ()
+    long = Building(footprint=((9, -90), (10, -90), (10, 90), (9, 90)), height_m=6)
+    both = Surroundings(name="yard", buildings=(Building(**SHED), long))
+    assert believed_place(both, "nearest missing").buildings == (Building(**SHED),)  # whose corners are nearer
     raised = Surroundings(name="slab", buildings=(Building(footprint=WALL["footprint"], height_m=6, base_m=5),))
     assert believed_place(raised, "heights - 2 m").buildings[0].height_m == 5.5
 
@@ -90,7 +93,8 @@ def test_the_sweep_reports_and_draws(tmp_path: Any) -> None:
     assert {row.point["believed"] for row in rows} == {"true", "all metal", "nearest missing"}
     (ranges, angles) = report(results, rows)
     assert ranges.headings[3:] == ("-85 dBm",)
-    assert len(ranges.rows) == len(angles.rows) == 3 * 4
+    assert len(ranges.rows) == len(angles.rows) == 3 * 3 + 1
+    assert [line[2] for line in ranges.rows if "free space" in line[0]] == ["whatever"]
     figure = errors_by_belief(results, rows)
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["true", "all metal", "nearest missing"]
     assert len(figure.axes) == 3

@@ -257,7 +257,12 @@ def test_the_study_recommends_what_the_scene_has() -> None:
     scenario = multipath.data.scenario
     advised = convergence.recommended(rows)
     assert len(rows) > 20
-    assert advised == bold == {name: getattr(scenario, name) for name in convergence.SETTINGS}
+    set_ = {name: getattr(scenario, name) for name in convergence.SETTINGS}
+    assert set_.pop("diffraction") is False  # the document says why
+    assert advised == bold == set_
+    (without,) = (row for row in rows if row.setting == "diffraction")
+    assert without.worst > convergence.TOLERANCE
+    assert "| | **1** | – | – |" in text
     lucky = [row._replace(worst=0.0) if row.value == 3 else row for row in rows]  # a coarse value that is right once
     assert convergence.recommended(lucky) == advised
     assert convergence.recommended([row._replace(worst=0.0) for row in rows]) != advised

@@ -64,6 +64,20 @@ def test_the_same_bits_whatever_was_traced_before() -> None:
     assert np.array_equal(first, errors(scenario, 4), equal_nan=True)
 
 
+def test_what_is_not_specular_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same powers by the tracer alone, and from it where a channel has other paths."""
+    traces = Traces(MultipathEstimation(**SMALL, **COARSE))
+    random = np.random.default_rng(3)
+    places = random.uniform(2, 2.4, 50), random.uniform(1.4, 1.8, 50)
+    quick = TracedPowers(traces).of_set(0)(*places)
+    monkeypatch.setattr("scenarios.multipath.traced_powers.is_specular", lambda channel: False)
+    asked: list[int] = []
+    trace = traces.tracer.channels
+    monkeypatch.setattr(traces.tracer, "channels", lambda at: asked.append(len(at)) or trace(at))
+    assert TracedPowers(traces).of_set(0)(*places) == pytest.approx(quick, rel=1e-5)
+    assert asked == [50]
+
+
 def test_the_sweep_is_stored_and_read(tmp_path: Path) -> None:
     """Estimators come back from a store by their names, and a resumed store holds what it held."""
     small = SMALL | {"noise_dbm": (-52.0,), "n_snapshots": (20,)}

@@ -51,7 +51,7 @@ def test_a_reader_finds_the_channel(
         [0, 1, 2] * 2,
     )
     tracer = tracer_of(scene.channel())
-    place, _, gain = tracer.strongest_paths(found.rx_pos.values, found.tx_pos.values)
+    place, gain, *_ = tracer.strongest_paths(found.rx_pos.values, found.tx_pos.values)
     h = np.zeros(18, dtype=complex)
     np.add.at(h, place, gain)
     a = found.a_real.values + 1j * found.a_imag.values
@@ -94,7 +94,7 @@ def test_as_sionna_rt_has_them(store: str) -> None:
     tracer = tracer_of(MultipathData(**SMALL).channel())
     compared = 0
     for i in range(3):
-        solved = tracer._solve(found.tx_pos.values[None], found.rx_pos.values[i : i + 1], 300_000)
+        solved = tracer.solve(found.tx_pos.values[None], found.rx_pos.values[i : i + 1], 300_000)
         theirs = {
             name: np.array(getattr(solved, name)).reshape(-1)
             for name in ("tau", "theta_t", "phi_t", "theta_r", "phi_r")

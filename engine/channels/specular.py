@@ -37,13 +37,13 @@ def path_responses(paths: SpecularPaths, element_m: np.ndarray, wavelength_m: fl
     apart = _images_m(paths)[0][:, None, :] - element_m
     length_m = np.linalg.norm(apart, axis=-1)
     k = apart / length_m[..., None]
-    field = (_theta_hat(k) * _PATTERNS[pattern](k)[..., None]).astype(complex)
+    field = (theta_hat(k) * PATTERNS[pattern](k)[..., None]).astype(complex)
     for i in range(paths.normal.shape[1]):
         reflects = np.any(paths.normal[:, i] != 0, axis=-1)
         if np.any(reflects):
             here = paths.permittivity[reflects, i, None], paths.normal[reflects, i, None, :]
-            field[reflects], k[reflects] = _reflected(field[reflects], k[reflects], *here)
-    received = np.sum(field * _theta_hat(-k), axis=-1)
+            field[reflects], k[reflects] = reflected(field[reflects], k[reflects], *here)
+    received = np.sum(field * theta_hat(-k), axis=-1)
     cycles = length_m / wavelength_m
     return received * wavelength_m / (4 * np.pi * length_m) * np.exp(-2j * np.pi * (cycles - np.floor(cycles)))
 
@@ -91,7 +91,7 @@ def fresnel_coefficients(cosine: np.ndarray, permittivity: np.ndarray) -> tuple[
     )
 
 
-def _reflected(
+def reflected(
     field: np.ndarray, k: np.ndarray, permittivity: np.ndarray, normal: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Field and direction (P, N, 3) after a reflection: the parts across and along the plane of incidence."""
@@ -108,7 +108,7 @@ def _reflected(
     return te[..., None] * perpendicular + tm[..., None] * np.cross(perpendicular, out), out
 
 
-def _theta_hat(k: np.ndarray) -> np.ndarray:
+def theta_hat(k: np.ndarray) -> np.ndarray:
     """The unit vector in the direction of growing zenith angle, at the direction k (..., 3)."""
     flat = np.maximum(np.hypot(k[..., 0], k[..., 1]), 1e-12)
     up = k[..., 2] / flat
@@ -129,4 +129,4 @@ def _tr38901(k: np.ndarray) -> np.ndarray:
     return 10 ** ((8.0 - np.minimum(vertical + horizontal, 30.0)) / 20)
 
 
-_PATTERNS: dict[Pattern, Callable[[np.ndarray], np.ndarray]] = {"isotropic": _isotropic, "tr38901": _tr38901}
+PATTERNS: dict[Pattern, Callable[[np.ndarray], np.ndarray]] = {"isotropic": _isotropic, "tr38901": _tr38901}

@@ -47,7 +47,7 @@ class Building(BaseModel):
 
     @model_validator(mode="after")
     def _on_the_lattice(self) -> Self:
-        if not _on_lattice(self.base_m) < _on_lattice(self.height_m):
+        if not on_lattice(self.base_m) < on_lattice(self.height_m):
             raise ValueError(f"its base is at {self.base_m:g} m: needed less than its height of {self.height_m:g} m")
         object.__setattr__(self, "footprint", snapped(self.footprint))
         object.__setattr__(self, "holes", tuple(map(snapped, self.holes)))
@@ -84,10 +84,10 @@ def snapped(ring: Any) -> Any:
     >>> snapped([(0.3333333, 1.0)])
     ((0.3330078125, 1.0),)
     """
-    return tuple((_on_lattice(x), _on_lattice(y)) for x, y in ring)
+    return tuple((on_lattice(x), on_lattice(y)) for x, y in ring)
 
 
-def _on_lattice(value: float) -> float:
+def on_lattice(value: float) -> float:
     return round(value * LATTICE_PER_METRE) / LATTICE_PER_METRE
 
 
@@ -125,7 +125,7 @@ def faces_of(place: Surroundings) -> Faces:
         corners = [(low_x, low_y), (high_x, low_y), (high_x, high_y), (low_x, high_y)]
         add([(*corner, 0.0) for corner in snapped(corners)], place.ground)
     for building in place.buildings:
-        base, top = _on_lattice(building.base_m), _on_lattice(building.height_m)
+        base, top = on_lattice(building.base_m), on_lattice(building.height_m)
         for ring in (building.footprint, *building.holes):
             for (x0, y0), (x1, y1) in zip(ring, (*ring[1:], ring[0]), strict=True):
                 add([(x0, y0, base), (x1, y1, base), (x1, y1, top), (x0, y0, top)], building.material)
@@ -153,6 +153,13 @@ def indoors(place: Surroundings, position_m: np.ndarray) -> np.ndarray:
         within = (position_m[:, 2] < building.height_m) & (position_m[:, 2] >= building.base_m)
         inside |= within & shapely.intersects_xy(polygon(building), position_m[:, 0], position_m[:, 1])
     return inside
+
+
+def within(place: Surroundings, distance_m: float) -> Surroundings:
+    """The place with those buildings alone that stand as near to the array as that, or partly do."""
+    array = require_shapely().Point(0.0, 0.0)
+    near = tuple(one for one in place.buildings if polygon(one).distance(array) <= distance_m)
+    return place.model_copy(update={"buildings": near})
 
 
 def in_sight(place: Surroundings, origin_m: np.ndarray, position_m: np.ndarray, margin_m: float) -> np.ndarray:

@@ -8,16 +8,21 @@ paths, also with many rays (docs/multipath.md); it tells chains apart by hashes,
 all this is held to, tracing from every element on its own.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from engine.channels.chains import Chains
+from engine.channels.edge_paths import EdgeSearch
 from engine.channels.llvm import require_llvm, require_llvm_in_use
 from engine.channels.materials import MATERIALS, permittivity_and_conductivity, relative_permittivity
 from engine.channels.specular import Pattern, SpecularPaths, path_responses, reflection_points_m
+from engine.channels.strongest import StrongestPaths, strongest_of
 from engine.channels.surroundings import Faces, Surroundings, faces_of
+from engine.channels.wedges import wedges_of
 from engine.errors import InputError
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 
@@ -31,11 +36,12 @@ _THICK_M = 10.0  # a half space: what enters a wall does not come back
 
 @dataclass(frozen=True)
 class TracedChannel:
-    """The channel of an array in surroundings: line of sight and specular reflections.
+    """The channel of an array in surroundings: line of sight, specular reflections, and diffraction at edges if asked.
 
     array: along y, centred at (0, 0, `array_height_m`). max_depth: reflections of a path, at most; 0 is line of sight,
     buildings still shadow. max_paths: of a place, the strongest that are kept. samples: rays shot from the
-    array, once for all places. `nearfield convergence` measures what these three leave out.
+    array, once for all places. `nearfield convergence` measures what these three leave out. diffraction: paths over one
+    edge of a building as well, the ground before or after it or not; the edge counts as a reflection in `max_depth`.
     """
 
     surroundings: Surroundings
@@ -45,6 +51,7 @@ class TracedChannel:
     max_depth: int = 3
     max_paths: int = 10
     samples: int = 30_000
+    diffraction: bool = False
 
     def element_positions_m(self) -> np.ndarray:
         """(N, 3)."""
@@ -87,44 +94,30 @@ class Tracer:
         self._normal = np.concatenate([faces.normal[first], np.zeros((1, 3))])
         self._offset_m = np.append(faces.offset_m[first], 0.0)
         self._permittivity = np.append(permittivity[faces.material[first]], 1.0)
-        self._scene = rt.load_scene()
-        self._scene.frequency = carrier_hz
-        self._objects = self._add(rt, faces, carrier_hz)
+        self._faces = faces
+        self._scene, self._objects = _scene_of(rt, faces, carrier_hz)
         self._of_elements = _vertical(rt, "tr38901" if channel.pattern == "tr38901" else "iso")
         self._of_places = _vertical(rt, "iso")
-        self._scene.add(rt.Transmitter("array", position=_opaque(np.zeros(3))))
-        self._scene.add(rt.Receiver("places", position=_opaque(np.zeros(3))))
         self._solver = rt.PathSolver()
         self._chains = self._found_chains()
+        self._edges = self._edge_search(permittivity) if channel.diffraction and channel.max_depth else None
 
-    def _add(self, rt: Any, faces: Faces, carrier_hz: float) -> dict[int, np.ndarray]:
-        """One mesh a material; Sionna's number of each mesh → the faces in it."""
-        import mitsuba
+    def _edge_search(self, permittivity: np.ndarray) -> EdgeSearch | None:
+        wedges = wedges_of(self.channel.surroundings)
+        if not len(wedges.length_m):
+            return None
+        ground = int(self._plane_of_face[0]) if self.channel.surroundings.ground else None  # its faces come first
+        return EdgeSearch(
+            wedges, permittivity, (self._normal, self._offset_m, self._permittivity), ground, self._chains
+        )
 
-        within: dict[str, np.ndarray] = {}
-        added = []
-        for number, name in enumerate(MATERIALS):
-            (chosen,) = np.nonzero(faces.material == number)
-            if not len(chosen):
-                continue
-            permittivity, conductivity = permittivity_and_conductivity(name, carrier_hz)  # type: ignore[arg-type]
-            corners = faces.triangles[chosen].ravel()
-            mesh = mitsuba.Mesh(f"of_{name}", vertex_count=len(corners), face_count=len(chosen))
-            parameters = mitsuba.traverse(mesh)
-            parameters["vertex_positions"] = faces.vertices_m[corners].astype(np.float32).ravel()
-            parameters["faces"] = np.arange(len(corners), dtype=np.uint32)
-            parameters.update()
-            material = rt.RadioMaterial(
-                f"half_space_of_{name}",
-                thickness=_THICK_M,
-                relative_permittivity=permittivity,
-                conductivity=conductivity,
-            )
-            added.append(rt.SceneObject(mi_mesh=mesh, name=f"of_{name}", radio_material=material))
-            within[f"of_{name}"] = chosen
-        if added:
-            self._scene.edit(add=added)
-        return {int(self._scene.objects[name].object_id): chosen for name, chosen in within.items()}
+    def chains(self) -> Chains:
+        """Of specular reflections, those that rays found."""
+        low, high = (np.full_like(self._normal, end) for end in (np.inf, -np.inf))
+        for corners in self._faces.triangles.T:
+            np.minimum.at(low, self._plane_of_face, self._faces.vertices_m[corners])
+            np.maximum.at(high, self._plane_of_face, self._faces.vertices_m[corners])
+        return Chains(self._chains, self._normal, self._offset_m, self._permittivity, low, high, self._is_clear)
 
     def channels(self, position_m: np.ndarray, subarrays: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """h to places (n, 3): (n, N), and the most paths that an element has (n,); 0 paths: h = 0.
@@ -134,7 +127,8 @@ class Tracer:
         away, it will not (tests/channels/test_tracing.py).
         """
         parts = np.array_split(self.channel.element_positions_m(), subarrays)
-        at_once = max(1, _CANDIDATES_AT_ONCE // len(self._chains))
+        candidates = len(self._chains) + (len(self._edges) if self._edges is not None else 0)
+        at_once = max(1, _CANDIDATES_AT_ONCE // candidates)
         found = [
             self._channels_of_some(position_m[start : start + at_once], parts)
             for start in range(0, len(position_m), at_once)
@@ -146,35 +140,40 @@ class Tracer:
         channel, n = self.channel, len(position_m)
         responses, counts = [], []
         for element_m in parts:
-            place, paths, _ = self.strongest_paths(position_m, element_m.mean(axis=0))
+            found = self.strongest_paths(position_m, element_m.mean(axis=0))
             h = np.zeros((n, len(element_m)), dtype=complex)
-            np.add.at(h, place, path_responses(paths, element_m, channel.array.wavelength_m, channel.pattern))
+            np.add.at(h, found.place, found.responses(element_m, channel.array.wavelength_m, channel.pattern))
             responses.append(h)
-            counts.append(np.bincount(place, minlength=n))
+            counts.append(np.bincount(found.place, minlength=n))
         return np.concatenate(responses, axis=1), np.max(counts, axis=0)
 
-    def strongest_paths(
-        self, position_m: np.ndarray, source_m: np.ndarray
-    ) -> tuple[np.ndarray, SpecularPaths, np.ndarray]:
-        """The `max_paths` strongest from a source (3,) to each place (n, 3), one place after the other, the strongest
-        first: the place (P,) of each, its planes, and its gain (P,) for an element at the source."""
+    def strongest_paths(self, position_m: np.ndarray, source_m: np.ndarray) -> StrongestPaths:
+        """The `max_paths` strongest from a source (3,) to each place (n, 3)."""
         channel = self.channel
-        place, paths = self.paths(position_m, source_m)
-        gain = path_responses(paths, source_m[None], channel.array.wavelength_m, channel.pattern)[:, 0]
-        kept = _strongest(place, np.abs(gain), channel.max_paths)
-        return place[kept], SpecularPaths(*(part[kept] for part in paths)), gain[kept]
+        place, paths, chain = self.paths(position_m, source_m)
+        over_edges = None
+        if self._edges is not None:
+            reflected = np.zeros((len(position_m), len(self._chains)), dtype=bool)
+            reflected[place, chain] = True
+            over_edges = self._edges.find(position_m, source_m, self._first_met, reflected)
+        return strongest_of(
+            place, paths, over_edges, most=channel.max_paths, source_m=source_m,
+            wavelength_m=channel.array.wavelength_m, pattern=channel.pattern,
+        )  # fmt: skip
 
-    def paths(self, position_m: np.ndarray, source_m: np.ndarray) -> tuple[np.ndarray, SpecularPaths]:
-        """All paths from a source (3,) to places (n, 3): the place (P,) of each, and its planes."""
+    def paths(self, position_m: np.ndarray, source_m: np.ndarray) -> tuple[np.ndarray, SpecularPaths, np.ndarray]:
+        """All reflected paths from a source (3,) to places (n, 3): the place (P,) of each, its planes, and its chain's
+        number (P,)."""
         place = np.tile(np.arange(len(position_m)), len(self._chains))
-        planes = np.repeat(self._chains, len(position_m), axis=0)
+        chain = np.repeat(np.arange(len(self._chains)), len(position_m))
+        planes = self._chains[chain]
         paths = SpecularPaths(
             position_m[place], self._normal[planes], self._offset_m[planes], self._permittivity[planes]
         )
         points, possible = reflection_points_m(paths, source_m)
         paths = SpecularPaths(*(part[possible] for part in paths))
         clear = self._is_clear(source_m, points[possible], planes[possible], paths)
-        return place[possible][clear], SpecularPaths(*(part[clear] for part in paths))
+        return place[possible][clear], SpecularPaths(*(part[clear] for part in paths)), chain[possible][clear]
 
     def _is_clear(
         self, source_m: np.ndarray, points_m: np.ndarray, planes: np.ndarray, paths: SpecularPaths
@@ -244,37 +243,80 @@ class Tracer:
 
     def exact_channels(self, position_m: np.ndarray, samples: int = 10_000) -> np.ndarray:
         """h (n, N) that Sionna RT's solver traces from every element on its own, in single precision: what `channels`
-        is held to. A place costs `samples` rays for each element; all paths count."""
-        solved = self._solve(self.channel.element_positions_m(), position_m, samples)
+        is held to; without diffraction. A place costs `samples` rays for each element; all paths count."""
+        solved = self.solve(self.channel.element_positions_m(), position_m, samples)
         return _sum_of_paths(solved)[0, :, 0, :]
 
     def reversed_channels(self, position_m: np.ndarray, samples: int = 10_000) -> np.ndarray:
         """As `exact_channels`, traced from the places to the elements: (n, N)."""
-        solved = self._solve(position_m, self.channel.element_positions_m(), samples)
+        solved = self.solve(position_m, self.channel.element_positions_m(), samples)
         return _sum_of_paths(solved)[0, :, 0, :].T
 
-    def _solve(self, source_m: np.ndarray, target_m: np.ndarray, samples: int) -> Any:
+    def solve(
+        self, source_m: np.ndarray, target_m: np.ndarray, samples: int, *, scattering: float = 0.0, **options: Any
+    ) -> Any:
+        """What Sionna RT's own solver finds from sources (n, 3) to targets (m, 3). scattering: coefficient S of every
+        surface, 0 for none; other options are the solver's."""
         import sionna.rt as rt
 
         wavelength_m = self.channel.array.wavelength_m
-        self._scene.tx_array = rt.AntennaArray(self._of_elements, _opaque(source_m.T / wavelength_m))
-        self._scene.rx_array = rt.AntennaArray(self._of_places, _opaque(target_m.T / wavelength_m))
+        scene = self._joined if options.get("diffraction") else self._scene
+        for material in scene.radio_materials.values():
+            material.scattering_coefficient = scattering
+        scene.tx_array = rt.AntennaArray(self._of_elements, _opaque(source_m.T / wavelength_m))
+        scene.rx_array = rt.AntennaArray(self._of_places, _opaque(target_m.T / wavelength_m))
+        chosen = {"max_depth": self.channel.max_depth, "max_num_paths_per_src": _SOLVER_CHAINS * len(target_m)}
         return self._solver(
-            self._scene,
-            max_depth=self.channel.max_depth,
-            max_num_paths_per_src=_SOLVER_CHAINS * len(target_m),
+            scene,
             samples_per_src=samples,
             synthetic_array=False,  # a synthetic array is a plane wave
             refraction=False,
+            diffuse_reflection=scattering > 0,
+            **(chosen | options),
         )
 
+    @functools.cached_property
+    def _joined(self) -> Any:
+        """The scene with faces that share their corners: Sionna diffracts where faces meet."""
+        import sionna.rt as rt
 
-def _strongest(place: np.ndarray, strength: np.ndarray, most: int) -> np.ndarray:
-    """Indices of at most `most` of the paths to each place, the strongest first: place, strength (P,)."""
-    order = np.lexsort((-strength, place))
-    sorted_place = place[order]
-    rank = np.arange(len(order)) - np.searchsorted(sorted_place, sorted_place)
-    return order[rank < most]
+        return _scene_of(rt, self._faces, float(self._scene.frequency.numpy()[0]), joined=True)[0]
+
+
+def _scene_of(rt: Any, faces: Faces, carrier_hz: float, *, joined: bool = False) -> tuple[Any, dict[int, np.ndarray]]:
+    """A scene with one mesh a material; Sionna's number of each mesh → the faces in it."""
+    import mitsuba
+
+    scene = rt.load_scene()
+    scene.frequency = carrier_hz
+    within: dict[str, np.ndarray] = {}
+    added = []
+    for number, name in enumerate(MATERIALS):
+        (chosen,) = np.nonzero(faces.material == number)
+        if not len(chosen):
+            continue
+        permittivity, conductivity = permittivity_and_conductivity(name, carrier_hz)  # type: ignore[arg-type]
+        points, corners = faces.vertices_m[faces.triangles[chosen].ravel()], np.arange(3 * len(chosen))
+        if joined:
+            points, corners = np.unique(points, axis=0, return_inverse=True)
+        mesh = mitsuba.Mesh(f"of_{name}", vertex_count=len(points), face_count=len(chosen))
+        parameters = mitsuba.traverse(mesh)
+        parameters["vertex_positions"] = points.astype(np.float32).ravel()
+        parameters["faces"] = corners.astype(np.uint32)
+        parameters.update()
+        material = rt.RadioMaterial(
+            f"half_space_of_{name}",
+            thickness=_THICK_M,
+            relative_permittivity=permittivity,
+            conductivity=conductivity,
+        )
+        added.append(rt.SceneObject(mi_mesh=mesh, name=f"of_{name}", radio_material=material))
+        within[f"of_{name}"] = chosen
+    if added:
+        scene.edit(add=added)
+    scene.add(rt.Transmitter("array", position=_opaque(np.zeros(3))))
+    scene.add(rt.Receiver("places", position=_opaque(np.zeros(3))))
+    return scene, {int(scene.objects[name].object_id): chosen for name, chosen in within.items()}
 
 
 def _sum_of_paths(solved: Any) -> np.ndarray:

@@ -38,6 +38,14 @@ class Workbench:
         self.problem, self.xp, self._expected, self.exact = problem, xp, expected, exact
         self._searches: dict[AssumedLeakage, GridSearch] = {}
         self._resolving: dict[float, Workbench] = {}
+        self._known: dict[Any, Any] = {}
+
+    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`function(workbench, *arguments)`, computed when it is first asked for."""
+        key = (function, *arguments)
+        if key not in self._known:
+            self._known[key] = function(self, *arguments)
+        return self._known[key]
 
     @functools.cached_property
     def host(self) -> "Workbench":

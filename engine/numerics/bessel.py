@@ -75,7 +75,7 @@ def log_bessel_reduced(order: int, x: Array) -> Array:
     order: ν ≥ 0, an integer; x: real array of doubles ≥ 0, any shape. Returns an array of the same shape, 0 at
     x = 0 and −(ν + ½) log x + constant for large x. Error below 2e-13 (1 + |r_ν|).
     """
-    return log_bessel_and_slope(order, x)[0]
+    return _debye(order, x) if order >= _LOWEST_ORDER else log_bessel_and_slope(order, x)[0]
 
 
 def bessel_slope(order: int, x: Array) -> Array:

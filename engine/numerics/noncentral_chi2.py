@@ -12,7 +12,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from engine.numerics import piecewise
-from engine.numerics.bessel import log_bessel_and_slope
+from engine.numerics.bessel import log_bessel_and_slope, log_bessel_reduced
 
 Array = Any
 
@@ -97,7 +97,11 @@ def log_likelihood(statistic: Array, noncentrality: Array, n_snapshots: int) -> 
     statistic: S > 0; noncentrality: λ ≥ 0; they broadcast. n_snapshots: L ≥ 1. Formed as −½(√S − √λ)² and a slowly
     varying remainder, so that large S and λ do not cancel.
     """
-    return log_likelihood_and_slope(statistic, noncentrality, n_snapshots)[0]
+    xp = array_namespace(statistic, noncentrality)
+    root, amplitude = xp.sqrt(statistic), xp.sqrt(noncentrality)
+    apart = root - amplitude
+    reduced = log_bessel_reduced(n_snapshots - 1, root * amplitude)
+    return -0.5 * apart * apart + reduced + log_constant(statistic, n_snapshots)
 
 
 def log_likelihood_and_slope(statistic: Array, noncentrality: Array, n_snapshots: int) -> tuple[Array, Array]:

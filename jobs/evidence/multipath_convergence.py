@@ -1,4 +1,4 @@
-"""What rays, reflections, paths and parts of the array change of users' expected powers, and what they cost."""
+"""What rays, reflections, paths, parts of the array and diffraction change of users' powers, and what they cost."""
 
 from collections.abc import Iterator
 from itertools import groupby

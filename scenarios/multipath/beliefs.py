@@ -4,10 +4,9 @@ Tables of expected powers are traced in the believed place, the powers that sens
 sweep over beliefs says how much of a result rests on the place being known.
 """
 
-import math
 from typing import Literal
 
-from engine.channels.surroundings import Building, Surroundings
+from engine.channels.surroundings import Building, Surroundings, polygon, require_shapely
 
 Belief = Literal[
     "true",
@@ -59,4 +58,5 @@ def _moved(building: Building, by_m: float) -> Building:
 
 
 def _distance_m(building: Building) -> float:
-    return min(math.hypot(x, y) for x, y in building.footprint)
+    """Of its walls from the array: a long wall's corners may be far from it."""
+    return float(polygon(building).distance(require_shapely().Point(0.0, 0.0)))

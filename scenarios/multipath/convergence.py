@@ -5,7 +5,7 @@ within 5 % of those at the finest value; walls and ground themselves are known n
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ SETTINGS: dict[str, tuple[int, ...]] = {
     "max_depth": (0, 1, 2, 3, 4, 6),
     "max_paths": (1, 2, 3, 5, 7, 10, 20, 1000),
     "sensor_subarrays": (1, 5, 10, 20, 50, 100),
+    "diffraction": (0, 1),
 }
 """The last value of each is what the others are held to."""
 TOLERANCE = 0.05
@@ -49,15 +50,17 @@ class _Traced(NamedTuple):
     """cpu-time of scene and sensors"""
 
 
-def study(scenario: MultipathScene, users: int) -> list[Row]:
+def study(scenario: MultipathScene, users: int, settings: Mapping[str, tuple[int, ...]] | None = None) -> list[Row]:
     """One setting at a time, the others as they are; the scenario's own values are among those that are tried.
+
+    settings: `SETTINGS`, or others of them.
 
     Errors are ‖p − p_ref‖/‖p_ref‖ over all sensors, of users that count.
     """
     drawn = scenario.draw_users(Streams(0, 0), users)
     _traced(scenario, drawn)  # compiles the kernels
     rows = []
-    for setting, values in SETTINGS.items():
+    for setting, values in (settings or SETTINGS).items():
         tried = sorted({*values, getattr(scenario, setting)})
         found = [_traced(scenario.replace(**{setting: value}), drawn) for value in tried]
         rows += [_row(setting, value, one, found[-1]) for value, one in zip(tried, found, strict=True)]

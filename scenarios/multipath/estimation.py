@@ -7,14 +7,7 @@ import functools
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from engine import Streams, Sweep
 from engine.channels.surroundings import indoors
@@ -80,6 +73,7 @@ class MultipathEstimation(MultipathScene):
     """
 
     code_version: ClassVar[int] = 4
+    AS_EVER: ClassVar[dict[str, Any]] = MultipathScene.AS_EVER | {"believed": "true"}
 
     noise_dbm: tuple[float, ...] = Field(
         (-65.0, -70.0, -75.0, -80.0, -85.0), min_length=1, description="noise power σ²"
@@ -104,14 +98,6 @@ class MultipathEstimation(MultipathScene):
     grid_ranges: int = Field(100, ge=2, le=10_000, description="candidate ranges")
     grid_angles: int = Field(360, ge=2, le=10_000, description="candidate angles; the paper: 180")
     believed: Belief = Field("true", description="place that ray-traced tables are made in")
-
-    @model_serializer(mode="wrap")
-    def _truth_is_not_worth_a_word(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """So that stores of who believes the truth, as all did, keep their fingerprints."""
-        written: dict[str, Any] = write(self)
-        if self.believed == "true":
-            written.pop("believed", None)
-        return written
 
     @field_validator("noise_dbm", "n_snapshots", mode="before")
     @classmethod

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ORDER = ("n_snapshots", "estimator", "noise_dbm", "believed")
 _APART = 0.16
+_ELSEWHERE = "_free_space"  # what such a table is made in is no place, whatever is believed
 
 
 def summary(results: "xarray.Dataset") -> list[Row]:
@@ -46,30 +47,28 @@ def _table(quantity: str, rows: list[Row]) -> TextTable:
     noises = sorted({row.point["noise_dbm"] for row in rows}, reverse=True)
     cells: dict[tuple[Any, ...], dict[float, str]] = {}
     for row in rows:
-        key = row.estimator, row.point["n_snapshots"], row.point["believed"]
-        mse = row.mse
-        text = f"{mse.value:.2g} ({mse.low:.2g} to {mse.high:.2g})"
-        cells.setdefault(key, {})[row.point["noise_dbm"]] = text
+        believed = "whatever" if row.estimator.endswith(_ELSEWHERE) else row.point["believed"]
+        key = row.estimator, row.point["n_snapshots"], believed
+        factor = row.mse.high / row.mse.value if row.mse.value else 1.0
+        cells.setdefault(key, {})[row.point["noise_dbm"]] = f"{row.mse.value:.2g} ×÷ {factor:.2f}"
     lines = [
         (_named(name), f"{n}", belief, *(found.get(noise, "") for noise in noises))
         for (name, n, belief), found in cells.items()
     ]
     unit = rows[0].unit if rows else ""
-    title = (
-        f"Mean squared error of the {quantity} ({unit}²), 95 % interval, by what the table's place is believed to be"
-    )
+    title = f"Mean squared error of the {quantity} ({unit}²) and the factor of its 95 % interval, by the place believed"
     return TextTable(title, ("estimator", "L", "believed", *(f"{noise:g} dBm" for noise in noises)), lines)
 
 
 def _named(name: str) -> str:
-    return label(name.removesuffix("_free_space")) + (", free space assumed" if name.endswith("_free_space") else "")
+    return label(name.removesuffix(_ELSEWHERE)) + (", free space assumed" if name.endswith(_ELSEWHERE) else "")
 
 
 def errors_by_belief(results: "xarray.Dataset", rows: list[Row]) -> "Figure":
     """The range's root mean squared error under each belief: a panel an estimator, a colour a noise power."""
     from matplotlib.figure import Figure
 
-    rows = [row for row in rows if row.quantity == "range" and not row.estimator.endswith("_free_space")]
+    rows = [row for row in rows if row.quantity == "range" and not row.estimator.endswith(_ELSEWHERE)]
     kinds = list(dict.fromkeys((row.estimator, row.point["n_snapshots"]) for row in rows))
     beliefs = list(dict.fromkeys(row.point["believed"] for row in rows))
     figure = Figure(figsize=(1.6 + 3.3 * len(kinds), 1.6 + 0.42 * len(beliefs)), layout="constrained")
@@ -79,7 +78,7 @@ def errors_by_belief(results: "xarray.Dataset", rows: list[Row]) -> "Figure":
         _panel(panel, here, beliefs)
         panel.set_title(f"{_named(estimator)}, L = {n}", fontsize=11, color=INK)
         panel.set_xlabel("root mean squared error of the range (m)")
-    axes[0].set_yticks(range(len(beliefs)), beliefs)
+    axes[0].set_yticks(range(len(beliefs)), [_with_minus(belief) for belief in beliefs])
     axes[0].invert_yaxis()
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False, fontsize=9.5
@@ -89,6 +88,10 @@ def errors_by_belief(results: "xarray.Dataset", rows: list[Row]) -> "Figure":
         f"What a table of expected powers is worth where the place is not as believed: {place}", fontsize=11.5
     )
     return figure
+
+
+def _with_minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _panel(axes: "Axes", rows: list[Row], beliefs: list[str]) -> None:
@@ -101,7 +104,7 @@ def _panel(axes: "Axes", rows: list[Row], beliefs: list[str]) -> None:
         x = np.array([row.rmse.value for row in here])
         reach = np.array([[row.rmse.value - row.rmse.low, row.rmse.high - row.rmse.value] for row in here]).T
         axes.errorbar(x, y, xerr=np.maximum(reach, 0), fmt="o", markersize=4.5, elinewidth=1.0, capsize=2.0,
-                      color=COLOURS[number % len(COLOURS)], label=f"{noise:g} dBm")  # fmt: skip
+                      color=COLOURS[number % len(COLOURS)], label=_with_minus(f"{noise:g} dBm"))  # fmt: skip
     axes.set_xscale("log")
     for axis_part in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         axis_part(lambda x, _: f"{x:g}" if f"{x:e}"[0] in "1235" else "")

@@ -154,7 +154,7 @@ def leakage_over_the_area(results: "xarray.Dataset") -> "Figure":
     axes.set_title(
         f"{place.name}: a beam focused at {scene.focus_range_m:g} m, {math.degrees(scene.focus_angle_rad):.4g}°      "
         f"{scene.n_elements} elements, {scene.transmit_dbm:g} dBm, line of sight and up to {scene.max_depth} "
-        f"reflections",
+        f"reflections{', diffraction' * scene.diffraction}",
         fontsize=11.5, color=_INK,
     )  # fmt: skip
     return figure

@@ -2,9 +2,9 @@
 
 Paths are traced from the array's centre, as for users; sensors, whose channels are traced from parts of the array, may
 have other paths at its ends. Sionna RT: `tau`, `a` (passband: the channel at f is Σ a e^{−j2πfτ}, the carrier being
-part of f), angles in radians, zenith from +z and azimuth from +x, arrivals as the receiver sees them. DeepMIMO (version
-4): `power` in dB of what was sent, `phase` with the carrier's, in degrees, `inter` 1, 11, 111 for so many reflections.
-What is not there is NaN.
+part of f), angles in radians, zenith from +z and azimuth from +x, arrivals as the receiver sees them. DeepMIMO
+(version 4): `power` in dB of what was sent, `phase` with the carrier's, in degrees, `inter` a digit for each
+interaction, 1 for a reflection, 2 for a diffraction. What is not there is NaN.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine import InputError
-from engine.channels.specular import reflection_points_m
+from engine.channels.strongest import DIFFRACTION, NONE
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S
 from engine.sweep import scenario_of
 from scenarios.multipath.scene import MultipathScene, Users, tracer_of
@@ -32,8 +32,8 @@ _LONG_NAMES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "phi_t": (_PER_PATH, "rad", "azimuth of departure"),
     "theta_r": (_PER_PATH, "rad", "zenith angle of arrival"),
     "phi_r": (_PER_PATH, "rad", "azimuth of arrival"),
-    "interactions": ((*_PER_PATH, "depth"), "1", "0 none, 1 specular reflection"),
-    "vertices": ((*_PER_PATH, "depth", "xyz"), "m", "where it is reflected"),
+    "interactions": ((*_PER_PATH, "depth"), "1", "0 none, 1 specular reflection, 8 diffraction"),
+    "vertices": ((*_PER_PATH, "depth", "xyz"), "m", "where it is reflected or diffracted"),
     "power": (_PER_PATH, "dB", "received over transmitted power"),
     "phase": (_PER_PATH, "degree", "phase at the carrier"),
     "delay": (_PER_PATH, "s", "delay"),
@@ -41,8 +41,8 @@ _LONG_NAMES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "aod_az": (_PER_PATH, "degree", "azimuth of departure"),
     "aoa_el": (_PER_PATH, "degree", "zenith angle of arrival"),
     "aoa_az": (_PER_PATH, "degree", "azimuth of arrival"),
-    "inter": (_PER_PATH, "1", "0 line of sight, 1 one reflection, 11 two, 111 three"),
-    "inter_pos": ((*_PER_PATH, "depth", "xyz"), "m", "where it is reflected"),
+    "inter": (_PER_PATH, "1", "0 line of sight, 1 one reflection, 11 two, 12 one and then a diffraction"),
+    "inter_pos": ((*_PER_PATH, "depth", "xyz"), "m", "where it is reflected or diffracted"),
 }
 
 
@@ -140,9 +140,10 @@ def _traced(scene: MultipathScene, at: np.ndarray) -> Iterator[tuple[np.ndarray,
     """Receiver (P,) and rank (P,) of paths, and what is known of each."""
     tracer, source_m = tracer_of(scene.channel()), _centre(scene)
     for start in range(0, len(at), _AT_ONCE):
-        place, paths, gain = tracer.strongest_paths(at[start : start + _AT_ONCE], source_m)
-        points, _ = reflection_points_m(paths, source_m)
-        yield place + start, _rank(place), _described(scene, paths.target_m, points, paths.normal, gain)
+        places = at[start : start + _AT_ONCE]
+        found = tracer.strongest_paths(places, source_m)
+        points, kind = found.vertices_m(source_m)
+        yield found.place + start, _rank(found.place), _described(scene, places[found.place], points, kind, found.gain)
 
 
 def _rank(place: np.ndarray) -> np.ndarray:
@@ -151,31 +152,39 @@ def _rank(place: np.ndarray) -> np.ndarray:
 
 
 def _described(
-    scene: MultipathScene, target_m: np.ndarray, points_m: np.ndarray, normal: np.ndarray, gain: np.ndarray
+    scene: MultipathScene, target_m: np.ndarray, points_m: np.ndarray, kind: np.ndarray, gain: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """All variables of P paths over their vertices (P, D, 3)."""
+    """All variables of P paths over their vertices (P, D, 3) and what happens there (P, D)."""
     source_m = _centre(scene)
-    reflects = np.any(normal != 0, axis=-1)
-    # A point without a reflection is the one before it, or the source.
+    turns = kind != NONE
+    # A point without an interaction is the one before it, or the source.
     corners = np.concatenate([np.broadcast_to(source_m, (len(gain), 1, 3)), points_m, target_m[:, None]], axis=1)
     legs_m = np.linalg.norm(np.diff(corners, axis=1), axis=-1)
     tau = legs_m.sum(axis=1) / SPEED_OF_LIGHT_M_PER_S
-    depth = reflects.sum(axis=1)
+    depth = turns.sum(axis=1)
     first = np.where(depth[:, None] > 0, corners[:, 1], target_m) - source_m
     last = corners[:, -2] - target_m
-    vertices = np.where(reflects[..., None], points_m, np.nan)
+    vertices = np.where(turns[..., None], points_m, np.nan)
     passband = gain * np.exp(2j * np.pi * ((scene.carrier_hz * tau) % 1.0))
     angles = {"t": _angles(first), "r": _angles(last)}
     in_degrees = {end: [np.degrees(angle) for angle in pair] for end, pair in angles.items()}
     return {
         "tau": tau, "delay": tau, "a_real": passband.real, "a_imag": passband.imag,
         "theta_t": angles["t"][0], "phi_t": angles["t"][1], "theta_r": angles["r"][0], "phi_r": angles["r"][1],
-        "interactions": reflects, "vertices": vertices, "inter_pos": vertices,
+        "interactions": kind, "vertices": vertices, "inter_pos": vertices,
         "power": 20 * np.log10(np.abs(gain)), "phase": np.degrees(np.angle(gain)),
         "aod_el": in_degrees["t"][0], "aod_az": in_degrees["t"][1],
         "aoa_el": in_degrees["r"][0], "aoa_az": in_degrees["r"][1],
-        "inter": (10**depth - 1) // 9,
+        "inter": _digits(kind),
     }  # fmt: skip
+
+
+def _digits(kind: np.ndarray) -> np.ndarray:
+    """DeepMIMO's code of interactions (P, D), one digit each, in their order."""
+    code = np.zeros(len(kind), dtype=np.int64)
+    for column in kind.T:
+        code = np.where(column == NONE, code, 10 * code + np.where(column == DIFFRACTION, 2, 1))
+    return code
 
 
 def _angles(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

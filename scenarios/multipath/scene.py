@@ -11,10 +11,17 @@ import math
 import re
 from abc import ABC
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from engine import InputError, Scenario, Streams
 from engine.channels.campus import campus
@@ -87,6 +94,10 @@ class MultipathScene(Scenario, ABC):
     `sensor_seed`, and a set with fewer sensors is the beginning of one with more.
     """
 
+    AS_EVER: ClassVar[dict[str, Any]] = {"diffraction": False}
+    """Fields that came later, and their values in all that was before: not worth a word, so that stores and networks of
+    then keep their fingerprints and their settings."""
+
     surroundings: Place = Field(
         default_factory=lambda: _place("campus"), description="campus, campus:SEED, or a GeoJSON file of buildings"
     )
@@ -127,6 +138,15 @@ class MultipathScene(Scenario, ABC):
     sensor_subarrays: int = Field(
         20, ge=1, le=10_000, description="parts of the array, at most one an element, that are traced to the sensors"
     )
+    diffraction: bool = Field(False, description="paths over an edge of a building; each counts as a reflection")
+
+    @model_serializer(mode="wrap")
+    def _as_ever_is_not_worth_a_word(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if not self._is_as_ever(name)}
+
+    def _is_as_ever(self, name: str) -> bool:
+        return name in self.AS_EVER and getattr(self, name) == self.AS_EVER[name]
 
     @model_validator(mode="before")
     @classmethod
@@ -189,7 +209,7 @@ class MultipathScene(Scenario, ABC):
         """
         place = self.surroundings.model_dump_json(exclude={"name"})
         others = ((name, getattr(self, name)) for name in MultipathScene.model_fields
-                  if name not in _NOT_OF_A_SETTING | READING.keys())  # fmt: skip
+                  if name not in _NOT_OF_A_SETTING | READING.keys() and not self._is_as_ever(name))  # fmt: skip
         return ("surroundings_sha256", hashlib.sha256(place.encode()).hexdigest()), *others
 
     def channel(self) -> TracedChannel:
@@ -201,6 +221,7 @@ class MultipathScene(Scenario, ABC):
             self.max_depth,
             self.max_paths,
             self.samples,
+            self.diffraction,
         )
 
     def user_position_m(self, users: "Users") -> np.ndarray:

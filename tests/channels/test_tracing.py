@@ -160,7 +160,7 @@ def test_no_path_is_lost() -> None:
     source = np.array([0.0, 0.0, HEIGHT_M])
 
     def found(samples: int) -> list[list[float]]:
-        to, paths = channel(place, max_depth=2, samples=samples).prepare().paths(far, source)
+        to, paths, _ = channel(place, max_depth=2, samples=samples).prepare().paths(far, source)
         lengths: list[list[float]] = [[], [], []]
         for number, image, normals, offsets in zip(to, paths.target_m, paths.normal, paths.offset_m, strict=True):
             for normal, offset in zip(normals[::-1], offsets[::-1], strict=True):

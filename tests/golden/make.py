@@ -61,6 +61,9 @@ SWEEPS = {
         **_SIZES,
     ),
     "multipath-data": Sweep(MultipathData(n_sensors=4, sensor_sets=2, n_elements=16, samples=1000), **_SIZES),
+    "multipath-diffraction": Sweep(
+        MultipathData(n_sensors=4, sensor_sets=2, n_elements=16, samples=1000, diffraction=True), **_SIZES
+    ),
     "multipath-estimation": Sweep(
         MultipathEstimation(
             n_sensors=6,
