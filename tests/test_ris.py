@@ -47,7 +47,7 @@ class Recorder(PathEstimator):
         return PathEstimates(
             np.full(shape, 1 / 0.2), np.full(shape, 1.5), np.full(shape, 0.1), np.ones(shape) + 0j,
             none, none, none, np.zeros((*shape, 2)) + 0j, np.zeros((groups, copies)),
-            self.seen[-1].noise_variance, np.full(shape, 0.25),
+            self.seen[-1].noise_variance, np.full(shape, 0.25), np.full((*shape, 3, 3), np.nan),
         )  # fmt: skip
 
 

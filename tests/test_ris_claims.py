@@ -123,6 +123,20 @@ def test_the_abstracts_sixty_percent_at_some_ratio(share: float, expected: str) 
     assert found["range: AML exceeded by 55 %"] == CONTRADICTED  # everywhere
 
 
+@pytest.mark.parametrize(
+    ("share", "angle", "in_range"),
+    [(0.38, REPRODUCED, REPRODUCED), (0.54, REPRODUCED, CONTRADICTED), (0.84, CONTRADICTED, CONTRADICTED)],
+)  # fmt: skip
+def test_by_how_much_a_method_is_exceeded(share: float, angle: str, in_range: str) -> None:
+    """Root mean squares of 0.7 and 0.45 of the other's decide, on either side."""
+    found = outcomes(of_errors.against_snr(stored(
+        "snr_db", SNRS, lambda q, f, m, x: 2e-2 * (share if m == "hybrid" else 1.0), ("hybrid", "AML"),
+    )))  # fmt: skip
+    assert found["far users' angle: AML exceeded by 30 %"] == angle
+    assert found["near users' angle: AML exceeded by 30 %"] == angle
+    assert found["range: AML exceeded by 55 %"] == in_range
+
+
 @pytest.mark.parametrize("n", [8, 40])
 def test_few_realizations_confirm_nothing(n: int) -> None:
     found = outcomes(of_errors.against_snr(stored("snr_db", SNRS, as_the_paper_says, n=n)))

@@ -35,15 +35,15 @@ def outcomes(claimed: Any) -> dict[str, str]:
 def test_powers_element_by_element() -> None:
     scene = RisPower(elements_per_side=6, elements_upwards=4, range_min_m=0.3, users="far", n_users=2, n_scatterers=1,
                      scatterer_db=-3.0, n_cycles=1, subcarrier_hz=0.0)  # fmt: skip
-    drawn = scene.draw(Streams(2, 0), 3)
-    found = scene.prepare(np)(drawn)["received_power"][1]
+    faded = scene.draw(Streams(2, 0), 3)
+    found, drawn = scene.prepare(np)(faded)["received_power"][1], faded.scene
     k = 2 * math.pi * 28e9 / C
     for trial in range(3):
         channels: dict[str, list[complex]] = {"Rayleigh": [], "paths": []}
         for i in range(6):
             for j in range(4):
                 n, y, z = 4 * i + j, (i - 2.5) * 0.005, (j - 1.5) * 0.005
-                channels["Rayleigh"].append(drawn.fading_to_user[trial, n] * drawn.fading_to_base[trial, n])
+                channels["Rayleigh"].append(faded.fading_to_user[trial, n] * faded.fading_to_base[trial, n])
                 total = 0j
                 for name, gain in (("user", 1.0), ("scatterer", 10 ** (-3 / 20))):
                     place = [getattr(drawn, f"{name}_{p}")[trial, 0] for p in ("range_m", "polar_rad", "azimuth_rad")]

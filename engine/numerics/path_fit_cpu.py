@@ -12,6 +12,7 @@ import numpy as np
 from engine.numerics.compiled import compiled
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_projection import NEGLIGIBLE
+from engine.numerics.received_cpu import read_only
 from engine.numerics.turns_cpu import quarters
 
 
@@ -328,13 +329,6 @@ def fit_on_cpu(
     gain = np.empty((n_trials, n_users, 1 + start.shape[1] - n_users), dtype=complex)
     energy, steps = np.empty((n_trials, n_users)), np.empty(n_trials, dtype=np.int64)
     k = array.wavenumber_rad_per_m
-    inputs = (_input(part) for part in (beams, group.astype(np.int64), samples, elements))
-    _fit(*inputs, k, _input(bounds), settings, places, gain, energy, steps)
+    inputs = (read_only(part) for part in (beams, group.astype(np.int64), samples, elements))
+    _fit(*inputs, k, read_only(bounds), settings, places, gain, energy, steps)
     return places, gain, energy, steps
-
-
-def _input(array: np.ndarray) -> np.ndarray:
-    """Contiguous, and read-only whether it came so or not: one type to compile for."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view

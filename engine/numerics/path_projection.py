@@ -7,7 +7,7 @@ is common, and each user adds one vector to it.
 
 from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_numpy_namespace
 
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.wavefront import wave
@@ -36,6 +36,10 @@ class Projection(NamedTuple):
 def responses(array: UniformPlanarArray, beams: Array, places: Array) -> Array:
     """What C beams receive from P places at gain one: beams (T, C, N), places (T, P, 3) of κ, θ, φ. (T, P, C)."""
     xp = array_namespace(beams, places)
+    if is_numpy_namespace(xp) and beams.ndim == 3 and beams.shape[0] == places.shape[0]:
+        from engine.numerics.received_cpu import received_on_cpu  # numba takes a while to import
+
+        return received_on_cpu(array, beams, places)
     waves = wave(array, places[..., 0], places[..., 1], places[..., 2])
     return xp.matmul(waves, xp.matrix_transpose(beams))
 

@@ -8,7 +8,6 @@ import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from array_api_compat import array_namespace
 from pydantic import Field, field_validator, model_validator
 
 from engine.estimators.paths import PathEstimates, PathProblem
@@ -35,7 +34,7 @@ class RisLocalization(RisScene):
     random phases, in which optimised ones start.
     """
 
-    code_version: ClassVar[int] = 4
+    code_version: ClassVar[int] = 5
 
     methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
     recorded_cycles: tuple[int, ...] = Field(
@@ -90,6 +89,7 @@ class RisLocalization(RisScene):
             self.model,
             self.angle_step_rad,
             self.range_step_m,
+            scattered_power=10 ** (self.scatterer_db / 10),
         )
 
     def recorded(self) -> tuple[int, ...]:
@@ -139,10 +139,7 @@ class RisLocalization(RisScene):
                 covariance = path_covariance(
                     problem.surface, truth, outcome.beams, noise_variance, coordinate="inverse_range", counts=recorded
                 )
-                stated = [
-                    stated_covariance(problem.surface, estimate, outcome.beams[:, :, :count, :])
-                    for estimate, count in zip(outcome.estimates, recorded, strict=True)
-                ]
+                stated = [estimate.covariance for estimate in outcome.estimates]
                 results.append(_errors(xp, self, drawn, outcome, covariance, xp.stack(stated, axis=2), grid))
                 outcomes.append(outcome)
             variables = _described(xp, results)
@@ -180,19 +177,6 @@ class RisLocalization(RisScene):
         ends = near_field_range_m(self.surface(), estimates.polar_rad[plane], estimates.azimuth_rad[plane])
         range_m[plane] = ends
         return xp.clip(range_m, self.range_min_m, self.range_max_m)
-
-
-def stated_covariance(surface: UniformPlanarArray, estimate: PathEstimates, beams: Any) -> Any:
-    """Of κ, θ, φ as an estimate states it, the joint bound at its own places, gains and noise: (B, S, L, 3, 3).
-
-    beams (B, S or 1, C, N). NaN where an estimator states nothing of itself, as on a grid, whose cells it leaves out.
-    """
-    xp = array_namespace(beams)
-    covariance = path_covariance(
-        surface, Paths(*estimate[:8]), beams, estimate.noise_variance, coordinate="inverse_range"
-    )
-    stating = xp.isfinite(estimate.lost_probability)[..., None, None]
-    return xp.where(stating, covariance, xp.full_like(covariance, xp.nan))
 
 
 def _errors(

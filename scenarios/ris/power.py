@@ -29,20 +29,9 @@ WITHIN = Region(1 / 1.1, 1.1)
 
 
 class FadedDraws(NamedTuple):
-    """One block: the scene's draws, field by field, and fading of either channel."""
+    """One block: the scene's draws, and fading of either channel."""
 
-    user_range_m: np.ndarray
-    user_polar_rad: np.ndarray
-    user_azimuth_rad: np.ndarray
-    user_phase_rad: np.ndarray
-    scatterer_range_m: np.ndarray
-    scatterer_polar_rad: np.ndarray
-    scatterer_azimuth_rad: np.ndarray
-    scatterer_phase_rad: np.ndarray
-    surface_phase_rad: np.ndarray
-    noise: np.ndarray
-    drift: np.ndarray
-    misplacement: np.ndarray
+    scene: Draws
     fading_to_user: np.ndarray
     """CN(0, 1), complex (B, N), as the next"""
     fading_to_base: np.ndarray
@@ -69,8 +58,7 @@ class RisPower(RisScene):
             parts = [streams(f"{name}_{part}").standard_normal((size, n)) for part in ("real", "imaginary")]
             return (parts[0] + 1j * parts[1]) / math.sqrt(2)
 
-        faded = {name: fading(name) for name in ("fading_to_user", "fading_to_base")}
-        return FadedDraws(**drawn._asdict(), **faded)
+        return FadedDraws(drawn, fading("fading_to_user"), fading("fading_to_base"))
 
     def prepare(self, xp: Any) -> Simulate:
         cascade = self.cascade()
@@ -78,7 +66,7 @@ class RisPower(RisScene):
         mean_gain = 1 + self.n_scatterers * 10 ** (self.scatterer_db / 10)
 
         def simulate(realizations: Any, *, intermediates: bool = False) -> Variables:
-            drawn = Draws(*(xp.asarray(part) for part in realizations[: len(Draws._fields)]))
+            drawn = Draws(*(xp.asarray(part) for part in realizations.scene))
             faded = xp.asarray(realizations.fading_to_user) * xp.asarray(realizations.fading_to_base)
             first = cascade.from_users(self.paths(drawn, xp))[:, 0, :] * to_base / math.sqrt(mean_gain)
             phase = drawn.surface_phase_rad[:, 0, :]

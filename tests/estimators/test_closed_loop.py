@@ -10,7 +10,7 @@ from ris_trials import LAB, SURFACE, angle_errors, places, trials
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.joint_pursuit import JointPursuit
-from engine.estimators.paths.newtonised import NewtonisedPursuit
+from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
 from engine.estimators.paths.on_grid import OnGrid
 from engine.estimators.paths.reconsider import reconsidered
 from engine.estimators.paths.trials import Paths, Rows, trials_of
@@ -184,7 +184,8 @@ def _prepared(n: int) -> tuple[JointPursuit, Any, Rows, Paths, np.ndarray]:
     pursuit = ClosedLoop().search.pursuit(problem, np)
     some = trials_of(cycles, np)
     rows = pursuit.rows(some.beams)
-    return pursuit, some, rows, pursuit.acquired(some, rows), np.stack(truth.users, axis=-1)
+    some, paths = acquired(pursuit, some, rows)
+    return pursuit, some, rows, paths, np.stack(truth.users, axis=-1)
 
 
 def _lost(paths: Paths, truth: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def test_users_given_the_scatterers_against_a_search_of_everything() -> None:
     n_users, n_scatterers = scene.problem.n_users, scene.problem.n_scatterers
     assert n_scatterers
     gain = np.zeros((2, n_users, 1 + n_scatterers), dtype=complex)
-    held = FoundPaths(scene.places, gain, np.zeros((2, n_users)), np.full(2, n_scatterers))
+    held = FoundPaths(scene.places, gain, np.zeros((2, n_users)), np.full(2, n_scatterers), np.zeros(2))
     peaks = peaks_of_users(pursuit, trials, pursuit.rows(trials.beams), held, 8)
     view = scene.problem.view
     axes = (
@@ -141,7 +141,7 @@ def test_a_single_users_path_is_mistaken_as_often_as_its_gains_are_uncertain() -
     received = beams[0] @ wave(surface, *places[0].T).T
     for variance, turn_rad in ((1.0, 0.0), (2.0, 1.6), (2.0, 3.1), (8.0, -2.0), (8.0, 0.8)):
         gain = np.array([[[1.1, 0.9 * np.exp(1j * turn_rad), 0.4]]])
-        paths = FoundPaths(places, gain, np.zeros((1, 1)), np.array([2]))
+        paths = FoundPaths(places, gain, np.zeros((1, 1)), np.array([2]), np.zeros(1))
         cycles = Cycles(beams, np.zeros((1, 1, 14, 1), complex), np.full((1, 1), variance))
         ours = float(_mistaken(pursuit, trials_of(cycles, np), paths)[0, 0])
         root = np.linalg.cholesky(variance * np.linalg.inv(received.conj().T @ received))

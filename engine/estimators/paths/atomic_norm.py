@@ -94,4 +94,5 @@ class AtomicNormObserver:
             (2 * left / variance - freedom) / xp.sqrt(2 * freedom),
             variance,
             xp.full(shape, xp.nan),
+            xp.full((*shape, 3, 3), xp.nan),
         )

@@ -4,10 +4,9 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit
-from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
+from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired, stated_of
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
 from engine.estimators.paths.reconsider import better, doubt, reconsidered
 from engine.estimators.paths.trials import Paths, Rows, Trials, joined, trials_of
@@ -17,14 +16,16 @@ class ClosedLoop(PathEstimator):
     """Tracks: NOMP at its first estimate, then the joint fit of all cycles so far from where the last one ended.
 
     Beams that are optimal at a user are steep there and magnify its distance from a grid, so that greedy searches of
-    the grid at each cycle lose users. Here the first estimate compares several explanations by their likelihood, and
-    later ones do where the paths do not explain the samples; see `engine.estimators.paths.reconsider`.
+    the grid at each cycle lose users. Here the first estimate compares several explanations by their evidence, and
+    later ones do where the paths do not explain the samples; see `engine.estimators.paths.reconsider` and `evidence`.
 
     Each estimate states the probability that a user is elsewhere (`engine.estimators.paths.confidence`). With
     `search.most_scatterers` their number is not told but decided, with `search.noise` = "estimated" neither is σ².
     """
 
-    search: NewtonisedPursuit = Field(NewtonisedPursuit(enough=None), description="how the grid is asked")
+    search: NewtonisedPursuit = Field(
+        NewtonisedPursuit(enough=None, scattered="estimated"), description="how the grid is asked"
+    )
     lost: float = Field(2.0, description="misfit above which the grid is asked again; one more for a single user's")
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
@@ -61,15 +62,19 @@ class _Observer:
             paths = pursuit.pruned(trials, reconsidered(pursuit, trials, rows, paths, self.lost))
             self.known_doubt = doubt(pursuit, trials, paths, self.lost)
         else:
+            if pursuit.scattered is not None:
+                trials = pursuit.with_scattered(trials, rows, self.paths)
             paths = pursuit.refined(trials, self.paths)
+            if pursuit.scattered is not None:
+                paths = pursuit.extended(trials, rows, paths)
             if not pursuit.noise_known:
                 trials = pursuit.with_noise_left(trials, paths)
             paths = self._tracked(trials, rows, paths)
         self.paths = paths
         if not pursuit.noise_known:
             trials = pursuit.with_noise_left(trials, paths)
-        lost = lost_probability(pursuit, trials, rows, self.paths) if stating else None
-        return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape, lost)
+        stated = stated_of(pursuit, trials, rows, self.paths) if stating else None
+        return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape, stated)
 
     def _tracked(self, trials: Trials, rows: Rows, paths: Paths) -> Paths:
         """Sought anew where there is doubt, and more of it than the search left the last time."""

@@ -34,7 +34,7 @@ class Peaks(NamedTuple):
 def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, n_peaks: int) -> Peaks:
     """The highest peaks of every user, with the scatterers of `paths` held where they are."""
     xp = pursuit.xp
-    basis = _basis(pursuit, trials, paths)
+    basis = basis_of_scatterers(pursuit, trials, paths)
     samples = trials.samples - (trials.samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
     value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
     outside = energy - xp.sum(power(xp.conj(basis) @ value), axis=1)
@@ -59,7 +59,7 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
     return Peaks(places, energy, nothing, scores)
 
 
-def _basis(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+def basis_of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     """Orthonormal, of what the beams receive from the scatterers, (T, K, C); zero where there is none."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     places = paths.places[:, n_users:, :]

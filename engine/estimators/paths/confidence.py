@@ -8,13 +8,11 @@ peak that was fitted counts with its own height, and the rest of the grid as a s
 A user counts as elsewhere beyond `UNRESOLVED_BEAMS` of a beam, where the surface tells two directions apart.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
 from engine.estimators.paths.conditional import Peaks, peaks_of_users
-from engine.estimators.paths.fit_bounds import RANGE_LOSS
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.trials import Paths, Rows, Trials
 from engine.numerics.path_projection import responses
@@ -33,7 +31,7 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     """Of each user, (T, L): what of its posterior is in other directions than the estimate's, scatterers held."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     peaks = peaks_of_users(pursuit, trials, rows, paths, N_PEAKS)
-    noise = trials.noise_variance[:, None]
+    noise = pursuit.noise(trials, paths.count)[:, None]
     here = paths.places[:, :n_users, :]
     lowest = xp.minimum(xp.min(peaks.energy, axis=-1), paths.energy)
     height = (peaks.nothing - lowest) / noise
@@ -76,7 +74,8 @@ def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     phase = paths.gain[:, 0, :] / xp.where(amplitude > 0, amplitude, xp.ones_like(amplitude))
     common = xp.conj(covariance[:, 0, 1:] * phase[:, :1]) * phase[:, 1:]
     both = xp.real(own + others - 2 * common)
-    deviation = xp.sqrt(xp.maximum(both, xp.zeros_like(both)) * trials.noise_variance[:, None] / 2)
+    noise = pursuit.noise(trials, paths.count)[:, None]
+    deviation = xp.sqrt(xp.maximum(both, xp.zeros_like(both)) * noise / 2)
     behind = (amplitude[:, :1] - amplitude[:, 1:]) / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
     chance = xp.where(present[:, 1:], _tail(xp, behind), xp.zeros_like(behind))
     return 1 - xp.prod(1 - chance, axis=-1)[:, None]
@@ -100,7 +99,7 @@ def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height
         place = here[trial, user] if i < 0 else peaks.places[trial, user, i]
         near = pursuit.unresolved(pursuit.all_places, place[:, None, :])
         cells[trial, user] = xp.where(near, xp.full_like(cells[trial, user], -np.inf), cells[trial, user])
-    return xp.sum(xp.exp(cells), axis=-1) / _cells_of_a_peak(pursuit, height)
+    return xp.sum(xp.exp(cells), axis=-1) / pursuit.cells_of_a_peak(height)
 
 
 def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks, behind: Array) -> Array:
@@ -109,7 +108,7 @@ def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks,
     Also with the scatterer that is nearest to the peak put where the user was: one may stand for the other.
     """
     xp, n_users = pursuit.xp, pursuit.problem.n_users
-    now = xp.sum(paths.energy, axis=-1)
+    now = pursuit.cost(trials, paths)
     trial, user, rank = xp.nonzero(behind < REFITTED_NATS)
     if not trial.shape[0] or not pursuit.problem.n_scatterers:
         return behind
@@ -123,20 +122,10 @@ def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks,
     exchanged = xp.where(near[..., None], was[:, None, :], moved)
     for start in (moved, exchanged):
         fit = pursuit.refined(some, mine._replace(places=start))
-        after = (xp.sum(fit.energy, axis=-1) - now[trial]) / some.noise_variance
+        after = (pursuit.cost(some, fit) - now[trial]) / some.noise_variance
         # A fit that went back to where the user was is no rival.
         back = pursuit.unresolved(fit.places[xp.arange(trial.shape[0]), user], was)
         after = xp.where(back, xp.full_like(after, np.inf), after)
         least = xp.minimum(least, after)
     behind[trial, user, rank] = least
     return behind
-
-
-def _cells_of_a_peak(pursuit: JointPursuit, height: Array) -> Array:
-    """The volume of a peak so many nats high, in cells of the grid."""
-    xp = pursuit.xp
-    height = xp.maximum(height, xp.ones_like(height))
-    angles = 3 / (math.pi * height) / pursuit.cell_beams**2
-    level = pursuit.bounds[1, 0] / pursuit.lattice[-1]
-    ranges = xp.sqrt(math.pi / (RANGE_LOSS * height)) * pursuit.range_step_per_m / level
-    return angles * xp.minimum(ranges, xp.full_like(ranges, float(pursuit.lattice[-1])))

@@ -7,12 +7,14 @@ share, as in Algorithm 1 of Cao et al., arXiv 2501.17868.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import is_numpy_namespace
 
+from engine.estimators.paths.evidence import log_evidence, with_scattered
 from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
+from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
 from engine.estimators.paths.order import least_fall
 from engine.estimators.paths.problem import PathEstimates, PathProblem
 from engine.estimators.paths.trials import Paths, Rows, Trials, power, with_scatterer
@@ -40,6 +42,7 @@ class JointPursuit:
 
     enough: the misfit below which no further scatterer is looked for. order: instead of that, the false-alarm rate at
     which one more is one; the problem's number of scatterers is then the most. noise_known: whether σ² was told.
+    scattered: how the power of scattered paths is known, so that explanations compare by their evidence; None: by χ².
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class JointPursuit:
         enough: float = -np.inf,
         order: float | None = None,
         noise_known: bool = True,
+        scattered: Literal["told", "estimated"] | None = None,
     ) -> None:
         self.problem, self.xp, self.enough = problem, xp, enough
+        self.scattered = scattered if problem.n_scatterers else None
         self.order, self.noise_known = order, noise_known
         self.least_new = LEAST_NEW
         self._dictionary = Dictionary(problem.surface, grid, xp)
@@ -83,17 +88,22 @@ class JointPursuit:
 
     def acquired(self, trials: Trials, rows: Rows, *, everything: bool = False) -> Paths:
         """Users from the grid, then scatterers; everything: as many as there may be, significant or not."""
+        return self.extended(trials, rows, self.alone(trials, rows), everything=everything)
+
+    def alone(self, trials: Trials, rows: Rows) -> Paths:
+        """Users from the grid, fitted, and no scatterer."""
         xp, (n_trials, n_users, _), k = self.xp, trials.samples.shape, self.problem.n_scatterers
         users = self.candidates(self.user_scores(trials, rows))
         places = xp.concat([users, xp.zeros((n_trials, k, 3))], axis=1)
         gain = xp.zeros((n_trials, n_users, 1 + k), dtype=trials.samples.dtype)
-        start = Paths(places, gain, xp.zeros((n_trials, n_users)), xp.zeros(n_trials, dtype=xp.int64))
-        return self.extended(trials, rows, self.refined(trials, start), everything=everything)
+        none = xp.zeros(n_trials)
+        start = Paths(places, gain, xp.zeros((n_trials, n_users)), xp.zeros(n_trials, dtype=xp.int64), none)
+        return self.refined(trials, start)
 
     def extended(self, trials: Trials, rows: Rows, paths: Paths, *, everything: bool = False) -> Paths:
         """Further scatterers: where the misfit asks for them, or where one more is significant."""
         xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
-        by_order = self.order is not None and not everything
+        by_order, by_evidence = (asked is not None and not everything for asked in (self.order, self.scattered))
         wanted = xp.ones(trials.samples.shape[0], dtype=xp.bool)
         for k in range(self.problem.n_scatterers):
             if degrees_of_freedom(n_cycles, n_users, k + 1) <= 0:
@@ -105,8 +115,11 @@ class JointPursuit:
                 some, mine = trials.take(index), paths.take(index)
                 scores, _ = self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :])
                 more = self.refined(some, with_scatterer(mine, n_users + k, self.candidates(scores)))
-                if by_order:
-                    counts = self.fall(some, mine, more) > self.least_fall(k + 1, n_cycles)
+                if by_order or by_evidence:
+                    if by_order:
+                        counts = self.fall(some, mine, more) > self.least_fall(k + 1, n_cycles)
+                    else:
+                        counts = more.evidence > mine.evidence
                     wanted[index] = counts
                     index, more = index[counts], more.take(counts)
                 paths = paths.replaced(index, more)
@@ -115,7 +128,8 @@ class JointPursuit:
     def pruned(self, trials: Trials, paths: Paths) -> Paths:
         """Without the scatterers whose absence does not matter, one by one, the least of them first."""
         xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
-        for count in range(self.problem.n_scatterers, 0, -1) if self.order is not None else ():
+        counts = range(self.problem.n_scatterers, 0, -1)
+        for count in counts if self.order is not None or self.scattered is not None else ():
             (index,) = xp.nonzero(paths.count == count)
             if not index.shape[0]:
                 continue
@@ -127,10 +141,14 @@ class JointPursuit:
                 if best is None:
                     best = fewer
                 else:
-                    (lower,) = xp.nonzero(xp.sum(fewer.energy, axis=-1) < xp.sum(best.energy, axis=-1))
+                    (lower,) = xp.nonzero(self.cost(some, fewer) < self.cost(some, best))
                     best = best.replaced(lower, fewer.take(lower))
             assert best is not None
-            (drop,) = xp.nonzero(~(self.fall(some, best, mine) > self.least_fall(count, n_cycles)))
+            if self.order is not None:
+                needed = self.fall(some, best, mine) > self.least_fall(count, n_cycles)
+            else:
+                needed = mine.evidence > best.evidence
+            (drop,) = xp.nonzero(~needed)
             paths = paths.replaced(index[drop], best.take(drop))
         return paths
 
@@ -161,7 +179,24 @@ class JointPursuit:
                 places[index, : n_users + k] = fit.places
                 gain[index, :, : 1 + k] = fit.gain
                 energy[index] = fit.energy
-        return Paths(places, gain, energy, paths.count)
+        evidence = xp.zeros(paths.count.shape[0])
+        if trials.scattered is not None:
+            noise = self.noise(trials, paths.count)
+            height = n_users * trials.samples.shape[-1] * trials.unseen / noise
+            rooms = xp.maximum(self.all_places.shape[0] / self.cells_of_a_peak(height), xp.ones_like(height))
+            evidence = log_evidence(self.problem, trials, places, paths.count, noise, rooms)
+        return Paths(places, gain, energy, paths.count, evidence)
+
+    def with_scattered(self, trials: Trials, rows: Rows, paths: Paths) -> Trials:
+        """Trials with the power of scattered paths, estimated given the users of some paths, or told."""
+        users = paths.places[:, : self.problem.n_users, :]
+        return with_scattered(self.problem, trials, rows, users, told=self.scattered == "told")
+
+    def noise(self, trials: Trials, count: Array) -> Array:
+        """The variance of a sample besides the paths found, (T,): with that of scatterers not found, if known."""
+        if trials.unseen is None:
+            return trials.noise_variance
+        return trials.noise_variance + (self.problem.n_scatterers - count) * trials.unseen
 
     def with_noise_left(self, trials: Trials, paths: Paths) -> Trials:
         """Trials with σ² = 2‖residual‖²/ν, as these paths leave it.
@@ -175,7 +210,12 @@ class JointPursuit:
         return trials._replace(noise_variance=xp.maximum(2 * xp.sum(paths.energy, axis=-1) / freedom, rounding))
 
     def cost(self, trials: Trials, paths: Paths) -> Array:
-        """‖residual‖², and where their number is unknown what each scatterer has to take off it, (T,)."""
+        """‖residual‖², and where their number is unknown what each scatterer has to take off it, (T,).
+
+        Where gains of scattered paths count as random, −σ² ln p instead.
+        """
+        if self.scattered is not None:
+            return -paths.evidence * trials.noise_variance
         xp, n_cycles = self.xp, trials.samples.shape[-1]
         total = xp.sum(paths.energy, axis=-1)
         if self.order is None:
@@ -188,7 +228,8 @@ class JointPursuit:
         xp, n_cycles = self.xp, trials.samples.shape[-1]
         free = [degrees_of_freedom(n_cycles, self.problem.n_users, k) for k in range(self.problem.n_scatterers + 1)]
         freedom = xp.asarray([float(n) if n > 0 else np.nan for n in free])[paths.count]
-        return (2 * xp.sum(paths.energy, axis=-1) / trials.noise_variance - freedom) / xp.sqrt(2 * freedom)
+        noise = self.noise(trials, paths.count)
+        return (2 * xp.sum(paths.energy, axis=-1) / noise - freedom) / xp.sqrt(2 * freedom)
 
     def misfit_of_users(self, trials: Trials, paths: Paths) -> Array:
         """The same of each user's residual, ν being its share of the freedom left, (T, L)."""
@@ -196,12 +237,14 @@ class JointPursuit:
         n_cycles = trials.samples.shape[-1]
         free = [degrees_of_freedom(n_cycles, n_users, k) / n_users for k in range(self.problem.n_scatterers + 1)]
         freedom = xp.asarray([n if n > 0 else np.nan for n in free])[paths.count][:, None]
-        return (2 * paths.energy / trials.noise_variance[:, None] - freedom) / xp.sqrt(2 * freedom)
+        noise = self.noise(trials, paths.count)[:, None]
+        return (2 * paths.energy / noise - freedom) / xp.sqrt(2 * freedom)
 
     def estimates(
-        self, trials: Trials, paths: Paths, shape: tuple[int, ...], lost_probability: Array | None = None
+        self, trials: Trials, paths: Paths, shape: tuple[int, ...], stated: tuple[Array, Array] | None = None
     ) -> PathEstimates:
-        """In G groups of S copies, `shape`; lost_probability (T, L)."""
+        """In G groups of S copies, `shape`; stated: lost_probability (T, L) and covariance (T, L, 3, 3)."""
+        xp = self.xp
         n_users, misfit = self.problem.n_users, self.misfit(trials, paths)
         places = self.xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
         gain = self.xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
@@ -217,10 +260,11 @@ class JointPursuit:
             azimuth[..., n_users:],
             gain[..., 1:],
             self.xp.reshape(misfit if self.noise_known else self.xp.full_like(misfit, np.nan), shape),
-            self.xp.reshape(trials.noise_variance, shape),
-            self.xp.full((*shape, n_users), np.nan)
-            if lost_probability is None
-            else self.xp.reshape(lost_probability, (*shape, n_users)),
+            self.xp.reshape(self.noise(trials, paths.count), shape),
+            *(
+                xp.full((*shape, *size), np.nan) if stated is None else xp.reshape(stated[i], (*shape, *size))
+                for i, size in enumerate(((n_users,), (n_users, 3, 3)))
+            ),
         )
 
     def user_scores(self, trials: Trials, rows: Rows) -> Array:
@@ -271,31 +315,7 @@ class JointPursuit:
 
     def peaks_of_arrays(self, scores: Array, n: int) -> tuple[Array, Array]:
         """As `peaks`, on any array namespace."""
-        xp = self.xp
-        whole = scores
-        if self._position is not None:  # what is left out of the lattice is no neighbour
-            whole = xp.zeros((*scores.shape[:-1], math.prod(self.lattice)))
-            whole[..., self._position] = scores
-        whole = xp.reshape(whole, (*scores.shape[:-1], *self.lattice))
-        highest = xp.ones(whole.shape, dtype=xp.bool)
-        for axis in range(-3, 0):
-            size = whole.shape[axis]
-            low = (..., slice(0, size - 1), *(slice(None),) * (-axis - 1))
-            high = (..., slice(1, size), *(slice(None),) * (-axis - 1))
-            highest[low] &= whole[low] >= whole[high]
-            highest[high] &= whole[high] > whole[low]
-        highest = xp.reshape(highest, (*scores.shape[:-1], -1))
-        highest = highest if self._position is None else highest[..., self._position]
-        left = xp.where(highest, scores, xp.zeros_like(scores))
-        found, values = [], []
-        numbers = xp.arange(scores.shape[-1])
-        for rank in range(n):
-            best = xp.argmax(left, axis=-1)
-            found.append(best)
-            values.append(xp.max(left, axis=-1))
-            if rank + 1 < n:
-                left = xp.where(numbers == best[..., None], xp.zeros_like(left), left)
-        return xp.stack(found, axis=-1), xp.stack(values, axis=-1)
+        return highest_peaks_of_arrays(self.xp, scores, self.lattice, self._position, n)
 
     @property
     def all_places(self) -> Array:
@@ -305,6 +325,18 @@ class JointPursuit:
     def places(self, index: Array) -> Array:
         """κ, θ, φ of candidates, (...) → (..., 3)."""
         return self._candidates[index]
+
+    def cells_of_a_peak(self, height: Array) -> Array:
+        """The volume of a peak of the likelihood, so many nats high, in cells of the grid.
+
+        Along a direction cosine a lobe is 1 − (πx)²/3 of its height x beams from its top; along κ a step costs a share.
+        """
+        xp = self.xp
+        height = xp.maximum(height, xp.ones_like(height))
+        angles = 3 / (math.pi * height) / self.cell_beams**2
+        level = self.bounds[1, 0] / self.lattice[-1]
+        ranges = xp.sqrt(math.pi / (RANGE_LOSS * height)) * self.range_step_per_m / level
+        return angles * xp.minimum(ranges, xp.full_like(ranges, float(self.lattice[-1])))
 
     def unresolved(self, places: Array, others: Array) -> Array:
         """Whether direction cosines are within most of a beam of each other; κ, θ, φ (..., 3) each."""

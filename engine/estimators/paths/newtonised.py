@@ -1,15 +1,17 @@
 """Continuous estimates of all paths, begun anew from the grid at each estimate."""
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from engine.errors import InputError
 from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.estimators.paths.spread import stated_covariance
 from engine.estimators.paths.trials import Paths, Rows, Trials, joined, trials_of
 from engine.numerics.candidates import CandidateGrid, field_grid, resolving_grid
 
@@ -39,6 +41,18 @@ class NewtonisedPursuit(PathEstimator):
     )
     false_alarm: float = Field(0.01, gt=0, lt=0.5, description="rate at which a scatterer is found where there is none")
     noise: Literal["told", "estimated"] = Field("told", description="the noise's variance")
+    scattered: Literal["any", "estimated", "told"] = Field(
+        "any", description="power of scattered paths: any, all are fitted; else those not seen are noise"
+    )
+
+    @model_validator(mode="after")
+    def _one_criterion(self) -> Self:
+        if self.scattered != "any" and (self.most_scatterers is not None or self.noise == "estimated"):
+            raise ValueError(
+                f"scattered = '{self.scattered}' with most_scatterers = {self.most_scatterers} and noise = "
+                f"'{self.noise}': needed scattered = 'any', or the scatterers' number and the noise told"
+            )
+        return self
 
     def prepare(self, problem: PathProblem, xp: Any) -> Localizer:
         return _Prepared(self.pursuit(problem, xp))
@@ -47,7 +61,10 @@ class NewtonisedPursuit(PathEstimator):
         known = self.noise == "told"
         if self.most_scatterers is None:
             enough = -np.inf if self.enough is None or not known else self.enough
-            return JointPursuit(problem, self.grid(problem), xp, enough=enough, noise_known=known)
+            if self.scattered == "told" and problem.scattered_power is None:
+                raise InputError("scattered = 'told', and nobody tells their power: needed 'estimated' or 'any'")
+            scattered = None if self.scattered == "any" else self.scattered
+            return JointPursuit(problem, self.grid(problem), xp, enough=enough, noise_known=known, scattered=scattered)
         problem = replace(problem, n_scatterers=self.most_scatterers)
         return JointPursuit(problem, self.grid(problem), xp, order=self.false_alarm, noise_known=known)
 
@@ -76,6 +93,15 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
 
     Estimated from what as many paths leave as there may be: until then it is unknown which of them count.
     """
+    if pursuit.scattered is not None:
+        users = pursuit.alone(trials, rows)
+        trials = pursuit.with_scattered(trials, rows, users)
+        users = pursuit.refined(trials, users)
+        # One at a time, and all and then without those that bring nothing: of several, one alone may bring nothing.
+        paths = pursuit.extended(trials, rows, users)
+        others = pursuit.pruned(trials, pursuit.extended(trials, rows, users, everything=True))
+        (index,) = pursuit.xp.nonzero(others.evidence > paths.evidence)
+        return trials, paths.replaced(index, others.take(index))
     if pursuit.noise_known:
         return trials, pursuit.acquired(trials, rows)
     paths = pursuit.acquired(trials, rows, everything=True)
@@ -86,6 +112,11 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
     (index,) = pursuit.xp.nonzero(pursuit.cost(trials, anew) < pursuit.cost(trials, paths))
     paths = paths.replaced(index, anew.take(index))
     return pursuit.with_noise_left(trials, paths), paths
+
+
+def stated_of(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> tuple[Any, Any]:
+    """Of each user: the probability that it is lost, (T, L), and the covariance where not, (T, L, 3, 3)."""
+    return lost_probability(pursuit, trials, rows, paths), stated_covariance(pursuit, trials, paths)
 
 
 class _Prepared:
@@ -111,5 +142,5 @@ class _Observer:
             raise ValueError("no cycles: observe some before the first estimate")
         trials, paths = acquired(self.pursuit, trials_of(self.cycles, self.pursuit.xp), self.rows)
         paths = self.pursuit.pruned(trials, paths)
-        lost = lost_probability(self.pursuit, trials, self.rows, paths) if stating else None
-        return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape, lost)
+        stated = stated_of(self.pursuit, trials, self.rows, paths) if stating else None
+        return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape, stated)

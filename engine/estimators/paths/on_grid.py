@@ -102,6 +102,7 @@ class GridObserver:
             _misfit(xp, pursued.residual, self._noise_variance, pursued.found, samples.shape[2:]),
             self._noise_variance,
             xp.full(pursued.users.shape, xp.nan),
+            xp.full((*pursued.users.shape, 3, 3), xp.nan),
         )
 
 

@@ -16,7 +16,7 @@ class PathProblem:
     surface: the reconfigurable surface that everything is seen through. view: where users and scatterers may be.
     n_users, L: each has one direct path, at amplitudes of its own. n_scatterers, K: the most scatterers, common to all
     users, that are searched for. model, angle_step_rad, range_step_m: the dictionary of estimators that search a grid
-    and name none of their own, Eqs. (11) to (13).
+    and name none of their own, Eqs. (11) to (13). scattered_power: E|γ|² of a scattered path, for who is told.
     """
 
     surface: UniformPlanarArray
@@ -26,6 +26,7 @@ class PathProblem:
     model: FieldModel = "hybrid"
     angle_step_rad: float = 0.02
     range_step_m: float = 0.25
+    scattered_power: float | None = None
 
 
 class Cycles(NamedTuple):
@@ -64,6 +65,8 @@ class PathEstimates(NamedTuple):
     misfit: Array
     """(2‖residual‖²/σ² − ν)/√(2ν), (G, S): standard normal where the model holds, ν the degrees of freedom left"""
     noise_variance: Array
-    """E|noise|² as told, or as estimated, (G, S)"""
+    """E|noise|² as told, or as estimated, (G, S); with what scatterers add that were not found, if that is known"""
     lost_probability: Array
     """that a user is in another direction than estimated, (G, S, L); NaN where an estimator states none"""
+    covariance: Array
+    """of the users' κ, θ, φ about the estimate, (G, S, L, 3, 3); NaN where an estimator states none"""

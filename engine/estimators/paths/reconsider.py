@@ -11,7 +11,8 @@ where a scatterer is; a scatterer was sought before another one was known. So
   explained now, and everywhere where χ² is larger than noise makes it (`reconsidered`);
 - where there is such doubt, all scatterers are sought before the users, and users at other peaks before scatterers.
 
-Every step is kept only if it lowers χ², so what is stored is the most likely of all explanations tried.
+Every step is kept only if it lowers the cost, χ² or, where gains of scattered paths count as random, the negative
+evidence: what is stored is the most likely, or the most probable, of all explanations tried.
 """
 
 from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -
     """Trial by trial the more likely of two explanations; at equal χ² the first."""
     xp = pursuit.xp
     energy, other = pursuit.cost(trials, paths), pursuit.cost(trials, others)
-    (index,) = xp.nonzero(other < energy * (1 - LESS))
+    (index,) = xp.nonzero(other < energy - LESS * xp.sum(paths.energy, axis=-1))
     return paths.replaced(index, others.take(index))
 
 
@@ -179,6 +180,8 @@ def _settled_if_near(
     if not index.shape[0]:
         return paths
     tried = settled(pursuit, trials.take(index), rows, tried.take(index))
+    if pursuit.scattered is not None:
+        tried = pursuit.pruned(trials.take(index), tried)
     return paths.replaced(index, better(pursuit, trials.take(index), paths.take(index), tried))
 
 
@@ -242,6 +245,6 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
     order[user], order[column] = column, user
     tried = settled(pursuit, some, rows, pursuit.refined(some, mine._replace(places=mine.places[:, order, :])))
     # One user alone cannot tell its own path from the scatterers': it is the strongest then.
-    gained = xp.sum(mine.energy, axis=-1) - xp.sum(tried.energy, axis=-1)
+    gained = pursuit.cost(some, mine) - pursuit.cost(some, tried)
     (taken,) = xp.nonzero(gained > (-WORTH * some.noise_variance if pursuit.problem.n_users == 1 else 0.0))
     return paths.replaced(index[taken], tried.take(taken))

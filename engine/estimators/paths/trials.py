@@ -18,6 +18,10 @@ class Trials(NamedTuple):
     """complex (T, L, C)"""
     noise_variance: Array
     """(T,)"""
+    scattered: Array | None = None
+    """E|γ|² of scattered paths, (T,), where their gains count as random"""
+    unseen: Array | None = None
+    """what a scatterer that is not found brings to every sample's variance, (T,)"""
 
     def of_group(self, values: Array) -> Array:
         """Values (G, …) of each trial's group, (T, …): as they are where each trial is a group of its own."""
@@ -27,7 +31,8 @@ class Trials(NamedTuple):
         return values[group]
 
     def take(self, index: Array) -> "Trials":
-        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index])
+        scattered, unseen = (None if part is None else part[index] for part in (self.scattered, self.unseen))
+        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index], scattered, unseen)
 
 
 class Rows(NamedTuple):
@@ -50,6 +55,8 @@ class Paths(NamedTuple):
     """‖residual‖² of each user, (T, L)"""
     count: Array
     """scatterers found, (T,)"""
+    evidence: Array
+    """nats, (T,); 0 where it is not asked for, see `engine.estimators.paths.evidence`"""
 
     def take(self, index: Array) -> "Paths":
         return Paths(*(part[index] for part in self))
