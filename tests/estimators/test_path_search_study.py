@@ -21,7 +21,7 @@ from engine.estimators.paths.trials import trials_of
 FIRST, SCENES, TRIALS = 3000, int(os.environ.get("PATH_SEARCH_SCENES", "200")), 10
 ALLOWED = 0.002
 ALLOWED_LESS = 0.012
-"""As measured: of several weak scatterers another handful may be more probable than those found"""
+"""As measured, where 0.002 was the goal: of several weak scatterers others may be more probable than those found"""
 FITTED = ClosedLoop(search=NewtonisedPursuit(enough=None))
 """Seeks the least χ², all scatterers fitted"""
 UNKNOWN = ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=5))
