@@ -61,12 +61,14 @@ def _stated(results: "xarray.Dataset") -> Iterator[dict[str, Any]]:
         for j, snr in enumerate(results.snr_db.values.tolist()):
             one = results.isel(estimator=i, snr_db=j, cycle=-1)
             lost = one.direction_error_beams.values > LOST_BEAMS
-            kept = ~lost & np.isfinite(one.nees.values)
+            told = np.isfinite(one.nees.values)
+            kept = ~lost & told
             nees, chance = one.nees.values[kept], one.lost_probability.values
             ranks = dict(zip(("kappa", "theta", "phi"), ndtr(deviations[:, i, j][kept]).T, strict=True))
             ranks["chi_squared"] = chdtr(3, 3 * nees)
             yield {
                 "method": method, "x": snr, "users": int(lost.size), "lost": int(lost.sum()),
+                "found_without_covariance": int(np.sum(~lost & ~told)),
                 "lost_stated": float(chance.sum()), "nees": float(nees.mean()),
                 "nees_error": float(nees.std() / math.sqrt(nees.size)),
                 "ranks_from_uniform": {name: distance(part) for name, part in ranks.items()},
