@@ -9,6 +9,7 @@ import pytest
 import engine
 import scenarios
 from engine import InputError, Streams, Sweep
+from engine.channels.quick import QuickChannels
 from engine.channels.tracing import Tracer
 from engine.estimators import LeastSquares, MaximumLikelihood, Observations, PosteriorMean, Problem, Workbench
 from engine.estimators.doubt import Doubt
@@ -22,7 +23,7 @@ from scenarios.multipath import MultipathData, MultipathEstimation, convergence
 from scenarios.multipath import map as multipath_map
 from scenarios.multipath.estimation import Draws
 from scenarios.multipath.map import MultipathMap
-from scenarios.multipath.scene import INDOORS, Traces
+from scenarios.multipath.scene import INDOORS, Traces, channels_to_users
 
 COLLEGE = str(Path(scenarios.__file__).parent / "places/college.geojson")
 SMALL: dict[str, Any] = {"n_elements": 32, "sensor_sets": 2, "samples": 2000, "n_sensors": 6}
@@ -282,7 +283,15 @@ def test_tracing_is_factorised(monkeypatch: pytest.MonkeyPatch) -> None:
         traced.append(len(position_m))
         return paths(self, position_m, source_m)
 
+    quickly = QuickChannels.channels
+
+    def counted_quickly(self: QuickChannels, position_m: np.ndarray) -> Any:
+        traced.append(len(position_m))
+        return quickly(self, position_m)
+
     monkeypatch.setattr(Tracer, "paths", counted)
+    monkeypatch.setattr(QuickChannels, "channels", counted_quickly)
+    channels_to_users.cache_clear()
     traces = Traces(scenario.replace(samples=1000))
     assert sum(traced) == scenario.sensor_subarrays * sensors
     users = 60

@@ -8,11 +8,12 @@ import pytest
 
 import engine
 from engine import Streams
+from engine.channels.tracing import Tracer
 from engine.estimators import PosteriorMean
 from engine.estimators.refined import RefinedMaximumLikelihood, RefinedPosteriorMean
 from scenarios.multipath import MultipathEstimation
 from scenarios.multipath.off_grid import off_grid
-from scenarios.multipath.scene import Traces, Users
+from scenarios.multipath.scene import Traces, Users, channels_to_users
 from scenarios.multipath.traced_powers import TracedPowers
 
 WALL = {"footprint": [(20.0, -30.0), (21.0, -30.0), (21.0, 30.0), (20.0, 30.0)], "height_m": 9.0, "material": "brick"}
@@ -54,7 +55,8 @@ def test_the_same_bits_whatever_was_traced_before() -> None:
     pieces = [other(range_m[i : i + n], angle_rad[i : i + n]) for i, n in ((0, 1), (1, 6), (7, 293))]
     assert np.array_equal(np.concatenate(pieces), whole, equal_nan=True)
     assert np.array_equal(other(range_m[::-1], angle_rad[::-1]), whole[::-1], equal_nan=True)
-    truth = traces.expected_power(traces.user_channels(Users(range_m, angle_rad))[0])[:, 0]
+    at = scenario.user_position_m(Users(range_m, angle_rad))
+    truth = traces.expected_power(traces.tracer.channels(at)[0])[:, 0]
     seen = np.isfinite(whole[:, 0])
     assert whole[seen] == pytest.approx(truth[seen], rel=1e-5)
     simulate = scenario.prepare(np)
@@ -66,16 +68,25 @@ def test_the_same_bits_whatever_was_traced_before() -> None:
 
 def test_what_is_not_specular_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same powers by the tracer alone, and from it where a channel has other paths."""
-    traces = Traces(MultipathEstimation(**SMALL, **COARSE))
+    scenario = MultipathEstimation(**SMALL, **COARSE)
     random = np.random.default_rng(3)
     places = random.uniform(2, 2.4, 50), random.uniform(1.4, 1.8, 50)
-    quick = TracedPowers(traces).of_set(0)(*places)
-    monkeypatch.setattr("scenarios.multipath.traced_powers.is_specular", lambda channel: False)
+    quick = TracedPowers(Traces(scenario)).of_set(0)(*places)
     asked: list[int] = []
-    trace = traces.tracer.channels
-    monkeypatch.setattr(traces.tracer, "channels", lambda at: asked.append(len(at)) or trace(at))
+    trace = Tracer.channels
+
+    def counted(self: Tracer, at: np.ndarray, subarrays: int = 1) -> Any:
+        asked.append(len(at))
+        return trace(self, at, subarrays)
+
+    monkeypatch.setattr("engine.channels.quick.is_specular", lambda channel: False)
+    monkeypatch.setattr(Tracer, "channels", counted)
+    channels_to_users.cache_clear()
+    traces = Traces(scenario)
+    asked.clear()  # of the sensors
     assert TracedPowers(traces).of_set(0)(*places) == pytest.approx(quick, rel=1e-5)
     assert asked == [50]
+    channels_to_users.cache_clear()
 
 
 def test_the_sweep_is_stored_and_read(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class MultipathData(MultipathScene):
     training, validation and test are realizations in this order.
     """
 
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
 
     def coordinates(self) -> Variables:
         range_m, angle_rad = self.sensors()

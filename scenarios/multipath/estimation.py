@@ -40,10 +40,10 @@ from scenarios.multipath.scene import (
     MultipathScene,
     Traces,
     Users,
+    channels_to_users,
     described_users,
     position_m,
     require_host,
-    tracer_of,
 )
 from scenarios.multipath.tables import report
 from scenarios.multipath.traced_powers import TracedPowers
@@ -72,7 +72,7 @@ class MultipathEstimation(MultipathScene):
     `LeakageEstimation`; sets of sensors share the users.
     """
 
-    code_version: ClassVar[int] = 4
+    code_version: ClassVar[int] = 5
     AS_EVER: ClassVar[dict[str, Any]] = MultipathScene.AS_EVER | {"believed": "true"}
 
     noise_dbm: tuple[float, ...] = Field(
@@ -262,7 +262,7 @@ class MultipathEstimation(MultipathScene):
 def _candidate_channels(channel: TracedChannel, grid: SearchGrid, height_m: float) -> tuple[np.ndarray, np.ndarray]:
     """h of the grid's candidates (n, N), and where no user can be (n,); once in a process, as points share them."""
     place = position_m(*grid.candidates(), height_m - channel.array_height_m, channel.array_height_m)
-    h, paths = tracer_of(channel).channels(place)
+    h, paths = channels_to_users(channel, grid.range_min_m)(place)
     return h, (paths == 0) | indoors(channel.surroundings, place)
 
 

@@ -28,6 +28,7 @@ from engine.channels.campus import campus
 from engine.channels.geojson import surroundings_from
 from engine.channels.places.features import SUFFIXES
 from engine.channels.places.where import Wanted
+from engine.channels.quick import Channels, channels_of
 from engine.channels.specular import Pattern
 from engine.channels.surroundings import Surroundings, in_sight, indoors
 from engine.channels.tracing import TracedChannel, Tracer
@@ -282,6 +283,7 @@ class Traces:
         """sensors: where others stand than the scene draws, range (m) and angle (rad), (sets, K) each."""
         self.scene, self.channel = scene, scene.channel()
         self.tracer = tracer_of(self.channel)
+        self.channels = channels_to_users(self.channel, scene.user_range_min_m)
         places = scene.sensor_position_m(*(sensors or scene.sensors()))
         flat = places.reshape(-1, 3)
         self._sets = places.shape[:2]
@@ -291,7 +293,7 @@ class Traces:
     def user_channels(self, users: Users) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """h (n, N), number of paths (n,), and whether a user counts: INCLUDED, INDOORS or UNREACHED (n,)."""
         place = self.scene.user_position_m(users)
-        h, paths = self.tracer.channels(place)
+        h, paths = self.channels(place)
         status = np.where(paths > 0, INCLUDED, UNREACHED)
         status[indoors(self.scene.surroundings, place)] = INDOORS
         return h, paths, status.astype(np.int8)
@@ -319,6 +321,12 @@ class Traces:
 def tracer_of(channel: TracedChannel) -> Tracer:
     """The scene of a channel, built once in a process: points of a sweep share it."""
     return channel.prepare()
+
+
+@functools.lru_cache(maxsize=2)
+def channels_to_users(channel: TracedChannel, nearest_m: float) -> Channels:
+    """As `channels_of` the channel's tracer, kept as that is."""
+    return channels_of(tracer_of(channel), nearest_m)
 
 
 def described_users(users: Users, status: np.ndarray, paths: np.ndarray) -> Variables:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.channels.quick import QuickChannels, is_specular
 from engine.channels.surroundings import indoors, within
 from scenarios.multipath.scene import Traces, Users
 
@@ -25,11 +24,6 @@ class TracedPowers:
         sensor_h = traces.sensor_h.T
         self._sensor_re, self._sensor_im = np.ascontiguousarray(sensor_h.real), np.ascontiguousarray(sensor_h.imag)
         self._near = within(traces.scene.surroundings, traces.scene.user_range_max_m)
-        self._channels: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] = (
-            QuickChannels(traces.tracer, traces.scene.user_range_min_m).channels
-            if is_specular(traces.channel)
-            else traces.tracer.channels
-        )
 
     def of_set(self, number: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Ranges (m) and angles (rad), (n,) each → powers at the sensors of one set, (n, K)."""
@@ -62,7 +56,7 @@ class TracedPowers:
         found = []
         for start in range(0, len(places), _AT_ONCE):
             at = scene.user_position_m(Users(*places[start : start + _AT_ONCE].T))
-            h, paths = self._channels(at)
+            h, paths = self._traces.channels(at)
             power = self._leaked(scene.beams(h))
             power[(paths == 0) | indoors(self._near, at)] = np.nan
             found.append(power.astype(np.float32))
