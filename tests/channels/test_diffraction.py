@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_tracing import first_met
 
 from engine.channels import diffraction
 from engine.channels.diffraction import DiffractedPaths, Edges, Planes, diffracted_responses, unfolded
@@ -16,7 +17,6 @@ from engine.channels.tracing import TracedChannel
 from engine.channels.utd import boundary_offsets_rad, boundary_terms, diffraction_matrix, face_reflection
 from engine.channels.wedges import wedges_of
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
-from tests.channels.test_tracing import first_met
 
 CARRIER_HZ = 15e9
 WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / CARRIER_HZ
