@@ -25,12 +25,13 @@ _DATA = """
 import json, resource, sys, tempfile
 from threadpoolctl import threadpool_limits
 import engine
+from jobs.benchmarks.processes import most_gigabytes
 from scenarios.multipath.data import data
 with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
     for users in map(int, sys.argv[1:]):
         engine.run(data.replace(realizations=users), f"{folder}/{users}.zarr", serial=True)
         used = resource.getrusage(resource.RUSAGE_SELF)
-        print(json.dumps([users, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6]))
+        print(json.dumps([users, used.ru_utime + used.ru_stime, most_gigabytes()]))
 """
 
 

@@ -19,13 +19,14 @@ _FOOTPRINTS = 150_000
 _APART_DEG = 4e-4
 _AT = (10.0, 50.0)
 _READ = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from engine.channels.geojson import surroundings_from
+from jobs.benchmarks.processes import most_gigabytes
 started = time.process_time()
 place = surroundings_from(Path(sys.argv[1]))
 taken = time.process_time() - started
-print(json.dumps([taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, place.account.found]))
+print(json.dumps([taken, most_gigabytes(), place.account.found]))
 """
 
 

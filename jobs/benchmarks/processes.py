@@ -1,9 +1,11 @@
 """What commands take, in processes of their own."""
 
+import re
 import resource
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def run_python(words: Sequence[str]) -> float:
@@ -18,3 +20,9 @@ def alternating(commands: Sequence[Sequence[str]], rounds: int) -> list[list[flo
     """Processor seconds of every command in every round: one after the other, so that a busy minute meets them all."""
     times = [[run_python(words) for words in commands] for _ in range(rounds)]
     return [list(each) for each in zip(*times, strict=True)]
+
+
+def most_gigabytes() -> float:
+    """The most memory that this process had. `ru_maxrss` would begin with what its parent had."""
+    kilobytes = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kilobytes[0]) * 1024 / 1e9

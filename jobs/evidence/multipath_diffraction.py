@@ -56,10 +56,6 @@ def _rows(scene: MultipathScene) -> list[dict[str, Any]]:
     return [row._asdict() for row in rows]
 
 
-def _cost(row: convergence.Row) -> str:
-    return f"{row.milliseconds:.1g} | {row.seconds:.2g}"
-
-
 def _percent(share: float) -> str:
     return f"{float(f'{100 * share:.2g}'):g} %"
 
@@ -71,9 +67,6 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
     cost = numbers["cpu-ms a user"]
     yield f"{cost['with']:.1f} instead of {cost['without']:.1f} cpu-ms a user"
     rows = [convergence.Row(**one) for one in numbers["rows"]]
-    off, on = (row for row in rows if row.setting in _OFF_OR_ON)
-    yield f"| `diffraction` | 0 | {_percent(off.median)} | {_percent(off.worst)} | {_cost(off)} |"
-    yield f"| | **1** | – | – | {_cost(on)} |"
     (enough,) = (row for row in rows if row.setting == "max_paths" and row.value == _ENOUGH)
     yield f"{enough.milliseconds:.1f} with {_ENOUGH} paths"
     for row in rows:
