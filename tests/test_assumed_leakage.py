@@ -10,6 +10,8 @@ from engine import Streams, Sweep, run
 from engine.estimators import LeastSquares, PosteriorMean
 from scenarios.leakage import LeakageEstimation
 from scenarios.leakage.assumed import assumptions
+from scenarios.leakage.figures import errors_against_noise
+from scenarios.leakage.rows import summary
 
 SCENE = LeakageEstimation(
     leakage="spherical", n_elements=24, carrier_hz=6e9, user_range_max_m=30.0, n_sensors=4, noise_dbm=(-70.0, -90.0),
@@ -59,3 +61,13 @@ def test_nothing_is_said_where_it_is_known_or_the_scene_varies(
 ) -> None:
     scene = SCENE.replace(leakage=leakage, estimators=(LeastSquares(leakage="fresnel_closed"),))
     assert assumptions(run(Sweep(scene, axes, realizations=2, block=2), f"{tmp_path}/a.zarr", serial=True)) == []
+
+
+@pytest.mark.parametrize("squares", [True, False])
+def test_a_figure_names_the_grid_of_those_who_search_it(tmp_path: object, squares: bool) -> None:
+    estimators = (*SCENE.estimators[:1], PosteriorMean()) if squares else (PosteriorMean(),)
+    sweep = Sweep(SCENE.replace(estimators=estimators), {"n_sensors": (4, 6)}, realizations=2, block=2)
+    results = run(sweep, f"{tmp_path}/a.zarr", serial=True)
+    words = " ".join(text.get_text() for text in errors_against_noise(results, summary(results)).texts)
+    assert "data: spherical" in words
+    assert ("least squares on 10 × 12 candidates" in words) == squares

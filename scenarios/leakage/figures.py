@@ -108,10 +108,12 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
     scenario = json.loads(results.attrs["scenario"])
     truth = scenario["leakage"].replace("_", " ")
     assumed = ", ".join(dict.fromkeys(e["leakage"].replace("_", " ") for e in scenario["estimators"]))
+    on_grid = [e for e in scenario["estimators"] if e["class"].endswith(":LeastSquares")]
+    grid = f"least squares on {scenario['grid_ranges']} × {scenario['grid_angles']} candidates"
     facts = (
         f"data: {truth}",
         f"estimators assume: {assumed}",
-        f"least squares on {scenario['grid_ranges']} × {scenario['grid_angles']} candidates",
+        *([grid] if on_grid else []),
         f"{realizations_a_point(results)} realizations a point",
         *words_on_estimates(results, summary),
     )
