@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.channels.specular import SpecularPaths
+from engine.channels.strongest import ranked
 from engine.channels.tracing import TracedChannel, Tracer
 
 Channels = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -86,9 +87,7 @@ class QuickChannels:
         of_place, of_chain = self._clear(position_m)
         strength = np.empty(len(of_place))
         strengths(position_m, of_place, of_chain, *self._planes()[:-1], strength)
-        order = np.lexsort((-strength, of_place))
-        rank = np.arange(len(order)) - np.searchsorted(of_place[order], of_place[order])
-        kept = order[rank < self._channel.max_paths]
+        kept = ranked(of_place, strength, self._channel.max_paths)
         return of_place[kept], of_chain[kept]
 
     def _clear(self, position_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -68,14 +68,14 @@ def strongest_of(
     if diffracted is not None:
         others = diffracted_responses(diffracted.paths, source_m[None], wavelength_m, pattern)[:, 0]
         place, gain = np.concatenate([place, diffracted.place]), np.concatenate([gain, others])
-    kept = _strongest(place, np.abs(gain), most)
+    kept = ranked(place, np.abs(gain), most)
     is_diffracted = kept >= n
     reflected = SpecularPaths(*(part[kept[~is_diffracted]] for part in specular))
     over_edges = diffracted.take(kept[is_diffracted] - n) if diffracted is not None and is_diffracted.any() else None
     return StrongestPaths(place[kept], gain[kept], reflected, over_edges, is_diffracted)
 
 
-def _strongest(place: np.ndarray, strength: np.ndarray, most: int) -> np.ndarray:
+def ranked(place: np.ndarray, strength: np.ndarray, most: int) -> np.ndarray:
     """Indices of at most `most` of the paths to each place, the strongest first: place, strength (P,)."""
     order = np.lexsort((-strength, place))
     sorted_place = place[order]

@@ -21,7 +21,21 @@ from engine.numerics.pattern import resolving
 Array = Any
 
 
-class Workbench:
+class _Computed:
+    """Holds what was computed of it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`function(self, *arguments)`, computed when it is first asked for."""
+        key = (function, *arguments)
+        if key not in self._known:
+            self._known[key] = function(self, *arguments)
+        return self._known[key]
+
+
+class Workbench(_Computed):
     """Prepared once in each worker: the tables of every leakage that some estimator assumes.
 
     expected: of each leakage that no model says, a table as `TabulatedCandidates` takes it. exact: of those that are
@@ -38,14 +52,7 @@ class Workbench:
         self.problem, self.xp, self._expected, self.exact = problem, xp, expected, exact
         self._searches: dict[AssumedLeakage, GridSearch] = {}
         self._resolving: dict[float, Workbench] = {}
-        self._known: dict[Any, Any] = {}
-
-    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """`function(workbench, *arguments)`, computed when it is first asked for."""
-        key = (function, *arguments)
-        if key not in self._known:
-            self._known[key] = function(self, *arguments)
-        return self._known[key]
+        super().__init__()
 
     @functools.cached_property
     def host(self) -> "Workbench":
@@ -85,19 +92,12 @@ class Workbench:
         return Batch(self, Observations(*parts))
 
 
-class Batch:
+class Batch(_Computed):
     """One block of observations, and what more than one estimator needs of it, computed once."""
 
     def __init__(self, workbench: Workbench, observations: Observations) -> None:
         self.workbench, self.observations = workbench, observations
-        self._known: dict[Any, Any] = {}
-
-    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """`function(batch, *arguments)`, computed when it is first asked for."""
-        key = (function, *arguments)
-        if key not in self._known:
-            self._known[key] = function(self, *arguments)
-        return self._known[key]
+        super().__init__()
 
     def resolving(self, fineness: float = 1.0) -> "Batch":
         """The same observations on the workbench whose candidates resolve peaks, see `Workbench.resolving`."""

@@ -3,11 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from jobs.evidence.ratios import TAIL, ratios
+from jobs.evidence.ratios import means, ratios
 from jobs.evidence.record import Evidence
-from scenarios.figures.comparisons import MeanRatio, Region
 from scenarios.leakage import fig3
 from scenarios.leakage.claims import samples_in
 
@@ -20,12 +17,7 @@ def _measured(store: str) -> dict[str, Any]:
     from engine import open_results
 
     samples = samples_in(open_results(store).load())
-    found: dict[str, Any] = {_MEANS: [], _RATIOS: list(ratios(samples, NETWORK, (POSTERIOR, SQUARES)))}
-    for point, errors in samples.errors.items():
-        mean = MeanRatio("", errors, np.ones(errors.shape), Region(), samples.largest[point.quantity]).judged(TAIL)
-        ends = {"low": mean.low, "high": mean.high}
-        found[_MEANS].append({**point._asdict(), "mean": mean.value, **ends, "users": mean.samples})
-    return found
+    return {_MEANS: list(means(samples)), _RATIOS: list(ratios(samples, NETWORK, (POSTERIOR, SQUARES)))}
 
 
 def _ratios(numbers: dict[str, Any], quantity: str, over: str) -> tuple[float, float]:

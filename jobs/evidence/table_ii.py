@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from engine import InputError, Sweep
 from engine.estimators.deepsets.checkpoint import Card, Checkpoint, checkpoints_in
-from jobs.evidence.ratios import TAIL, ratios
+from jobs.evidence.ratios import means, ratios
 from jobs.evidence.record import Evidence
-from scenarios.figures.comparisons import MeanRatio, Region
 from scenarios.leakage import fig3_learned
 from scenarios.leakage.claims import samples_in
 
@@ -61,11 +58,7 @@ def _measured(store: str) -> dict[str, Any]:
             path = f"{store.removesuffix('.zarr')}-{corner.folder.name}.zarr"
             samples = samples_in(engine.run(corner.sweep(checkpoints), path).load())
             found[_RATIOS] += ratios(samples, NETWORK, OTHERS)
-            for point, errors in samples.errors.items():
-                mean = MeanRatio("", errors, np.ones(errors.shape), Region(), samples.largest[point.quantity])
-                one = mean.judged(TAIL)
-                ends = {"low": one.low, "high": one.high, "users": one.samples}
-                found[_MEANS].append({**point._asdict(), "mean": one.value, **ends})
+            found[_MEANS] += means(samples)
             found[_TRAININGS].append({**corner._asdict(), **_training(checkpoints[0].card(), checkpoints[0].sha256)})
     if not found[_TRAININGS]:
         raise InputError(f"no networks in {_FOLDER}: train one at least, {_TRAIN!r}")
