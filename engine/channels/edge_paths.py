@@ -17,8 +17,8 @@ FirstMet = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Origins (n, 3) and directions (n, 3) → the plane that is met first, −1 for none, and how far away (m)."""
 EDGE = -2
 """Stands in a path's chain of planes for its edge."""
-_OFF_EDGE_M = 1e-3  # single precision places a point 100 m away to 1e-5 m
-_TOLERANCE_M = 1e-4
+OFF_EDGE_M = 1e-3  # single precision places a point 100 m away to 1e-5 m
+TOLERANCE_M = 1e-4
 _SAME_PLANE, _SAME_PLANE_M = 1e-9, 1e-6  # rounding; footprints lie on a lattice of 1e-3 m
 
 
@@ -37,6 +37,15 @@ class EdgePaths(NamedTuple):
         return EdgePaths(self.place[which], self.paths.take(which), self.points_m[which], self.chain[which])
 
 
+class Ground(NamedTuple):
+    """What reflects beside an edge."""
+
+    plane: int
+    """among the caller's"""
+    height_m: float
+    permittivity: complex
+
+
 class EdgeSearch:
     """The edges of one scene. Planes are numbered as the caller's: their normals (M, 3) and offsets (M,), the
     permittivity behind each; `ground` is one of them, if there is any."""
@@ -51,24 +60,30 @@ class EdgeSearch:
     ) -> None:
         """permittivity: η of each material; chains: of planes that reflected paths may have, (C, D), −1 for none; D is
         the most that happens to any path, reflections and diffraction together."""
-        self._wedges, self._permittivity = wedges, permittivity[wedges.material]
+        self.wedges, self.permittivity = wedges, permittivity[wedges.material]
         self._normal, self._offset_m, self._plane_permittivity = planes
         beside: list[tuple[int, ...]] = [()] if ground is None else [(), (ground,)]
         ways = ((before, after) for before in beside for after in beside)
-        self._ways = [(before, after) for before, after in ways if len(before) + len(after) < chains.shape[1]]
-        self._ending = [self._chains_that_end(before, after, chains) for before, after in self._ways]
+        self.ways = [(before, after) for before, after in ways if len(before) + len(after) < chains.shape[1]]
+        self.ending = [self._chains_that_end(before, after, chains) for before, after in self.ways]
+        self.ground = None if ground is None else self._flat(ground)
         outward = wedges.normal.sum(axis=1)
-        self._outward = outward / np.linalg.norm(outward, axis=-1, keepdims=True)
+        self.outward = outward / np.linalg.norm(outward, axis=-1, keepdims=True)
+
+    def _flat(self, ground: int) -> Ground:
+        return Ground(
+            ground, float(self._offset_m[ground] / self._normal[ground, 2]), complex(self._plane_permittivity[ground])
+        )
 
     def __len__(self) -> int:
         """Candidates of a place."""
-        return len(self._wedges.length_m) * len(self._ways)
+        return len(self.wedges.length_m) * len(self.ways)
 
     def find(
         self, position_m: np.ndarray, source_m: np.ndarray, first_met: FirstMet, reflected: np.ndarray
     ) -> EdgePaths:
         """All paths from a source (3,) to places (n, 3); reflected: which chains the places have paths of, (n, C)."""
-        found = [self._of_way(position_m, source_m, first_met, number, reflected) for number in range(len(self._ways))]
+        found = [self._of_way(position_m, source_m, first_met, number, reflected) for number in range(len(self.ways))]
         return EdgePaths(
             np.concatenate([one.place for one in found]),
             _joined([one.paths for one in found]),
@@ -85,19 +100,19 @@ class EdgeSearch:
         reflected: np.ndarray,
     ) -> EdgePaths:
         """Those that are reflected at the planes of one way before and after the edge."""
-        edges, (before, after) = len(self._wedges.length_m), self._ways[number]
+        edges, (before, after) = len(self.wedges.length_m), self.ways[number]
         place, wedge = np.repeat(np.arange(len(position_m)), edges), np.tile(np.arange(edges), len(position_m))
         paths = self._paths(position_m[place], wedge, before, after)
         seen = unfolded(paths, source_m[None])
         at, incident, diffracted = (part[:, 0] for part in (seen.along_m, seen.incident_rad, seen.diffracted_rad))
         exterior = paths.edge.exterior_rad
-        possible = (at > 0) & (at < self._wedges.length_m[wedge]) & (incident < exterior) & (diffracted < exterior)
+        possible = (at > 0) & (at < self.wedges.length_m[wedge]) & (incident < exterior) & (diffracted < exterior)
         place, wedge, paths = place[possible], wedge[possible], paths.take(possible)
-        vertices, chain = self._vertices(paths, seen.point_m[possible, 0], source_m, before, after)
-        clear = self._is_clear(source_m, vertices, chain, position_m[place], self._outward[wedge], first_met)
+        point_m = seen.point_m[possible, 0]
+        clear, vertices, chain = self._tested(position_m[place], source_m, point_m, wedge, number, first_met)
         paths, place, wedge = paths.take(clear), place[clear], wedge[clear]
         lit = boundary_offsets_rad(exterior[possible][clear], incident[possible][clear], diffracted[possible][clear])
-        ending = self._ending[number][wedge]
+        ending = self.ending[number][wedge]
         there = (ending >= 0) & reflected[place[:, None], ending]
         side = np.where(lit.T < 0, -1, np.where(there, 1, 0))
         return EdgePaths(place, paths._replace(side=side), vertices[clear], chain[clear])
@@ -106,13 +121,13 @@ class EdgeSearch:
         self, target_m: np.ndarray, wedge: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]
     ) -> DiffractedPaths:
         """Of P targets (P, 3) and edges (P,)."""
-        wedges = self._wedges
+        wedges = self.wedges
         edge = Edges(
             wedges.origin_m[wedge],
             wedges.along[wedge],
             wedges.normal[wedge, 0],
             wedges.exterior_rad[wedge],
-            self._permittivity[wedge],
+            self.permittivity[wedge],
         )
         none = np.zeros((len(wedge), 4))
         return DiffractedPaths(target_m, self._planes(before, len(wedge)), edge, self._planes(after, len(wedge)), none)
@@ -128,15 +143,25 @@ class EdgeSearch:
             np.full((n, 1), self._plane_permittivity[plane]),
         )
 
-    def _vertices(
+    def _tested(
         self,
-        paths: DiffractedPaths,
-        point_m: np.ndarray,
+        target_m: np.ndarray,
         source_m: np.ndarray,
-        before: tuple[int, ...],
-        after: tuple[int, ...],
+        point_m: np.ndarray,
+        wedge: np.ndarray,
+        number: int,
+        first_met: FirstMet,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Whether paths of one way are clear (P,), their points (P, 3, 3) and their chain (P, 3)."""
+        vertices, chain = self._vertices(target_m, point_m, source_m, number)
+        clear = self._is_clear(source_m, vertices, chain, target_m, self.outward[wedge], first_met)
+        return clear, vertices, chain
+
+    def _vertices(
+        self, target_m: np.ndarray, point_m: np.ndarray, source_m: np.ndarray, number: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Points of reflections and edge (P, 3, 3), the last one repeated, and their chain (P, 3)."""
+        before, after = self.ways[number]
         points, chain = [], []
         for plane in before:
             points.append(self._met(np.broadcast_to(source_m, point_m.shape), point_m, plane))
@@ -144,7 +169,7 @@ class EdgeSearch:
         points.append(point_m)
         chain.append(EDGE)
         for plane in after:
-            points.append(self._met(point_m, paths.target_m, plane))
+            points.append(self._met(point_m, target_m, plane))
             chain.append(plane)
         short = 3 - len(chain)
         return np.stack(points + [points[-1]] * short, axis=1), np.tile(chain + [-1] * short, (len(point_m), 1))
@@ -172,18 +197,18 @@ class EdgeSearch:
         for i in range(chain.shape[1]):
             at_edge = chain[:, i] == EDGE
             off = np.where(at_edge[:, None], outward, self._normal[chain[:, i]] * self._upward(chain[:, i])[:, None])
-            beside = points_m[:, i] + _OFF_EDGE_M * off
+            beside = points_m[:, i] + OFF_EDGE_M * off
             (left,) = np.nonzero(clear & (chain[:, i] != -1))
             to = np.where(at_edge[left, None], beside[left], points_m[left, i])
             leg = to - here[left]
             met, distance_m = first_met(here[left], leg)
-            free = (met < 0) | (distance_m > np.linalg.norm(leg, axis=-1) - _TOLERANCE_M)
+            free = (met < 0) | (distance_m > np.linalg.norm(leg, axis=-1) - TOLERANCE_M)
             clear[left] = np.where(at_edge[left], free, met == chain[left, i])
             here[left] = beside[left]
         (left,) = np.nonzero(clear)
         leg = target_m[left] - here[left]
         met, distance_m = first_met(here[left], leg)
-        clear[left] = (met < 0) | (distance_m > np.linalg.norm(leg, axis=-1) - _OFF_EDGE_M)
+        clear[left] = (met < 0) | (distance_m > np.linalg.norm(leg, axis=-1) - OFF_EDGE_M)
         return clear
 
     def _upward(self, plane: np.ndarray) -> np.ndarray:
@@ -194,7 +219,7 @@ class EdgeSearch:
         """The chain of planes whose wave ends at the boundary that each of an edge's terms mends, (W, 4), −1 for none:
         the wave that passes the edge, twice, and those that its faces n and 0 reflect."""
         number = {tuple(plane for plane in chain if plane >= 0): i for i, chain in enumerate(chains.tolist())}
-        passing = np.full(len(self._wedges.length_m), number.get((*before, *after), -1))
+        passing = np.full(len(self.wedges.length_m), number.get((*before, *after), -1))
         of_face = [
             np.array([number.get((*before, plane, *after), -1) for plane in planes.tolist()], dtype=int)
             for planes in (self._planes_of_face(1), self._planes_of_face(0))
@@ -203,12 +228,12 @@ class EdgeSearch:
 
     def _planes_of_face(self, face: int) -> np.ndarray:
         """The caller's plane that each edge's face lies in, (W,); −1 where there is none."""
-        wedges = self._wedges
+        wedges = self.wedges
         normal = wedges.normal[:, face]
         turned = normal @ self._normal.T
         offset_m = np.sum(normal * wedges.origin_m, axis=-1)[:, None] - np.sign(turned) * self._offset_m
         same = (np.abs(turned) > 1 - _SAME_PLANE) & (np.abs(offset_m) < _SAME_PLANE_M)
-        same &= self._plane_permittivity == self._permittivity[:, None]
+        same &= self._plane_permittivity == self.permittivity[:, None]
         return np.where(same.any(axis=1), np.argmax(same, axis=1), -1)
 
 

@@ -1,17 +1,20 @@
 """Channels of an array to many places, as a tracer's, in compiled loops: users, candidates, what searches look at.
 
-What is left out is nothing but time: all chains of planes are tried for each place, the same ray tests say whether
-anything stands in the way, and the same strongest paths are kept. So an edge of a shadow is where the tracer has it.
-The part of a response that is no phase is a polynomial along the array, see `engine.channels.specular_cpu`. In the
-campus a place costs 25 µs, of the tracer 700, and channels differ by 6e-8 at most (2000 users).
+What is left out is nothing but time: all chains of planes, and all edges (`engine.channels.quick_edges`), are tried for
+each place, the same ray tests say whether anything stands in the way, and the same strongest paths are kept. So an edge
+of a shadow is where the tracer has it. The part of a response that is no phase is a polynomial along the array, see
+`engine.channels.specular_cpu`. In the campus a place costs 25 µs, of the tracer 700, and channels differ by 6e-8 at
+most (2000 users).
 """
 
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from engine.channels.quick_edges import EdgesKept, QuickEdges, lagrange
 from engine.channels.specular import SpecularPaths
 from engine.channels.strongest import ranked
 from engine.channels.tracing import TracedChannel, Tracer
@@ -19,30 +22,41 @@ from engine.channels.tracing import TracedChannel, Tracer
 Channels = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Places (n, 3) → h (n, N), and the number of paths (n,)"""
 
-_NO_OTHER_PATHS = {"diffraction": False}  # fields, and their values with which there are none
-_KNOWN = {"surroundings", "array", "array_height_m", "pattern", "max_depth", "max_paths", "samples"}
+_KNOWN = {"surroundings", "array", "array_height_m", "pattern", "max_depth", "max_paths", "samples", "diffraction"}
 _PRECISION = 1e-7  # of a response: expected powers are kept in single precision
 _AT_ONCE = 2000
 _BOX_MARGIN_M = 1e-3  # planes' boxes have no thickness
 
 
-def is_specular(channel: TracedChannel) -> bool:
-    """Whether all of a channel's paths are those that are known here: line of sight and reflections at planes.
+def is_known(channel: TracedChannel) -> bool:
+    """Whether all of a channel's paths are of a kind that is known here.
 
     A field that is not known here may stand for others, and is taken to.
     """
-    others = {field.name: getattr(channel, field.name) for field in dataclasses.fields(channel)
-              if field.name not in _KNOWN}  # fmt: skip
-    return all(name in _NO_OTHER_PATHS and value == _NO_OTHER_PATHS[name] for name, value in others.items())
+    return {field.name for field in dataclasses.fields(channel)} <= _KNOWN
 
 
 def channels_of(tracer: Tracer, nearest_m: float) -> Channels:
     """To places none of which is nearer than that. The tracer's, where it may have paths that are not known here."""
-    return QuickChannels(tracer, nearest_m).channels if is_specular(tracer.channel) else tracer.channels
+    return QuickChannels(tracer, nearest_m).channels if is_known(tracer.channel) else tracer.channels
+
+
+class _Reflected(NamedTuple):
+    """P paths over planes, or none."""
+
+    place: np.ndarray
+    """(P,)"""
+    chain: np.ndarray
+    """(P,)"""
+    strength: np.ndarray
+    """|gain| for an element at the array's centre, (P,)"""
+
+    def take(self, which: np.ndarray) -> "_Reflected":
+        return _Reflected(*(part[which] for part in self))
 
 
 class QuickChannels:
-    """Of a tracer whose channel `is_specular`. nearest_m: distance of the nearest place from the array's centre."""
+    """Of a tracer whose channel `is_known`. nearest_m: distance of the nearest place from the array's centre."""
 
     def __init__(self, tracer: Tracer, nearest_m: float) -> None:
         self._channel, self._chains = tracer.channel, tracer.chains()
@@ -53,7 +67,8 @@ class QuickChannels:
         self._box = chains.low_m - _BOX_MARGIN_M, chains.high_m + _BOX_MARGIN_M
         self._along_m = np.ascontiguousarray(channel.array.positions_m(np), dtype=float)
         self._node_m = _nodes_m(self._along_m, nearest_m)
-        self._weights = _weights(self._node_m, self._along_m)
+        self._weights = lagrange(self._node_m, self._along_m)
+        self._edges = QuickEdges(tracer, tracer.edges, self._along_m) if tracer.edges is not None else None
 
     def channels(self, position_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """h to places (n, 3): (n, N), and the number of paths (n,), as `Tracer.channels`.
@@ -67,10 +82,21 @@ class QuickChannels:
     def _some(self, position_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from engine.channels.specular_cpu import add_paths
 
-        of_place, of_chain = self._strongest(position_m)
-        h = np.zeros((2, len(position_m), len(self._along_m)))
-        add_paths(position_m, of_place, of_chain, *self._planes(), self._node_m, self._weights, h[0], h[1])
-        return h[0] + 1j * h[1], np.bincount(of_place, minlength=len(position_m))
+        n = len(position_m)
+        found = self._reflected(position_m)
+        kept, over_edges = self._strongest(position_m, found)
+        h = np.zeros((2, n, len(self._along_m)))
+        add_paths(position_m, kept.place, kept.chain, *self._planes(), self._node_m, self._weights, h[0], h[1])
+        paths = np.bincount(kept.place, minlength=n)
+        if self._edges is not None and over_edges is not None:
+            reflected = np.zeros((n, len(self._chains.planes)), dtype=bool)
+            reflected[found.place, found.chain] = True
+            largest = np.zeros(n)
+            for one in (kept, over_edges):
+                np.maximum.at(largest, one.place, one.strength)
+            self._edges.add(position_m, over_edges, reflected, largest, h)
+            paths += np.bincount(over_edges.place, minlength=n)
+        return h[0] + 1j * h[1], paths
 
     def _planes(self) -> tuple[object, ...]:
         """What responses follow from beside places and chains."""
@@ -80,15 +106,25 @@ class QuickChannels:
             channel.array.wavelength_m, channel.pattern == "tr38901", self._along_m,
         )  # fmt: skip
 
-    def _strongest(self, position_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places and chains (P,) of the paths that are kept."""
+    def _reflected(self, position_m: np.ndarray) -> "_Reflected":
+        """All that have a free way."""
         from engine.channels.specular_cpu import strengths
 
         of_place, of_chain = self._clear(position_m)
         strength = np.empty(len(of_place))
         strengths(position_m, of_place, of_chain, *self._planes()[:-1], strength)
-        kept = ranked(of_place, strength, self._channel.max_paths)
-        return of_place[kept], of_chain[kept]
+        return _Reflected(of_place, of_chain, strength)
+
+    def _strongest(self, position_m: np.ndarray, found: "_Reflected") -> tuple["_Reflected", EdgesKept | None]:
+        """Those that are kept, over planes and over edges."""
+        most = self._channel.max_paths
+        if self._edges is None:
+            return found.take(ranked(found.place, found.strength, most)), None
+        over_edges = self._edges.strongest(position_m, found.place, found.strength)
+        place, strength = (np.concatenate([getattr(one, part) for one in (found, over_edges)])
+                           for part in ("place", "strength"))  # fmt: skip
+        kept, n = ranked(place, strength, most), len(found.place)
+        return found.take(kept[kept < n]), over_edges.take(kept[kept >= n] - n)
 
     def _clear(self, position_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         chains = self._chains
@@ -144,15 +180,3 @@ def _nodes_m(along_m: np.ndarray, nearest_m: float) -> np.ndarray:
     if degree + 1 >= len(along_m):
         return along_m
     return half * np.cos(np.pi * np.arange(degree + 1) / degree)
-
-
-def _weights(node_m: np.ndarray, at_m: np.ndarray) -> np.ndarray:
-    """Lagrange's polynomials of the nodes at places: (M, N)."""
-    if node_m is at_m:
-        return np.eye(len(at_m))
-    apart = node_m[:, None] - node_m
-    np.fill_diagonal(apart, 1.0)
-    away = at_m - node_m[:, None]
-    return np.stack([
-        np.prod(np.delete(away, j, axis=0) / np.delete(apart[j], j)[:, None], axis=0) for j in range(len(node_m))
-    ])  # fmt: skip

@@ -15,7 +15,7 @@ from engine.numerics.compiled import compiled
 from engine.numerics.turns_cpu import quarters
 
 _HALF_POWER_RAD = np.radians(65.0)
-_FLOOR_DB = 30.0
+FLOOR_DB = 30.0
 _TINY = 1e-12
 _HEAD_ON = 1e-9
 _DB_TO_NEPER = np.log(10.0) / 20
@@ -73,7 +73,7 @@ def _theta_hat_plain(x: float, y: float, z: float) -> tuple[float, float, float]
     return x * up, y * up, -flat
 
 
-_theta_hat = compiled(_theta_hat_plain)
+theta_hat = compiled(_theta_hat_plain)
 
 
 def _reduction_db_plain(x: float, y: float, z: float) -> float:
@@ -81,24 +81,24 @@ def _reduction_db_plain(x: float, y: float, z: float) -> float:
     zenith = np.arccos(min(max(z, -1.0), 1.0))
     vertical = (zenith - np.pi / 2) / _HALF_POWER_RAD
     horizontal = np.arctan2(y, x) / _HALF_POWER_RAD
-    return min(12 * vertical * vertical, _FLOOR_DB) + min(12 * horizontal * horizontal, _FLOOR_DB)
+    return min(12 * vertical * vertical, FLOOR_DB) + min(12 * horizontal * horizontal, FLOOR_DB)
 
 
-_reduction_db = compiled(_reduction_db_plain)
+reduction_db = compiled(_reduction_db_plain)
 
 
 def _amplitude_plain(reduction_db: float, directive: bool) -> float:
-    return np.exp(_DB_TO_NEPER * (8.0 - min(reduction_db, _FLOOR_DB))) if directive else 1.0
+    return np.exp(_DB_TO_NEPER * (8.0 - min(reduction_db, FLOOR_DB))) if directive else 1.0
 
 
-_amplitude = compiled(_amplitude_plain)
+amplitude = compiled(_amplitude_plain)
 
 
 def _smooth_gain_plain(
     x: float, y: float, z: float, gain: float, chain: Any, depth: int, normal: Any, permittivity: Any
 ) -> complex:
     """Of a path that leaves in the direction (x, y, z), with an element's gain: what is not e^{−jkL} in its own."""
-    tx, ty, tz = _theta_hat(x, y, z)
+    tx, ty, tz = theta_hat(x, y, z)
     fx, fy, fz = complex(tx * gain), complex(ty * gain), complex(tz * gain)
     for d in range(depth):
         q = chain[d]
@@ -123,7 +123,7 @@ def _smooth_gain_plain(
         jx, jy, jz = py * oz - pz * oy, pz * ox - px * oz, px * oy - py * ox
         fx, fy, fz = te * px + tm * jx, te * py + tm * jy, te * pz + tm * jz
         x, y, z = ox, oy, oz
-    ux, uy, uz = _theta_hat(-x, -y, -z)
+    ux, uy, uz = theta_hat(-x, -y, -z)
     return fx * ux + fy * uy + fz * uz
 
 
@@ -156,7 +156,7 @@ def _strengths_plain(
         z -= height
         length = np.sqrt(x * x + y * y + z * z)
         x, y, z = x / length, y / length, z / length
-        gain = _amplitude(_reduction_db(x, y, z), directive) * wavelength / (4 * np.pi * length)
+        gain = amplitude(reduction_db(x, y, z), directive) * wavelength / (4 * np.pi * length)
         strength[p] = abs(_smooth_gain(x, y, z, gain, planes[c], depth[c], normal, permittivity))
 
 
@@ -183,16 +183,16 @@ def _add_paths_plain(
         for j in range(m):
             length = np.sqrt(square + (y - node[j]) ** 2)
             u, v, w = x / length, (y - node[j]) / length, z / length
-            reduction = _reduction_db(u, v, w)
-            clipped += reduction >= _FLOOR_DB
-            gain = _amplitude(reduction, directive) * wavelength / (4 * np.pi * length)
+            reduction = reduction_db(u, v, w)
+            clipped += reduction >= FLOOR_DB
+            gain = amplitude(reduction, directive) * wavelength / (4 * np.pi * length)
             one = _smooth_gain(u, v, w, gain, planes[c], depth[c], normal, permittivity)
             node_re[j], node_im[j] = one.real, one.imag
         if directive and 0 < clipped < m:  # the pattern's kink is within the array: no polynomial
             for e in range(n):
                 length = np.sqrt(square + (y - along[e]) ** 2)
                 u, v, w = x / length, (y - along[e]) / length, z / length
-                gain = _amplitude(_reduction_db(u, v, w), directive) * wavelength / (4 * np.pi * length)
+                gain = amplitude(reduction_db(u, v, w), directive) * wavelength / (4 * np.pi * length)
                 one = _smooth_gain(u, v, w, gain, planes[c], depth[c], normal, permittivity)
                 gain_re[e], gain_im[e] = one.real, one.imag
         else:

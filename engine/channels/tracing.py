@@ -100,7 +100,7 @@ class Tracer:
         self._of_places = _vertical(rt, "iso")
         self._solver = rt.PathSolver()
         self._chains = self._found_chains()
-        self._edges = self._edge_search(permittivity) if channel.diffraction and channel.max_depth else None
+        self.edges = self._edge_search(permittivity) if channel.diffraction and channel.max_depth else None
 
     def _edge_search(self, permittivity: np.ndarray) -> EdgeSearch | None:
         wedges = wedges_of(self.channel.surroundings)
@@ -127,7 +127,7 @@ class Tracer:
         away, it will not (tests/channels/test_tracing.py).
         """
         parts = np.array_split(self.channel.element_positions_m(), subarrays)
-        candidates = len(self._chains) + (len(self._edges) if self._edges is not None else 0)
+        candidates = len(self._chains) + (len(self.edges) if self.edges is not None else 0)
         at_once = max(1, _CANDIDATES_AT_ONCE // candidates)
         found = [
             self._channels_of_some(position_m[start : start + at_once], parts)
@@ -152,10 +152,10 @@ class Tracer:
         channel = self.channel
         place, paths, chain = self.paths(position_m, source_m)
         over_edges = None
-        if self._edges is not None:
+        if self.edges is not None:
             reflected = np.zeros((len(position_m), len(self._chains)), dtype=bool)
             reflected[place, chain] = True
-            over_edges = self._edges.find(position_m, source_m, self._first_met, reflected)
+            over_edges = self.edges.find(position_m, source_m, self.first_met, reflected)
         return strongest_of(
             place, paths, over_edges, most=channel.max_paths, source_m=source_m,
             wavelength_m=channel.array.wavelength_m, pattern=channel.pattern,
@@ -184,13 +184,13 @@ class Tracer:
         for i in range(planes.shape[1]):
             (left,) = np.nonzero(clear & (planes[:, i] >= 0))
             point, normal = points_m[left, i], paths.normal[left, i]
-            met, _ = self._first_met(here[left], point - here[left])
+            met, _ = self.first_met(here[left], point - here[left])
             clear[left] = met == planes[left, i]
             side = np.sign(np.sum((here[left] - point) * normal, axis=-1))
             here[left] = point + _OFF_WALL_M * side[:, None] * normal
         (left,) = np.nonzero(clear)
         last = paths.target_m[left] - here[left]
-        met, distance_m = self._first_met(here[left], last)
+        met, distance_m = self.first_met(here[left], last)
         clear[left] = (met < 0) | (distance_m > np.linalg.norm(last, axis=-1) - _OFF_WALL_M)
         return clear
 
@@ -211,7 +211,7 @@ class Tracer:
             here = element_m[number % len(element_m)]
             chain = np.full((len(number), channel.max_depth), -1)
             for i in range(channel.max_depth):
-                met, distance_m = self._first_met(here, direction)
+                met, distance_m = self.first_met(here, direction)
                 hits = met >= 0
                 chain, met = chain[hits], met[hits]
                 chain[:, i] = met
@@ -222,7 +222,7 @@ class Tracer:
                 direction = direction[hits] - 2 * along * normal
         return found
 
-    def _first_met(self, origin_m: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def first_met(self, origin_m: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The plane that rays (n, 3) meet first, −1 for none, and how far away (m): (n,) each."""
         import drjit
         import mitsuba

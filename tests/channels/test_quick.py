@@ -8,7 +8,7 @@ import pytest
 
 from engine import Streams
 from engine.channels.campus import campus
-from engine.channels.quick import QuickChannels, is_specular
+from engine.channels.quick import QuickChannels, is_known
 from engine.channels.surroundings import Building, Surroundings, within
 from engine.channels.tracing import TracedChannel
 from engine.numerics.geometry import UniformLinearArray
@@ -128,11 +128,11 @@ class Scattering(TracedChannel):
 def test_only_what_is_specular_is_quick() -> None:
     plain = channel(Surroundings(name="field"))
     fields = plain.surroundings, plain.array, plain.array_height_m
-    assert is_specular(plain)
-    assert is_specular(replace(plain, max_depth=1))
-    assert is_specular(Diffracting(*fields))
-    assert not is_specular(Diffracting(*fields, diffraction=True))
-    assert not is_specular(Scattering(*fields))
+    assert is_known(plain)
+    assert is_known(replace(plain, max_depth=1))
+    assert is_known(Diffracting(*fields))
+    assert not is_known(Diffracting(*fields, diffraction=True))
+    assert not is_known(Scattering(*fields))
 
 
 def test_buildings_within_a_distance() -> None:
