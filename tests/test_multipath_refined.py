@@ -66,7 +66,7 @@ def test_the_same_bits_whatever_was_traced_before() -> None:
     assert np.array_equal(first, errors(scenario, 4), equal_nan=True)
 
 
-def test_what_is_not_specular_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_known_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same powers by the tracer alone, and from it where a channel has other paths."""
     scenario = MultipathEstimation(**SMALL, **COARSE)
     random = np.random.default_rng(3)
@@ -79,7 +79,7 @@ def test_what_is_not_specular_is_traced(monkeypatch: pytest.MonkeyPatch) -> None
         asked.append(len(at))
         return trace(self, at, subarrays)
 
-    monkeypatch.setattr("engine.channels.quick.is_specular", lambda channel: False)
+    monkeypatch.setattr("engine.channels.quick.is_known", lambda channel: False)
     monkeypatch.setattr(Tracer, "channels", counted)
     channels_to_users.cache_clear()
     traces = Traces(scenario)

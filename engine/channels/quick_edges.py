@@ -82,7 +82,7 @@ class QuickEdges:
         reflected: place, strength (P,)."""
         left, room, found = np.arange(len(position_m)), int(_ROOM * self._channel.max_paths) + 2, []
         number = np.empty(len(position_m), dtype=np.int64)  # of a place among those that are left
-        while len(left):
+        while True:
             number[:] = -1
             number[left] = np.arange(len(left))
             of_left = number[place] >= 0
@@ -92,7 +92,8 @@ class QuickEdges:
             done = ~short[one.place]
             found.append(EdgesKept(left[one.place[done]], *(part[done] for part in one[1:])))
             left, room = left[short], _MORE * room
-        return EdgesKept(*map(np.concatenate, zip(*found, strict=True)))
+            if not len(left):
+                return EdgesKept(*map(np.concatenate, zip(*found, strict=True)))
 
     def _of_some(
         self, position_m: np.ndarray, place: np.ndarray, strength: np.ndarray, room: int
@@ -119,7 +120,7 @@ class QuickEdges:
     def _candidates(self, position_m: np.ndarray, room: int) -> tuple[np.ndarray, ...]:
         """The strongest that each place may have: edge, way, strength, and place on the edge (n, room), how many (n,),
         and of how many (n,)."""
-        from engine.channels.edges_cpu import candidates
+        from engine.channels.edge_candidates_cpu import candidates
 
         n = len(position_m)
         wedge, way = (np.empty((n, room), dtype=np.int64) for _ in range(2))
@@ -136,7 +137,7 @@ class QuickEdges:
         self, position_m: np.ndarray, place: np.ndarray, wedge: np.ndarray, way: np.ndarray, at_m: np.ndarray
     ) -> np.ndarray:
         """Whether nothing stands in the way of paths (P,), by the tests of `EdgeSearch`, all legs at once."""
-        from engine.channels.edges_cpu import legs
+        from engine.channels.edge_candidates_cpu import legs
 
         wedges, ground = self._wedges, self._search.ground
         point_m = wedges.origin_m[wedge] + at_m[:, None] * wedges.along[wedge]
@@ -162,7 +163,7 @@ class QuickEdges:
     ) -> None:
         """Adds responses to h, real and imaginary part (2, n, N). reflected: which chains the places have paths of,
         (n, C); largest: strength of each place's strongest path, (n,)."""
-        from engine.channels.edges_cpu import add_edge_paths
+        from engine.channels.edge_sum_cpu import add_edge_paths
 
         if not len(kept.place):
             return
