@@ -26,7 +26,8 @@ from engine.channels.wedges import wedges_of
 from engine.errors import InputError
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 
-_CANDIDATES_AT_ONCE = 100_000  # chains times places, a few hundred bytes each
+_CANDIDATES_AT_ONCE = 100_000  # chains and edges times places
+_FOLLOWED_AT_ONCE = 5_000  # chains times places, a few hundred bytes each
 _RAYS_AT_ONCE = 100_000
 _OFF_WALL_M = 1e-3  # single precision places a point 100 m away to 1e-5 m
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -162,18 +163,26 @@ class Tracer:
         )  # fmt: skip
 
     def paths(self, position_m: np.ndarray, source_m: np.ndarray) -> tuple[np.ndarray, SpecularPaths, np.ndarray]:
-        """All reflected paths from a source (3,) to places (n, 3): the place (P,) of each, its planes, and its chain's
-        number (P,)."""
-        place = np.tile(np.arange(len(position_m)), len(self._chains))
-        chain = np.repeat(np.arange(len(self._chains)), len(position_m))
-        planes = self._chains[chain]
-        paths = SpecularPaths(
-            position_m[place], self._normal[planes], self._offset_m[planes], self._permittivity[planes]
-        )
-        points, possible = reflection_points_m(paths, source_m)
-        paths = SpecularPaths(*(part[possible] for part in paths))
-        clear = self._is_clear(source_m, points[possible], planes[possible], paths)
-        return place[possible][clear], SpecularPaths(*(part[clear] for part in paths)), chain[possible][clear]
+        """Reflected paths from a source (3,) to places (n, 3): of each its place, planes, and chain's number (P,)."""
+        parts = math.ceil(len(position_m) * len(self._chains) / _FOLLOWED_AT_ONCE)
+        numbers = np.array_split(np.arange(len(self._chains)), max(1, parts))
+        found = [self._possible(position_m, source_m, chains) for chains in numbers]
+        place, chain, points = (np.concatenate(part) for part in zip(*found, strict=True))
+        paths = self._over(position_m[place], self._chains[chain])
+        clear = self._is_clear(source_m, points, self._chains[chain], paths)
+        return place[clear], SpecularPaths(*(part[clear] for part in paths)), chain[clear]
+
+    def _possible(
+        self, position_m: np.ndarray, source_m: np.ndarray, chains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Places (P,) and chains (P,) whose paths meet their planes between the ends, and where, (P, D, 3)."""
+        place, chain = np.tile(np.arange(len(position_m)), len(chains)), np.repeat(chains, len(position_m))
+        points, possible = reflection_points_m(self._over(position_m[place], self._chains[chain]), source_m)
+        return place[possible], chain[possible], points[possible]
+
+    def _over(self, position_m: np.ndarray, planes: np.ndarray) -> SpecularPaths:
+        """Paths to places (P, 3) over planes (P, D)."""
+        return SpecularPaths(position_m, self._normal[planes], self._offset_m[planes], self._permittivity[planes])
 
     def _is_clear(
         self, source_m: np.ndarray, points_m: np.ndarray, planes: np.ndarray, paths: SpecularPaths
