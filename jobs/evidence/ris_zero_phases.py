@@ -4,13 +4,13 @@ Cao, Zhang, Eldar, Zhang, arXiv 2501.17868, Section VI: the direct path's power 
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from engine import Streams
 from jobs.evidence.record import Evidence
-from scenarios.ris import fig4_as_printed
+from scenarios.ris import RisLocalization, fig4_as_printed
 from scenarios.ris.zero_phases import zero_phases_power
 
 _SEED, _REALIZATIONS, _SIDES = 20261129, 2000, (10, 15, 20, 25)
@@ -23,7 +23,7 @@ def _measured(_store: str) -> dict[str, Any]:
 
 def _of(side: int) -> dict[str, Any]:
     """Powers with all phases zero over the mean at random ones, of the users of a surface of side² elements."""
-    scenario = fig4_as_printed.scenario.replace(elements_per_side=side)
+    scenario = cast(RisLocalization, fig4_as_printed.scenario.replace(elements_per_side=side))
     drawn = scenario.draw(Streams(_SEED, 0), _REALIZATIONS)
     power = zero_phases_power(scenario.cascade(), scenario.paths(drawn, np))
     power_db = 10 * np.log10(power)
