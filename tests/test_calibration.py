@@ -224,6 +224,22 @@ def test_the_legend_names_every_curve() -> None:
     assert [text.get_text() for text in legend.get_texts()] == [EXACT, WIDER, SHIFTED]
 
 
+def test_each_panel_has_its_own_quantitys_curves_in_a_band() -> None:
+    right = [
+        Ranks(EXACT, quantity, "here", at * np.linspace(0.01, 0.99, 50))
+        for quantity, at in (("range", 1), ("angle", 0.5))
+    ]
+    figure = calibration.drawing(xarray.Dataset(), right)
+    for panel, ranks, row in zip(figure.axes, right, judged(right), strict=True):
+        (curve,) = panel.lines
+        assert np.allclose(curve.get_xdata(), ranks.values)
+        assert np.allclose(curve.get_ydata(), np.arange(1, 51) / 50 - ranks.values)
+        (band,) = panel.patches
+        assert np.allclose(
+            band.get_extents().transformed(panel.transData.inverted()).intervaly, [-row.allowed, row.allowed]
+        )
+
+
 def test_the_command_prints_and_draws(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
