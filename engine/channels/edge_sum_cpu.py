@@ -14,6 +14,8 @@ from engine.channels.utd_cpu import face_azimuth_rad, offset_rad, side_of
 from engine.numerics.compiled import compiled
 from engine.numerics.turns_cpu import quarters
 
+_FALL = 32.0  # from one coefficient to the next: elements span a small part of the way to an edge
+
 
 def _branch_plain(exterior: float, incident: float, diffracted: float, given: Any) -> int:
     """A number that differs between two azimuths of the source where coefficients have a kink or a jump in between: as
@@ -69,13 +71,18 @@ def _interpolated_plain(real: Any, imag: Any, cosines: Any, step: int, at: float
 _interpolated = compiled(_interpolated_plain)
 
 
-def _highest_plain(real: Any, imag: Any, step: int) -> float:
-    """Size of the last of Chebyshev's coefficients of what has these values at every step-th of its places."""
-    sum_re, sum_im, sign, last = 0.0, 0.0, 1.0, len(real) - 1
+def _highest_plain(real: Any, imag: Any, cosines: Any, step: int) -> float:
+    """Size of the last of Chebyshev's coefficients of what has these values at every step-th of its places, or of the
+    one before, were it so much smaller: an odd function has no last one."""
+    sums = (0.0, 0.0, 0.0, 0.0)
+    sign, last = 1.0, len(real) - 1
     for j in range(0, len(real), step):
         share = sign * (0.5 if j == 0 or j == last else 1.0)
-        sum_re, sum_im, sign = sum_re + share * real[j], sum_im + share * imag[j], -sign
-    return np.sqrt(sum_re * sum_re + sum_im * sum_im) * step / last
+        a, b, c, d = sums
+        x, y = share * real[j], share * imag[j]
+        sums, sign = (a + x, b + y, c + x * cosines[j], d + y * cosines[j]), -sign
+    a, b, c, d = sums
+    return max(np.sqrt(a * a + b * b), np.sqrt(c * c + d * d) * (2 / _FALL)) * step / last
 
 
 _highest = compiled(_highest_plain)
@@ -97,8 +104,8 @@ def _add_edge_paths_plain(
     place: Any, source: Any, of_place: Any, of_edge: Any, before: Any, after: Any, there: Any, origin: Any, frame: Any,
     exterior: Any, eta: Any, ground_z: float, ground_eta: complex, wavelength: float, directive: bool, table: Any,
     along: Any, cosines: Any, weights: Any, tolerance: Any, real: Any, imaginary: Any,
-) -> int:  # fmt: skip
-    """Adds each path's response to its place's row of real and imaginary (n, N); how many gains were computed.
+) -> None:  # fmt: skip
+    """Adds each path's response to its place's row of real and imaginary (n, N).
 
     source (2, 6, W) as for `candidates`; there (P, 4): whether the wave that ends at a term's boundary is one of the
     place's; along (N,): the elements' y; cosines (M,): Chebyshev's places of −1 … 1, both ends included; weights
@@ -107,7 +114,6 @@ def _add_edge_paths_plain(
     n = len(along)
     node_re, node_im = np.empty(len(cosines)), np.empty(len(cosines))
     gain_re, gain_im = np.empty(n), np.empty(n)
-    computed = 0
     for p in range(len(of_place)):
         i, w = of_place[p], of_edge[p]
         o, f = origin[w], frame[w]
@@ -138,7 +144,6 @@ def _add_edge_paths_plain(
                         at, target, azimuth_rad(at[0], at[1]), diffracted, before[p], after[p], f, exterior[w], eta[w],
                         given, ground_eta, wavelength, directive, table,
                     )  # fmt: skip
-                    computed += 1
                     clipped += is_clipped
                     if level == 3:
                         gain_re[j], gain_im[j] = one.real, one.imag
@@ -148,7 +153,7 @@ def _add_edge_paths_plain(
                     break
                 if level == 0 and 0 < clipped < 5:
                     level = 3
-                elif _highest(node_re, node_im, step) <= tolerance[i]:
+                elif _highest(node_re, node_im, cosines, step) <= tolerance[i]:
                     break
                 else:
                     level += 1
@@ -172,7 +177,6 @@ def _add_edge_paths_plain(
             cosine, sine = quarters(-4 * np.sqrt(off * off + apart * apart) / wavelength)
             real[i, e] += gain_re[e] * cosine - gain_im[e] * sine
             imaginary[i, e] += gain_re[e] * sine + gain_im[e] * cosine
-    return computed
 
 
 add_edge_paths = compiled(_add_edge_paths_plain)

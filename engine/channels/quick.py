@@ -3,8 +3,8 @@
 What is left out is nothing but time: all chains of planes, and all edges (`engine.channels.quick_edges`), are tried for
 each place, the same ray tests say whether anything stands in the way, and the same strongest paths are kept. So an edge
 of a shadow is where the tracer has it. The part of a response that is no phase is a polynomial along the array, see
-`engine.channels.specular_cpu`. In the campus a place costs 25 µs, of the tracer 700, and channels differ by 6e-8 at
-most (2000 users).
+`engine.channels.specular_cpu`. In the campus a place costs 18 µs, of the tracer 700, with 20 paths, those over edges
+among them, 100 and 4300, and channels differ by 6e-8 at most (2000 and 400 users).
 """
 
 import dataclasses
@@ -75,6 +75,7 @@ class QuickChannels:
 
         A place's bits do not depend on which others are asked for; so many at once bound the memory.
         """
+        position_m = np.array(position_m, dtype=float)  # writable: loops are compiled anew for what is not
         pieces = [position_m[start : start + _AT_ONCE] for start in range(0, max(len(position_m), 1), _AT_ONCE)]
         h, paths = zip(*map(self._some, pieces), strict=True)
         return np.concatenate(h), np.concatenate(paths)

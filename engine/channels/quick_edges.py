@@ -127,8 +127,7 @@ class QuickEdges:
         size, at_m = np.empty((n, room)), np.empty((n, room))
         count, total = (np.empty(n, dtype=np.int64) for _ in range(2))
         candidates(
-            position_m, self._seen, self._ways, self._axes, *self._edges(),
-            self._wedges.length_m, *self._waves(),
+            position_m, self._seen, self._ways, self._axes, *self._edges(), self._wedges.length_m, *self._waves(),
             wedge, way, size, at_m, count, total,
         )  # fmt: skip
         return wedge, way, size, at_m, count, total
@@ -169,7 +168,7 @@ class QuickEdges:
             return
         ending = self._ending[kept.way, kept.wedge]
         there = (ending >= 0) & reflected[kept.place[:, None], ending]
-        self.computed = add_edge_paths(
+        add_edge_paths(
             position_m, self._seen, kept.place, kept.wedge, *self._beside(kept.way), there,
             self._wedges.origin_m, *self._edges(), *self._waves(),
             self._along_m, self._cosines, self._weights, _PRECISION * largest, h[0], h[1],
@@ -212,7 +211,7 @@ def _nested(along_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     weights = np.zeros((3, _DEGREE + 1, len(along_m)))
     middle, half = (along_m[-1] + along_m[0]) / 2, (along_m[-1] - along_m[0]) / 2
     for level, step in enumerate((4, 2, 1)):
-        weights[level, ::step] = lagrange(cosines[::step], (along_m - middle) / half)
+        weights[level, ::step] = lagrange(cosines[::step], (along_m - middle) / (half or 1.0))
     return cosines, weights
 
 
