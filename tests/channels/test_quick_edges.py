@@ -138,6 +138,19 @@ def test_how_many_are_listed_and_tested_is_no_part_of_the_result(
         assert np.array_equal(found[1], expected[1])
 
 
+def test_only_stronger_reflections_take_the_place_of_an_edge(tracer: Tracer) -> None:
+    """As many as are kept, weaker than all edges: the same as without any; stronger than all: no edge is needed."""
+    edges, at = QuickChannels(tracer, 1.5)._edges, places(30, 6)
+    assert edges is not None
+    place = np.repeat(np.arange(30), tracer.channel.max_paths)
+    weak, none, strong = (
+        len(edges.strongest(at, place[:count], np.full(count, size)).place)
+        for count, size in ((len(place), 1e-30), (0, 1.0), (len(place), 1.0))
+    )
+    assert weak == none > 100
+    assert strong == 0
+
+
 def test_the_same_bits_alone_and_among_others(tracer: Tracer) -> None:
     quick, at = QuickChannels(tracer, 1.5), places(40, seed=9)
     together = quick.channels(at)
