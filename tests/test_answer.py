@@ -223,7 +223,7 @@ def test_unequal_snapshot_counts() -> None:
     held = _answer(equal, explain=False).recommended
     _, likeliest, mean = locate(equal.measured, equal.scene).estimates
     assert mean.range_m == pytest.approx(held.posterior.range_m, abs=0.1 * held.posterior.deviation_range_m)
-    assert mean.deviation_range_m == pytest.approx(held.posterior.deviation_range_m, rel=0.15)  # a grid's sum
+    assert mean.deviation_range_m == pytest.approx(held.posterior.deviation_range_m, rel=0.01)
     assert likeliest.range_m == pytest.approx(held.likeliest.range_m, abs=0.02)
     assert likeliest.angle_rad == pytest.approx(held.likeliest.angle_rad, abs=1e-4)
 
