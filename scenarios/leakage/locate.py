@@ -158,7 +158,7 @@ def locate(
 
 
 def _by_posterior(one: Estimate, exact: UnderModel, equal: bool) -> Estimate:
-    """A model-based estimate with the posterior's deviations about it; where counts differ, the posterior's estimate."""
+    """A model-based estimate, where counts differ the posterior's own, with the posterior's deviations about it."""
     if one.is_learned:
         return one
     if one.estimator == "maximum_likelihood" and not equal:
