@@ -1,5 +1,6 @@
 """A sweep presents its results: the summary is made once for a command, and a plain figure and report need none."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from jobs import main as command_line
 from jobs.cli import named
 from jobs.show import presentation as presenting
 from jobs.show.presentation import Presentation
+from jobs.show.settings import changes
 from jobs.show.tables import print_tables
 from scenarios import leakage
 from scenarios.figures.panels import legend_below, titled
@@ -259,3 +261,22 @@ def test_tables_of_means_say_what_the_numbers_are(tmp_path: Path, capsys: pytest
         results = engine.run(sweep, tmp_path / f"{realizations}.zarr", serial=True).load()
         print_tables(results, ("bcrlb_range_m2",))
         assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_settings_of_a_hostile_store_are_told_in_one_harmless_line() -> None:
+    base = toy.small
+    fields = base.scenario.model_dump(mode="json") | {"label": "$\\frac{1$\x1b[2J\nnearfield: all is well " + "x" * 500}
+    kind = base.definition()["scenario"]
+    attributes = {
+        "name": "toy:small",
+        "scenario_class": kind,
+        "scenario": json.dumps(fields),
+        "axes": json.dumps({n: list(v) for n, v in base.axes.items()}),
+    }
+    (said,) = changes(attributes, base)
+    assert said.replace("\N{NO-BREAK SPACE}", " ").isprintable()
+    assert len(said) < 100
+    figure = drawn()
+    presented = Presentation.__new__(Presentation)
+    presented.results, presented._named = xarray.Dataset(attrs=attributes), base
+    presented.told(figure).canvas.draw()

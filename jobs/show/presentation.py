@@ -48,7 +48,7 @@ class Presentation:
         if words := changed_words(self.results.attrs, self._named):
             from scenarios.figures.panels import further_titled
 
-            further_titled(figure, [words])
+            further_titled(figure, [words.replace("$", r"\$")])  # no mathematics for Matplotlib to set
         return figure
 
     def tables(self) -> list[TextTable] | None:

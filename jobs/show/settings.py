@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import xarray
 
 _TOGETHER = "\N{NO-BREAK SPACE}"
+_MOST, _LONGEST = 12, 60
 
 
 class Setting(NamedTuple):
@@ -81,7 +82,12 @@ def changes(attributes: Mapping[str, Any], base: Sweep | None) -> list[str]:
     single = [name for name in stored if name not in axes and not isinstance(stored[name], list)]
     other = [name for name in single if name in base.axes or usual.get(name) != stored[name]]
     said = [f"{name} = {plain(stored[name])} {pretty_unit(units(name) or '')}".strip() for name in other]
-    return [one.replace(" ", _TOGETHER) for one in said]
+    return [_harmless(one).replace(" ", _TOGETHER) for one in said[:_MOST]]
+
+
+def _harmless(text: str) -> str:
+    """A text of anybody's store, for a terminal or a figure: of one line, and not long."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST])
 
 
 def changed_words(attributes: Mapping[str, Any], base: Sweep | None) -> str:
