@@ -91,7 +91,7 @@ def titled(figure: "Figure", title: str, facts: Sequence[str]) -> None:
 def further_titled(figure: "Figure", facts: Sequence[str]) -> None:
     """More that is to be known, below whatever title a figure has."""
     there = [text for text in figure.texts if text.get_text() and text.get_text() == figure.get_suptitle()]
-    lines = _lines(figure, facts, there[0].get_fontsize() if there else _TITLE)
+    lines = _lines(figure, facts, float(there[0].get_fontsize()) if there else _TITLE)
     if there:
         there[0].set_text("\n".join([there[0].get_text(), *lines]))
     else:
