@@ -12,7 +12,7 @@ from engine.estimators.peaks import _starts, damped_step, repeated
 from engine.estimators.posterior_spread import _closing_in, _distances, _on_ridges, _slips_through
 from engine.estimators.problem import Problem
 from engine.estimators.ridges import Lines, _newton, _point
-from engine.estimators.rivals import _expected, _half_a_cell, _highest_nearby, _known, _Places, _rank
+from engine.estimators.rivals import _expected, _half_a_cell, _highest_nearby, _in_order, _known, _Places, _rank
 from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.pattern import SearchGrid
 
@@ -72,9 +72,11 @@ def test_steps_go_along_the_border_that_is_in_the_way(end: str, sign: float) -> 
 
 
 def test_repeated_are_peaks_near_one_before_them() -> None:
-    peaks = places((3, 2, 7), 3)
-    peaks.range_m[:] = 3 + 0.05 * np.random.default_rng(1).integers(0, 3, peaks.range_m.shape)
-    peaks.angle_rad[:] = 1.5 + 1e-4 * np.random.default_rng(2).integers(0, 3, peaks.range_m.shape)
+    random = np.random.default_rng(1)
+    peaks = Local(*(np.repeat(part, 7, axis=-1) for part in places((3, 2, 1), 3)))
+    peaks.range_m[:] += 0.15 * random.standard_normal((3, 2, 7)) / np.sqrt(peaks.range_range)
+    peaks.angle_rad[:] += 0.15 * random.standard_normal((3, 2, 7)) / np.sqrt(peaks.angle_angle)
+    peaks.range_angle[:] *= random.uniform(0.5, 1.0, (3, 2, 7))
     found = repeated(np, peaks)
     for b, m, p in np.ndindex(found.shape):
         here = one_of(peaks, b, m, p)
@@ -131,6 +133,20 @@ def test_highest_nearby_and_ranks_are_those_of_loops() -> None:
         assert nearby[i] == all(height[j] <= height[i] for j in mine if apart[j] <= 1)
         assert rank[i] == sorted(mine, key=lambda j: (-height[j], j)).index(i)
     assert 0.05 < nearby.mean() < 0.5
+
+
+def test_peaks_stand_in_order_each_with_its_own_place() -> None:
+    peaks, random = places((3, 2, 9), 11), np.random.default_rng(12)
+    peaks = peaks._replace(range_range=peaks.range_range * 1e9, range_angle=0 * peaks.range_angle)  # none repeated
+    peaks.value[random.random((3, 2, 9)) < 0.4] = -math.inf
+    found = _in_order(peaks)
+    assert found.value.shape[-1] == np.isfinite(peaks.value).sum(axis=-1).max()
+    for b, m in np.ndindex(3, 2):
+        finite = np.isfinite(peaks.value[b, m])
+        expected = sorted(zip(-peaks.value[b, m][finite], peaks.range_m[b, m][finite], strict=True))
+        some = np.isfinite(found.value[b, m])
+        assert list(zip(-found.value[b, m][some], found.range_m[b, m][some], strict=True)) == expected
+        assert not some[len(expected) :].any()
 
 
 def test_known_are_places_that_a_step_leads_to_a_peak() -> None:
