@@ -39,13 +39,12 @@ def ascend(likelihood: Likelihood, grid: SearchGrid, at: Local, steps: int, wort
             _moved(bent.range_m, step_m, grid.range_min_m, grid.range_max_m),
             _moved(bent.angle_rad, step_rad, grid.angle_min_rad, grid.angle_max_rad),
         )
-        best = np.argmax(tried.value, axis=-1)[..., None]
-        tried = Local(*(np.take_along_axis(part, best, axis=-1) for part in tried))
-        better = (tried.value > bent.value)[:, 0, 0]
+        best = np.argmax(tried.value[:, 0], axis=-1)
+        better = tried.value[np.arange(len(best)), 0, best] > bent.value[:, 0, 0]
         fresh = rows[better]
         for whole, new in zip(at, tried, strict=True):
-            whole[fresh] = new[better]
-        damping[rows] *= np.where(better[:, None, None], _SHORTER[best] / 10, 10 * _SHORTER[-1])
+            whole[fresh, 0, 0] = new[better, 0, best[better]]
+        damping[rows, 0, 0] *= np.where(better, _SHORTER[best] / 10, 10 * _SHORTER[-1])
     return at
 
 

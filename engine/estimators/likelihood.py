@@ -35,7 +35,9 @@ class Likelihood(NamedTuple):
     """The likelihood of some realizations and observations under a leakage model.
 
     statistic: S (B, M, K); per_leakage: ∂ρ/∂g = 2P_tβ_k/σ² (B, M, K); sensor_range_m, sensor_angle_rad (B, K);
-    n_snapshots: L of each of the M observations; waves: toward these sensors, for compiled loops that need them.
+    n_snapshots: L of each of the M observations. For compiled loops, which look at a few places many times, what does
+    not depend on the place: constant, the sum of the sensors' `log_constant` (B, M); sensor_cosine, cos θ (B, K);
+    waves, toward these sensors, where a model needs them. None elsewhere.
     """
 
     problem: Problem
@@ -45,6 +47,8 @@ class Likelihood(NamedTuple):
     sensor_range_m: Array
     sensor_angle_rad: Array
     n_snapshots: tuple[int, ...]
+    constant: Array | None = None
+    sensor_cosine: Array | None = None
     waves: "Waves | None" = None
 
     @classmethod
@@ -54,15 +58,17 @@ class Likelihood(NamedTuple):
         snr, counts = zip(*problem.observations(), strict=True)
         gain = path_gain(observations.sensor_range_m, problem.array.wavelength_m)
         range_m, angle_rad = observations.sensor_range_m, observations.sensor_angle_rad
-        return cls(
-            problem,
-            model,
-            xp.reshape(observations.statistic, (size, -1, n_sensors)),
-            2 * gain[:, None, :] * xp.asarray(snr)[:, None],
-            range_m,
-            angle_rad,
-            counts,
-            _waves(problem, model, range_m, angle_rad) if is_numpy_namespace(xp) else None,
+        statistic = xp.reshape(observations.statistic, (size, -1, n_sensors))
+        per_leakage = 2 * gain[:, None, :] * xp.asarray(snr)[:, None]
+        here = cls(problem, model, statistic, per_leakage, range_m, angle_rad, counts)
+        if not is_numpy_namespace(xp):
+            return here
+        from engine.numerics.local_cpu import summed_constants
+
+        return here._replace(
+            constant=summed_constants(statistic, counts),
+            sensor_cosine=np.cos(angle_rad),
+            waves=_waves(problem, model, range_m, angle_rad),
         )
 
     def of_rows(self, rows: Array) -> "Likelihood":
@@ -70,6 +76,7 @@ class Likelihood(NamedTuple):
         return self._replace(
             statistic=self.statistic[rows],
             per_leakage=self.per_leakage[rows],
+            constant=None if self.constant is None else self.constant[rows],
             **self._sensors(rows),
         )
 
@@ -79,6 +86,7 @@ class Likelihood(NamedTuple):
             statistic=self.statistic[rows, observations][:, None, :],
             per_leakage=self.per_leakage[rows, observations][:, None, :],
             n_snapshots=(n_snapshots,),
+            constant=None if self.constant is None else self.constant[rows, observations][:, None],
             **self._sensors(rows),
         )
 
@@ -87,6 +95,7 @@ class Likelihood(NamedTuple):
         return {
             "sensor_range_m": self.sensor_range_m[rows],
             "sensor_angle_rad": self.sensor_angle_rad[rows],
+            "sensor_cosine": None if self.sensor_cosine is None else self.sensor_cosine[rows],
             "waves": waves,
         }
 
@@ -101,8 +110,12 @@ class Likelihood(NamedTuple):
         from engine.numerics.leakage_cpu import compiled_leakage
         from engine.numerics.local_cpu import local_sums
 
-        table = self._leakage(np, functools.partial(compiled_leakage, waves=self.waves), range_m, angle_rad)
-        sums = local_sums(table, statistic=self.statistic, per_leakage=self.per_leakage, n_snapshots=self.n_snapshots)
+        known = functools.partial(compiled_leakage, sensor_cosine=self.sensor_cosine, waves=self.waves)
+        sums = local_sums(
+            self._leakage(np, known, range_m, angle_rad),
+            statistic=self.statistic, per_leakage=self.per_leakage, n_snapshots=self.n_snapshots,
+            constant=self.constant,
+        )  # fmt: skip
         return Local(range_m, angle_rad, *sums)
 
     def at_by_arrays(self, xp: Any, range_m: Array, angle_rad: Array) -> Local:
@@ -139,7 +152,7 @@ class Likelihood(NamedTuple):
             range_m=xp.reshape(range_m, (size, -1)),
             angle_rad=xp.reshape(angle_rad, (size, -1)),
             sensor_angle_rad=self.sensor_angle_rad,
-            sensor_inverse_range_per_m=1 / self.sensor_range_m,
+            sensor_inverse_range_per_m=1 / self.sensor_range_m if self.model.two_sided else None,
         )
 
 

@@ -74,8 +74,8 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     """The peaks, and where some may be missing."""
     xp = batch.workbench.xp
     device = batch.once(climbed, model, steps)
-    peaks = Local(*(_on_host(xp, part).copy() for part in device))
-    seen = Observations(*(_on_host(xp, part) for part in batch.observations))
+    peaks = Local(*(on_host(xp, part).copy() for part in device))
+    seen = Observations(*(on_host(xp, part) for part in batch.observations))
     likelihood = Likelihood.of(np, batch.workbench.problem, model, seen)
     found = _with_room(peaks)
     places, full = _doubtful(batch, model, peaks)
@@ -109,7 +109,7 @@ def _in_order(found: Local) -> Local:
     return found
 
 
-def _on_host(xp: Any, part: Any) -> np.ndarray:
+def on_host(xp: Any, part: Any) -> np.ndarray:
     return np.asarray(part) if is_numpy_namespace(xp) else xp.asnumpy(part)
 
 
@@ -120,7 +120,7 @@ def _doubtful(batch: Batch, model: LeakageModel, peaks: Local) -> tuple[_Places,
     xp, problem, ridges = batch.workbench.xp, batch.workbench.problem, batch.ridges(model)
     grid: ResolvingGrid = problem.grid  # type: ignore[assignment]
     surface = batch.likelihood(model)
-    maxima, value = _on_host(xp, surface.maxima), _on_host(xp, surface.maxima_value)
+    maxima, value = on_host(xp, surface.maxima), on_host(xp, surface.maxima_value)
     doubt = _DOUBT + _DOUBT_OF_ONE_SENSOR / batch.observations.statistic.shape[-1]
     half = _half_a_cell(grid, Local(*(part[..., 0] for part in peaks)))
     reach = doubt * half

@@ -1,16 +1,19 @@
 """What a search knows against its own estimate."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from engine.estimators.assumed_leakage import AssumedLeakage
 from engine.estimators.doubt import Doubt
+from engine.estimators.misfit import is_beyond
 from engine.estimators.peaks import STEPS, damped_step
 from engine.estimators.posterior import Posterior, highest, on_grid, posterior
 from engine.estimators.problem import Estimates, Problem
-from engine.estimators.rivals import searched
+from engine.estimators.rivals import on_host, searched
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel
 
@@ -65,7 +68,7 @@ def of_candidates(batch: Batch, assumed: AssumedLeakage, estimates: Estimates) -
     xp, grid = array_namespace(estimates.range_m), batch.workbench.problem.grid
     row, column = batch.likeliest(assumed) // grid.n_ranges, batch.likeliest(assumed) % grid.n_ranges
     edge = (row == 0) | (row == grid.n_angles - 1) | (column == 0) | (column == grid.n_ranges - 1)
-    return _summed(xp, estimates, (Doubt.RIVAL, _rival_candidates(xp, batch, assumed)), (Doubt.EDGE, edge))
+    return _summed(xp, estimates, *_of_candidates(xp, batch, assumed), (Doubt.EDGE, edge))
 
 
 def of_sums(batch: Batch, assumed: AssumedLeakage, estimates: Estimates) -> Array:
@@ -73,7 +76,25 @@ def of_sums(batch: Batch, assumed: AssumedLeakage, estimates: Estimates) -> Arra
     xp, problem = array_namespace(estimates.range_m), batch.workbench.problem
     about = problem.places(xp, batch.likelihood(assumed).likely)
     edge = _at_an_end(xp, problem, on_grid(batch, assumed, about), about)
-    return _summed(xp, estimates, (Doubt.RIVAL, _rival_candidates(xp, batch, assumed)), (Doubt.EDGE, edge))
+    return _summed(xp, estimates, *_of_candidates(xp, batch, assumed), (Doubt.EDGE, edge))
+
+
+def _of_candidates(xp: Any, batch: Batch, assumed: AssumedLeakage) -> Iterator[tuple[Doubt, Array]]:
+    """Of tables, also whether their likeliest candidate explains the data too badly. Who keeps a model's estimates on a
+    grid that was not made for their likelihood has asked for them."""
+    yield Doubt.RIVAL, _rival_candidates(xp, batch, assumed)
+    if not isinstance(assumed, LeakageModel):
+        yield Doubt.UNSEEN, _unexplained(xp, batch, assumed)
+
+
+def _unexplained(xp: Any, batch: Batch, assumed: AssumedLeakage) -> Array:
+    """(B, M)."""
+    problem = batch.workbench.problem
+    snr, n_snapshots = zip(*problem.observations(), strict=True)
+    statistic = on_host(xp, batch.observations.statistic)
+    statistic = statistic.reshape(len(statistic), len(snr), -1)
+    power = batch.workbench.expected(assumed)[on_host(xp, batch.likeliest(assumed))]  # over P_t, Eq. (13)
+    return xp.asarray(is_beyond(statistic, n_snapshots, 2 * (np.array(snr) * n_snapshots)[:, None] * power))
 
 
 def _rival_candidates(xp: Any, batch: Batch, assumed: AssumedLeakage) -> Array:

@@ -15,7 +15,7 @@ class Edges(NamedTuple):
     """What the closed forms take from a focal point: g is a function of T and τ = (cos θ − cos φ) · stretch.
 
     half_width: T; t_by_range, t_by_angle: ∂T/∂d (1/m) and ∂T/∂φ; ∂τ/∂d = relative · τ (1/m); ∂τ/∂φ = shift + turn · τ.
-    All of one shape (..., P).
+    Shapes broadcast to (..., P).
     """
 
     half_width: Array

@@ -89,5 +89,5 @@ def exponent_by_quadrature(first: np.ndarray, second: np.ndarray, n_snapshots: i
     top = np.max(terms, axis=-1)
     far = -top - np.log(np.sum(np.exp(terms - top[..., None]), axis=-1))
     # 1 − ∫ √(pq) = ½ ∫ (√p − √q)², and √p − √q = 2 √(√p √q) sinh(log(p/q)/4).
-    near = np.sum(np.exp(np.minimum(terms, 0.0)) * 2 * np.sinh(np.clip((p - q) / 4, -9, 9)) ** 2, axis=-1)
+    near = np.sum(np.exp(terms) * 2 * np.sinh(np.clip((p - q) / 4, -9, 9)) ** 2, axis=-1)
     return np.where(far > _NEAR, far, -np.log1p(-np.minimum(near, 0.5)))

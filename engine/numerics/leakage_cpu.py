@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.numerics.aperture_integral import ApertureIntegral
+from engine.numerics.aperture_integral import ApertureIntegral, Edges
 from engine.numerics.compiled import compiled
 from engine.numerics.element_sum import ElementSum
 from engine.numerics.fresnel import auxiliary_tables
@@ -225,16 +225,19 @@ def compiled_leakage(
     angle_rad: Any,
     sensor_angle_rad: Any,
     sensor_inverse_range_per_m: Any = None,
+    sensor_cosine: Any = None,
     waves: Waves | None = None,
 ) -> LeakageTable:
     """As `engine.numerics.leakage`: range_m, angle_rad (B, P), sensors (B, K); a model without a loop by its own
-    arrays. waves: `waves_to` these sensors, where they are known already."""
+    arrays. sensor_cosine: of their angles, and waves: `waves_to` them, where they are known already."""
     out = np.empty((3, *range_m.shape, sensor_angle_rad.shape[-1]))
-    place = sensor_place(model, np.cos(sensor_angle_rad), sensor_inverse_range_per_m)
-    cosine = place["cosine"]
+    cosine = np.cos(sensor_angle_rad) if sensor_cosine is None else sensor_cosine
+    place = sensor_place(model, cosine, sensor_inverse_range_per_m)
     match model.table:
         case ApertureIntegral(edges):
-            stacked = np.stack(edges(array, range_m, angle_rad), axis=-1)
+            stacked = np.empty((*range_m.shape, len(Edges._fields)))
+            for i, part in enumerate(edges(array, range_m, angle_rad)):
+                stacked[..., i] = part
             _two_edges(stacked, cosine, array.n_elements, _fresnel_table(), out)
         case ElementSum(path_difference):
             delta = path_difference(range_m, angle_rad, array.positions_m(np))

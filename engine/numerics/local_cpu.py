@@ -107,15 +107,27 @@ def _sums_plain(
 _sums = compiled(_sums_plain)
 
 
-def local_sums(table: LeakageTable, *, statistic: Any, per_leakage: Any, n_snapshots: tuple[int, ...]) -> np.ndarray:
+def summed_constants(statistic: np.ndarray, n_snapshots: tuple[int, ...]) -> np.ndarray:
+    """Σ_k `log_constant`, which no place changes; S (B, M, K) and L (M,): (B, M)."""
+    return np.stack([np.sum(log_constant(statistic[:, m, :], n), axis=-1) for m, n in enumerate(n_snapshots)], axis=-1)
+
+
+def local_sums(
+    table: LeakageTable,
+    *,
+    statistic: Any,
+    per_leakage: Any,
+    n_snapshots: tuple[int, ...],
+    constant: np.ndarray | None = None,
+) -> np.ndarray:
     """Log-likelihood, its gradient (range, angle) and information (rr, ra, aa) at M · Q places: (6, B, M, Q).
 
     table: g and its gradient (B, M · Q, K); statistic: S (B, M, K); per_leakage: ∂ρ/∂g (B, M, K); n_snapshots: L (M,).
+    constant: `summed_constants` of these, where they are known already.
     """
     size, n_observations, _ = statistic.shape
     out = np.empty((6, size, n_observations, table.value.shape[1] // n_observations))
     counts = np.asarray(n_snapshots)
     _sums(*table, statistic, per_leakage, counts, bessel_tables(n_snapshots), _information_table(), out)
-    for m, n in enumerate(n_snapshots):
-        out[0, :, m, :] += np.sum(log_constant(statistic[:, m, :], n), axis=-1)[:, None]
+    out[0] += (summed_constants(statistic, n_snapshots) if constant is None else constant)[..., None]
     return out

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.intervals import binomial_interval
 from engine.sweep import TextTable
 from scenarios.figures.claims import UNDECIDED
+from scenarios.figures.comparisons import ABOVE, BELOW, Region, Share
 
 if TYPE_CHECKING:
     import xarray
@@ -115,9 +115,12 @@ def _together(mine: Sequence[Ranks], points: int, rows: int) -> Judged:
     values = np.concatenate(finite)
     excess = [distance(one) / float(kstwo.isf(_ALARMS / points, len(one))) for one in finite]
     worst = int(np.argmax(excess))
-    inside = np.array([np.count_nonzero(np.abs(2 * values - 1) < level) for level in LEVELS])
-    low, high = binomial_interval(inside, np.array(len(values)), 1 - _ALARMS / (rows * len(LEVELS)))
-    levels = np.array(LEVELS)
+    inside = [int(np.count_nonzero(np.abs(2 * values - 1) < level)) for level in LEVELS]
+    shares = [
+        Share("", events, len(values), Region(level - _COVERAGE_POINTS, level + _COVERAGE_POINTS))
+        for level, events in zip(LEVELS, inside, strict=True)
+    ]
+    found = [one.judged(_ALARMS / (rows * len(LEVELS)) / 2) for one in shares]
     return Judged(
         stated_by=mine[0].stated_by,
         quantity=mine[0].quantity,
@@ -127,8 +130,8 @@ def _together(mine: Sequence[Ranks], points: int, rows: int) -> Judged:
         allowed=float(kstwo.isf(_ALARMS / rows, len(values))),
         worst_point=mine[worst].point,
         worst_excess=excess[worst],
-        coverage=tuple((inside / len(values)).tolist()),
-        covers=bool(np.all((low <= levels + _COVERAGE_POINTS) & (high >= levels - _COVERAGE_POINTS))),
+        coverage=tuple(one.value for one in found),
+        covers=not any(one.side in (ABOVE, BELOW) for one in found),
     )
 
 

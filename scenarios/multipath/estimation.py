@@ -72,7 +72,7 @@ class MultipathEstimation(MultipathScene):
     `LeakageEstimation`; sets of sensors share the users.
     """
 
-    code_version: ClassVar[int] = 5
+    code_version: ClassVar[int] = 6
     AS_EVER: ClassVar[dict[str, Any]] = MultipathScene.AS_EVER | {"believed": "true"}
 
     noise_dbm: tuple[float, ...] = Field(

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from brute_force import whole_of
 from random_scenes import Scene, model_of, random_scene
-from scipy.stats import chi2
+from scipy.optimize import minimize_scalar
+from scipy.stats import chi2, ncx2
 
 from engine.estimators import Workbench
 from engine.estimators.ascent import _curvature, ascend
 from engine.estimators.likelihood import Likelihood, Local
-from engine.estimators.misfit import _beyond, _half_a_cell, _highest, may_hide
+from engine.estimators.misfit import _beyond, _half_a_cell, _highest, is_beyond, may_hide
 from engine.numerics.noncentral_chi2 import log_likelihood
 
 
@@ -36,12 +37,37 @@ def test_hardly_any_true_place_is_too_low() -> None:
 def test_hidden_is_what_is_too_low_but_not_too_low_for_the_grid() -> None:
     scene = random_scene(1, 8)
     likelihood = _likelihood(scene)
-    highest, half, beyond = _highest(likelihood), _half_a_cell(likelihood), _beyond(scene.seen.statistic.shape[-1])
+    highest, half, beyond = (
+        _highest(likelihood.statistic, likelihood.n_snapshots),
+        _half_a_cell(likelihood),
+        _beyond(scene.seen.statistic.shape[-1]),
+    )
     assert np.all(16 * half > 1.0)
     for below, hidden in ((0.5 * beyond - 0.1, False), (0.5 * beyond + 0.1, True)):
         assert np.all(may_hide(likelihood, highest - below) == hidden)
     assert np.all(may_hide(likelihood, highest - 0.5 * beyond - 15.9 * half))
     assert not np.any(may_hide(likelihood, highest - 0.5 * beyond - 16.1 * half))
+
+
+def test_a_place_is_beyond_where_twice_what_it_misses_is() -> None:
+    """Of each sensor the density at a place, and the highest at any noncentrality, by another library."""
+    random, n_snapshots = np.random.default_rng(7), (1, 9)
+    statistic = random.uniform(1.0, 90.0, (40, 2, 3))
+    noncentrality = statistic * random.uniform(0.2, 1.6, (40, 2, 1)) + random.uniform(0, 3, (40, 2, 3))
+    found = is_beyond(statistic, n_snapshots, noncentrality)
+    missing = np.zeros((40, 2))
+    for b, m, k in np.ndindex(40, 2, 3):
+        s, degrees = statistic[b, m, k], 2 * n_snapshots[m]
+
+        def log_density(at: float, s: float = s, degrees: int = degrees) -> float:
+            return float(ncx2.logpdf(s, degrees, at) if at > 1e-9 else chi2.logpdf(s, degrees))
+
+        best = minimize_scalar(lambda at: -log_density(at), bounds=(0, 2 * s), method="bounded")
+        missing[b, m] += 2 * (max(-best.fun, log_density(0.0)) - log_density(noncentrality[b, m, k]))
+    sure = np.abs(missing - chi2.isf(1e-3, 3)) > 0.4  # what bounds and quantiles leave
+    assert 0.1 < np.mean(found) < 0.9
+    assert np.count_nonzero(sure) > 70
+    assert np.all((found == (missing > chi2.isf(1e-3, 3)))[sure])
 
 
 @pytest.mark.parametrize("n_sensors", [3, 10, 100])

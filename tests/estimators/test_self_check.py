@@ -1,10 +1,15 @@
 """What estimators know against their own estimates."""
 
+import math
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from random_scenes import model_of, random_scene
 
 from engine.estimators import (
+    Estimates,
     LeastSquares,
     MaximumLikelihood,
     Observations,
@@ -14,9 +19,12 @@ from engine.estimators import (
     rivals,
 )
 from engine.estimators.doubt import Doubt, in_words
+from engine.estimators.likelihood import Local
 from engine.estimators.posterior import Posterior
-from engine.estimators.self_check import _HEAPED, _at_an_end
+from engine.estimators.rivals import Searched
+from engine.estimators.self_check import _HEAPED, _at_an_end, of_peaks
 from engine.numerics.geometry import UniformLinearArray
+from engine.numerics.leakage_names import model_named
 from engine.numerics.pattern import SearchGrid
 
 
@@ -102,6 +110,36 @@ def test_the_posterior_mean_knows_of_rivals() -> None:
     assert 4 < np.count_nonzero(found["posterior_mean"] & Doubt.RIVAL) < 12
 
 
+def _flags(*, below: float = 9.0, gain: float = 0.0, unseen: bool = False, at: tuple[float, float] = (3.0, 1.5)) -> int:
+    """Of a search that found two peaks, the second so much lower, the first still to rise by a step's gain."""
+    grid = SearchGrid(2.0, 5.0, 1.0, 2.0)
+    n_parts = len(Local._fields)
+    peaks = Local(*np.zeros((n_parts, 1, 1, 2)))._replace(value=np.array([[[70.0, 70.0 - below]]]))
+    peaks.range_m[:], peaks.angle_rad[:] = at
+    peaks.range_range[:], peaks.angle_angle[:] = 4.0, 9.0  # of both halves, as a step divides by them
+    peaks.by_range[..., 0], peaks.by_angle[..., 0] = math.sqrt(4.0 * gain / 2), -math.sqrt(9.0 * gain / 2)
+    batch: Any = SimpleNamespace(
+        once=lambda *_: Searched(peaks, np.array([[unseen]])),
+        workbench=SimpleNamespace(problem=SimpleNamespace(grid=grid)),
+    )
+    estimates = Estimates(peaks.range_m[..., :1], peaks.angle_rad[..., :1])
+    return int(of_peaks(batch, model_named("spherical"), estimates)[0, 0, 0])
+
+
+def test_what_a_search_says_of_its_highest_peak() -> None:
+    """A rival is a twentieth as likely, e^-3; a step is expected to add a tenth of log-likelihood."""
+    assert _flags() == 0
+    assert _flags(below=2.99) == Doubt.RIVAL
+    assert _flags(below=3.01) == 0
+    assert _flags(gain=0.09) == 0
+    assert _flags(gain=0.11) == Doubt.UNFINISHED
+    assert _flags(unseen=True) == Doubt.UNSEEN
+    assert _flags(below=1.0, gain=1.0, unseen=True) == Doubt.RIVAL | Doubt.UNFINISHED | Doubt.UNSEEN
+    for at in ((2.0, 1.5), (5.0, 1.5), (3.0, 1.0), (3.0, 2.0)):
+        assert _flags(at=at) == Doubt.EDGE
+    assert _flags(at=(math.nan, 1.5)) & Doubt.NOT_FINITE
+
+
 def test_lists_that_are_full_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """With no room for more than one climb in a round, places are left out beside which higher peaks may stand."""
     scene = random_scene(252, 10)
@@ -134,12 +172,16 @@ def test_a_full_look_far_below_the_highest_says_so() -> None:
     assert set(fewer[0][fewer[0] >= 0]) < set(many[0])
 
 
-def _tabulated(expected: np.ndarray, at: int, snr: float) -> dict[str, int]:
-    """Checks of both searches on a grid of 5 angles × 4 ranges of a user at candidate `at`, as loud as can be."""
+def _tabulated(expected: np.ndarray, at: int, snr: float, louder: float = 1.0) -> dict[str, int]:
+    """Checks of both searches on a grid of 5 angles × 4 ranges of a user at candidate `at`, as loud as can be.
+
+    louder: one sensor than the table says."""
     grid = SearchGrid(2.0, 5.0, 1.0, 2.0, n_ranges=4, n_angles=5)
     problem = Problem(UniformLinearArray(8, 0.01, 0.02), grid, (snr,), (4,))
     workbench = Workbench(problem, np, {"ray_traced": expected})
-    statistic = 8 * (1 + snr * expected[at])
+    power = expected[at].copy()
+    power[2] *= louder
+    statistic = 8 * (1 + snr * power)
     n_sensors = expected.shape[1]
     seen = Observations(statistic[None, None, None], np.full((1, n_sensors), 99.0), np.full((1, n_sensors), 1.0))
     batch = workbench.batch(seen)
@@ -159,3 +201,11 @@ def test_searches_of_a_table_check_themselves() -> None:
     assert all(_tabulated(expected, 9, 1e3)[name] & Doubt.RIVAL for name in both)
     expected[17], expected[10] = expected[16], expected[9]  # beside it: the same place
     assert all(not _tabulated(expected, 9, 1e3)[name] & Doubt.RIVAL for name in both)
+
+
+def test_what_no_candidate_of_a_table_explains_is_said() -> None:
+    """A sensor's power has a relative deviation of some 0.3; a true place misses the data by χ² with six degrees of
+    freedom, above 22.5 once in a thousand."""
+    expected = np.random.default_rng(3).uniform(0.4, 1.0, (20, 6))
+    for louder, doubted in ((1.5, False), (4.0, True)):
+        assert all(bool(flags & Doubt.UNSEEN) == doubted for flags in _tabulated(expected, 9, 10.0, louder).values())

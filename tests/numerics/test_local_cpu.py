@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from engine.numerics import local_cpu
+from engine.estimators import Observations, Problem
+from engine.estimators.likelihood import Likelihood
+from engine.numerics import leakage_cpu, local_cpu
+from engine.numerics.fresnel import fresnel
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformLinearArray
 from engine.numerics.leakage import LeakageModel, LeakageTable, leakage
 from engine.numerics.leakage_cpu import compiled_leakage, waves_to
@@ -11,6 +14,7 @@ from engine.numerics.leakage_models.two_sided import TWO_SIDED
 from engine.numerics.leakage_names import model_named, model_names
 from engine.numerics.local_cpu import local_sums
 from engine.numerics.noncentral_chi2 import information, log_likelihood_and_slope
+from engine.numerics.pattern import SearchGrid
 
 WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / 15e9
 ARRAY = UniformLinearArray(100, WAVELENGTH_M / 2, WAVELENGTH_M)
@@ -54,6 +58,7 @@ def test_waves_are_made_once_for_many_places() -> None:
     }
     waves = waves_to(TWO_SIDED, ARRAY, **sensors)
     assert waves is not None
+    assert waves.parts.shape == (4, 2, ARRAY.n_elements, 32)  # 21 sensors in two blocks of sixteen, Re and Im
     rows = np.array([3, 0, 0, 2, 1])
     chosen = {name: part[rows] for name, part in sensors.items()}
     places = {"range_m": generator.uniform(2, 12, (5, 3)), "angle_rad": generator.uniform(0.5, 2.6, (5, 3))}
@@ -91,6 +96,37 @@ def _errors(n: int) -> list[float]:
 @pytest.mark.parametrize("n", [1, 2, 50, 1000])
 def test_sums_of_one_sensor(n: int) -> None:
     assert max(_errors(n)) < TOLERANCE
+
+
+def test_fresnel_integrals_of_one_number() -> None:
+    """Every coefficient of the table is needed for this: the last is 6e-12."""
+    x = np.concatenate([np.random.default_rng(2).uniform(-20, 20, 300), [0.0, 1e-9, -0.4, 0.9]])
+    ours = np.array([leakage_cpu._fresnel(one, leakage_cpu._fresnel_table()) for one in x.tolist()]).T
+    assert np.max(np.abs(ours[:2] - np.array(fresnel(x)[:2]))) < 1e-14
+    assert np.allclose(ours[2:], fresnel(x)[2:], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["spherical", "fresnel_closed", "two_sided"])
+def test_what_is_known_already_changes_no_bit(name: str) -> None:
+    """Cosines, waves and constants of a likelihood's sensors, of some rows of it and of pairs, against none known."""
+    generator = np.random.default_rng(5)
+    array, counts = UniformLinearArray(12, ARRAY.spacing_m, WAVELENGTH_M), (1, 7)
+    problem = Problem(array, SearchGrid(2.0, 12.0, 0.5, 2.6), (1e9, 1e10), counts)
+    sensors = generator.uniform(100, 150, (6, 21)), generator.uniform(0.3, 2.8, (6, 21))
+    seen = Observations(*_read_only(generator.chisquare(9, (6, 2, 2, 21)), *sensors))
+    whole = Likelihood.of(np, problem, model_named(name), seen)
+    rows, ones, n = np.array([4, 0, 0]), np.array([1, 3, 1]), 7
+    for known in (whole, whole.of_rows(rows), whole.each(rows, ones, n), whole.each(rows, ones, n).of_rows(rows[1:])):
+        size, n_observations, _ = known.statistic.shape
+        assert known.constant is not None
+        assert known.sensor_cosine is not None
+        places = (
+            generator.uniform(2, 12, (size, n_observations, 3)),
+            generator.uniform(0.6, 2.5, (size, n_observations, 3)),
+        )
+        unknown = known._replace(constant=None, sensor_cosine=None, waves=None)
+        for ours, theirs in zip(known.at(np, *places), unknown.at(np, *places), strict=True):
+            assert np.array_equal(ours, theirs)
 
 
 def test_a_coarse_table_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

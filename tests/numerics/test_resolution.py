@@ -79,6 +79,8 @@ def test_levels_and_steps_cost_what_is_allowed() -> None:
     at_levels = wave(array, levels, np.full(len(levels), math.pi / 2), np.zeros(len(levels)))
     kept = (np.abs(whole @ at_levels.conj().T / array.n_elements) ** 2).max(axis=-1)
     assert 0.88 < kept.min() < 0.92
+    assert levels[0] == 0
+    assert np.all(np.diff(levels) > 0)
     for other in (array, surface(14, 14, 60e9, 0.5), surface(9, 23, 5e9, 0.3)):
         step = inverse_range_step_per_m(other, 0.1)
         assert coherence(other, 0.0, step, *AHEAD) == pytest.approx(0.9, abs=1e-6)

@@ -14,19 +14,19 @@ Array = Any
 def edges(array: UniformLinearArray, range_m: Array, angle_rad: Array) -> Edges:
     """T = (NΔ/2) s √(2/(λd)), τ = (u/s) √(2d/λ), u = cos θ − cos φ, s = |sin φ|."""
     xp = array_namespace(range_m, angle_rad)
-    d, phi = xp.broadcast_arrays(range_m, angle_rad)
-    sin_phi, cos_phi = xp.sin(phi), xp.cos(phi)
-    stretch = xp.sqrt(2 * d / array.wavelength_m)
-    half_width = array.n_elements * array.spacing_m / array.wavelength_m * xp.abs(sin_phi) / stretch
+    sin_phi, cos_phi = xp.sin(angle_rad), xp.cos(angle_rad)
+    s, twice = xp.abs(sin_phi), 2 * range_m
+    stretch = xp.sqrt(twice / array.wavelength_m)
+    half_width = array.n_elements * array.spacing_m / array.wavelength_m * s / stretch
     cotangent = cos_phi / sin_phi
     return Edges(
         half_width,
-        stretch / xp.abs(sin_phi),
+        stretch / s,
         cos_phi,
-        -half_width / (2 * d),
-        1 / (2 * d),
+        -half_width / twice,
+        1 / twice,
         half_width * cotangent,
-        stretch * xp.sign(sin_phi),
+        stretch * (sin_phi / s),
         -cotangent,
     )
 
