@@ -19,7 +19,7 @@ class MultipathData(MultipathScene):
     training, validation and test are realizations in this order.
     """
 
-    code_version: ClassVar[int] = 3
+    code_version: ClassVar[int] = 4
 
     def coordinates(self) -> Variables:
         range_m, angle_rad = self.sensors()

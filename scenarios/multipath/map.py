@@ -41,7 +41,7 @@ class MultipathMap(MultipathScene):
     realizations is a whole map, half as fine.
     """
 
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
 
     focus_range_m: float = Field(8.0, gt=0, description="range of the focal point")
     focus_angle_rad: float = Field(math.pi / 3, gt=0, lt=math.pi, description="angle of the focal point")
