@@ -86,7 +86,8 @@ def _training(card: Card, sha256: str) -> dict[str, Any]:
 
 
 def words(numbers: dict[str, Any]) -> Iterator[str]:
-    yield f"trained at {len(numbers[_TRAININGS])} of the {len(CORNERS)} corners of Fig. 3"
+    trained = len(numbers[_TRAININGS])
+    yield f"trained at {'all' if trained == len(CORNERS) else f'{trained} of the'} {len(CORNERS)} corners of Fig. 3"
     for one in numbers[_TRAININGS]:
         corner = Corner(*(one[field] for field in Corner._fields))
         cells = [_cell(numbers, corner, quantity) for quantity in ("range", "angle")]
