@@ -120,11 +120,34 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
 
 
 def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOUBT) -> Array:
-    """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt."""
+    """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt.
+
+    Also where what counts as scatterers not found is so strong that one would be seen.
+    """
     xp = pursuit.xp
     total = pursuit.misfit(trials, paths) - lost
     user = xp.max(pursuit.misfit_of_users(trials, paths), axis=-1) - lost - 1
-    return xp.where(user > total, user, total)
+    worst = xp.where(user > total, user, total)
+    if trials.powers is None:
+        return worst
+    overlooked = _overlooked(pursuit, trials, paths)
+    return xp.where(overlooked > worst, overlooked, worst)
+
+
+def _overlooked(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+    """What the evidence should gain by finding the scatterers that count as noise, in deviations, (T,).
+
+    √(2 nats), as χ² falls by twice that; at most 0 where they are as many nats below what is seen.
+    """
+    xp, (_, n_users, n_cycles) = pursuit.xp, trials.samples.shape
+    most = xp.astype(pursuit.problem.n_scatterers - paths.count, xp.float64)
+    missing = xp.ones_like(most) if pursuit.order is not None else xp.maximum(most, xp.ones_like(most))
+    without = paths.noise - paths.unseen
+    each = paths.unseen / missing / without
+    nats = n_users * (n_cycles * xp.log(paths.noise / without) - missing * xp.log(1 + n_cycles * each))
+    nats = nats - missing * xp.log(pursuit.rooms(n_users * n_cycles * each))
+    nats = xp.where(most > 0, nats, -xp.ones_like(nats))
+    return xp.sign(nats) * xp.sqrt(2 * xp.abs(nats))
 
 
 def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -> Paths:

@@ -36,7 +36,7 @@ WEAK_NATS = 300.0
 def stated_covariance(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     """Of κ, θ, φ of each user, (T, L, 3, 3); ∞ where the samples do not determine them."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
-    noise = pursuit.noise(trials, paths.count)
+    noise = pursuit.noise(trials, paths)
     beams = trials.of_group(trials.beams)
     kappa, polar, azimuth = (paths.places[:, :, i] for i in range(3))
     users, others = slice(0, n_users), slice(n_users, None)
