@@ -16,6 +16,7 @@ evidence: what is stored is the most likely, or the most probable, of all explan
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -71,7 +72,23 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
                 paths = paths.replaced(index, found)
         if turn:
             (active,) = xp.nonzero(pursuit.cost(trials, paths) < before)
+    if trials.powers is not None:
+        (index,) = xp.nonzero(_overlooked(pursuit, trials, paths) > 0)
+        if index.shape[0]:
+            some, mine = trials.take(index), paths.take(index)
+            paths = paths.replaced(index, better(pursuit, some, mine, _least_squares(pursuit, some, rows, lost)))
     return _labelled(pursuit, trials, rows, paths) if n_users == 1 else paths
+
+
+def _least_squares(pursuit: JointPursuit, trials: Trials, rows: Rows, lost: float) -> Paths:
+    """What the search for the least χ² finds, all scatterers fitted, without those that then bring nothing.
+
+    Of several strong ones a few are no explanation: all others are noise to them, and each step there is a step down.
+    """
+    plain, bare = copy(pursuit), trials._replace(powers=None, received=None)
+    plain.scattered = plain.order = None
+    found = reconsidered(plain, bare, rows, plain.acquired(bare, rows), lost)
+    return pursuit.pruned(trials, pursuit.refined(trials, found))
 
 
 def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -85,6 +102,8 @@ def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -
 def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
     """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all before the users."""
     n_scatterers = pursuit.problem.n_scatterers
+    if pursuit.scattered is not None and not hopeful:
+        yield _with_all
     for k in range(n_scatterers):
         yield partial(_sought_again, these=(k,), hopeful=hopeful)
     for pair in combinations(range(n_scatterers), 2):
@@ -232,6 +251,16 @@ def _scatterers_first(
     return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
 
 
+def _with_all(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+    """The paths, or better ones with all scatterers there may be besides those found."""
+    (index,) = pursuit.xp.nonzero(paths.count < pursuit.problem.n_scatterers)
+    if not index.shape[0]:
+        return paths
+    some, mine = trials.take(index), paths.take(index)
+    tried = pursuit.extended(some, rows, mine, everything=True)
+    return paths.replaced(index, _settled_if_near(pursuit, some, rows, mine, tried, np.inf))
+
+
 def _user_elsewhere(
     pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, nth: int, hopeful: bool
 ) -> Paths:
@@ -252,7 +281,9 @@ def _user_elsewhere(
     user, rank, trial = one // PEAKS_OF_USERS, one % PEAKS_OF_USERS, xp.arange(one.shape[0])
     users[trial, user] = peaks.places[trial, user, rank]
     places = xp.concat([users, paths.places[:, n_users:, :]], axis=1)
-    tried = pursuit.extended(trials, rows, pursuit.refined(trials, alone._replace(places=places)))
+    # One scatterer alone may bring nothing while all others are noise: where there is doubt, all are sought.
+    every = pursuit.scattered is not None and not hopeful
+    tried = pursuit.extended(trials, rows, pursuit.refined(trials, alone._replace(places=places)), everything=every)
     return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
 
 
