@@ -38,6 +38,7 @@ Array = Any
 N_POWERS = 24
 LEAST_POWER = 0.1
 """Of the noise's variance over √(L C), which is how well L C samples show it: scattered power from here on."""
+ROUNDING = 1e-12
 RATIOS = 0.01, 1e5
 """Scattered power over the noise's, where that is not told."""
 
@@ -59,7 +60,6 @@ def log_evidence(
     places: Array,
     count: Array,
     rooms: Callable[[Array], Array],
-    *,
     false_alarm: float | None = None,
     noise_known: bool = True,
 ) -> Evidence:
@@ -69,6 +69,8 @@ def log_evidence(
     """
     xp, n_users, most = array_namespace(places), problem.n_users, problem.n_scatterers
     n_cycles = trials.samples.shape[-1]
+    assert trials.powers is not None
+    assert trials.received is not None
     own, left, values, onto = _spectra(problem, trials, places, count)
     numbers = xp.arange(0 if false_alarm is not None else most, most + 1)
     missing = xp.astype(numbers[None, :] - count[:, None], xp.float64)[..., None]  # (T, H, 1)
@@ -106,8 +108,13 @@ def log_evidence(
 
 
 def with_powers(problem: PathProblem, trials: Trials, rows: Rows, *, told: bool, noise_known: bool) -> Trials:
-    """Trials with the powers of a scattered path that are summed over, in a sample or, σ² unknown, over s²."""
+    """Trials with the powers of a scattered path that are summed over, in a sample or, σ² unknown, over s².
+
+    And with σ² above what rounding leaves of the samples' energy: a ratio of 120 dB is the highest that is told.
+    """
     xp, (_, n_users, n_cycles) = array_namespace(trials.samples), trials.samples.shape
+    rounding = ROUNDING * xp.mean(power(trials.samples), axis=(-2, -1))
+    trials = trials._replace(noise_variance=xp.maximum(trials.noise_variance, rounding))
     received = trials.of_group(xp.mean(rows.energy, axis=-1)) / n_cycles
     if told:
         assert problem.scattered_power is not None

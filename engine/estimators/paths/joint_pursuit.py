@@ -182,8 +182,7 @@ class JointPursuit:
                 energy[index] = fit.energy
         found = xp.zeros(paths.count.shape[0]), trials.noise_variance, xp.zeros(paths.count.shape[0])
         if trials.powers is not None:
-            told = {"false_alarm": self.order, "noise_known": self.noise_known}
-            found = log_evidence(self.problem, trials, places, paths.count, self.rooms, **told)
+            found = log_evidence(self.problem, trials, places, paths.count, self.rooms, self.order, self.noise_known)
         return Paths(places, gain, energy, paths.count, *found)
 
     def with_powers(self, trials: Trials, rows: Rows) -> Trials:

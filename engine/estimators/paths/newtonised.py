@@ -60,12 +60,12 @@ class NewtonisedPursuit(PathEstimator):
     def pursuit(self, problem: PathProblem, xp: Any) -> JointPursuit:
         if self.scattered == "told" and problem.scattered_power is None:
             raise InputError("scattered = 'told', and nobody tells their power: needed 'estimated' or 'any'")
-        told = {"noise_known": self.noise == "told", "scattered": None if self.scattered == "any" else self.scattered}
+        known, scattered = self.noise == "told", None if self.scattered == "any" else self.scattered
         if self.most_scatterers is None:
-            enough = -np.inf if self.enough is None or self.noise != "told" else self.enough
-            return JointPursuit(problem, self.grid(problem), xp, enough=enough, **told)
-        problem = replace(problem, n_scatterers=self.most_scatterers)
-        return JointPursuit(problem, self.grid(problem), xp, order=self.false_alarm, **told)
+            enough = -np.inf if self.enough is None or not known else self.enough
+            return JointPursuit(problem, self.grid(problem), xp, enough=enough, noise_known=known, scattered=scattered)
+        problem, rate = replace(problem, n_scatterers=self.most_scatterers), self.false_alarm
+        return JointPursuit(problem, self.grid(problem), xp, order=rate, noise_known=known, scattered=scattered)
 
     def grid(self, problem: PathProblem) -> CandidateGrid:
         """Where the search starts."""

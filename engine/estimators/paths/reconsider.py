@@ -49,6 +49,7 @@ FEW_USERS = 2
 """Up to so many, also without doubt: their samples alone hardly tell one explanation from another."""
 SAME = 1e-3
 """In the same units: the same explanation again."""
+ROUNDING = 1e-12
 MARGIN = 3.0
 """In the same units: by how much a peak may fall short and still be tried."""
 
@@ -161,7 +162,7 @@ def _overlooked(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     xp, (_, n_users, n_cycles) = pursuit.xp, trials.samples.shape
     most = xp.astype(pursuit.problem.n_scatterers - paths.count, xp.float64)
     missing = xp.ones_like(most) if pursuit.order is not None else xp.maximum(most, xp.ones_like(most))
-    without = paths.noise - paths.unseen
+    without = xp.maximum(paths.noise - paths.unseen, ROUNDING * paths.noise)
     each = paths.unseen / missing / without
     nats = n_users * (n_cycles * xp.log(paths.noise / without) - missing * xp.log(1 + n_cycles * each))
     nats = nats - missing * xp.log(pursuit.rooms(n_users * n_cycles * each))
@@ -173,7 +174,10 @@ def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -
     """Trial by trial the more likely of two explanations; at equal χ² the first."""
     xp = pursuit.xp
     energy, other = pursuit.cost(trials, paths), pursuit.cost(trials, others)
-    (index,) = xp.nonzero(other < energy - LESS * xp.sum(paths.energy, axis=-1))
+    least = LESS * xp.sum(paths.energy, axis=-1)
+    if trials.powers is not None:  # scatterers that count as noise are in that energy, at 200 dB all of it
+        least = xp.minimum(least, SAME * trials.noise_variance)
+    (index,) = xp.nonzero(other < energy - least)
     return paths.replaced(index, others.take(index))
 
 
