@@ -285,7 +285,7 @@ def test_reproduce_in_a_process_of_its_own(tmp_path: Path) -> None:
     for _ in range(2):
         run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
         assert run.returncode == 0, run.stderr
-        assert "Bayesian Cramér-Rao bound on the range (m2), n_snapshots 50" in run.stdout
+        assert "Bayesian Cramér-Rao bound on the range (m²), n_snapshots 50" in run.stdout
         assert "600/600 realizations" in run.stderr
     assert (tmp_path / "results/leakage-fig1.png").stat().st_size > 50_000
     assert (tmp_path / "results/leakage-fig1.svg").exists()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray
+from scipy.stats import ncx2
 from test_cli import nearfield
 
 from engine import InputError, Streams
@@ -277,6 +278,56 @@ def test_nonsense_in_the_words(
     Path("m.json").write_text("{}")
     assert nearfield("locate", "--measurements", *words.split(), monkeypatch=monkeypatch) == 2
     assert re.fullmatch(rf"nearfield: .*{message}.*\n", capsys.readouterr().err)
+
+
+def _three_sensors() -> Measured:
+    """Powers that leave the user in a dozen places, metres apart."""
+    range_m, angle_rad = np.array([120.5, 118.7, 117.4]), np.radians([62.5, 84.7, 107.5])
+    power_w = 1e-3 * 10 ** (np.array([-79.2, -78.2, -68.2]) / 10)
+    return Measured(range_m, angle_rad, power_w, np.full(3, 50), noise_dbm=-80.0)
+
+
+def _posterior_on_a_fine_grid(seen: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ranges (R,), angles (A,) and what each place (R, A) holds of the posterior: every distance, every element."""
+    wavelength_m = 299_792_458 / 15e9
+    element_m = (np.arange(100) - 49.5) * wavelength_m / 2
+
+    def wave(range_m: Any, angle_rad: Any) -> np.ndarray:
+        along_m = np.asarray(range_m * np.cos(angle_rad))[..., None] - element_m
+        away_m = np.hypot(np.asarray(range_m * np.sin(angle_rad))[..., None], along_m)
+        return np.exp(2j * np.pi * away_m / wavelength_m)
+
+    gain = 10 ** (2.3 - 3) * (wavelength_m / (4 * np.pi * seen.range_m)) ** 2
+    range_m, angle_rad = np.linspace(2, 12, 301), np.linspace(np.pi / 6, 5 * np.pi / 6, 2401)
+    leakage = np.abs(wave(range_m[:, None], angle_rad) @ np.conj(wave(seen.range_m, seen.angle_rad)).T) ** 2 / 100
+    degrees, snr = 2 * seen.counts, gain * leakage / seen.noise_w
+    log_mass = ncx2.logpdf(degrees * seen.power_w / seen.noise_w, degrees, degrees * snr).sum(axis=-1)
+    mass = np.exp(log_mass - log_mass.max())
+    return range_m, angle_rad, mass / mass.sum()
+
+
+def test_deviations_hold_every_place_where_the_user_may_be() -> None:
+    """A sum over 700 000 places; the estimators' own widths were half of it, of peaks taken for all there is."""
+    seen = _three_sensors()
+    range_m, angle_rad, mass = _posterior_on_a_fine_grid(seen)
+    for one in locate(seen, LeakageEstimation(leakage="two_sided")).estimates:
+        by_m = math.sqrt(mass.sum(axis=1) @ (range_m - one.range_m) ** 2)
+        by_rad = math.sqrt(mass.sum(axis=0) @ (angle_rad - one.angle_rad) ** 2)
+        assert one.deviation_range_m == pytest.approx(by_m, rel=0.02), one.estimator
+        assert one.deviation_angle_rad == pytest.approx(by_rad, rel=0.02), one.estimator
+
+
+def test_answer_and_estimators_say_one_width(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("m.csv").write_text("range_m,angle_deg,power_dbm\n120.5,62.5,-79.2\n118.7,84.7,-78.2\n117.4,107.5,-68.2\n")
+    for more in ((), ("--leakage", "spherical")):
+        words = ("locate", "--measurements", "m.csv", "--noise-dbm", "-80", "--snapshots", "50", *more)
+        assert nearfield(*words, monkeypatch=monkeypatch) == 0
+        printed = capsys.readouterr().out
+        (answer,) = re.findall(r"the user is at +\S+ ± (\S+) +\S+ ± (\S+)", printed)
+        _, by_m, _, by_deg = _rows(printed)["posterior mean"]
+        assert (by_m, by_deg) == pytest.approx(tuple(map(float, answer)), rel=0.02), more
 
 
 def test_deviations_are_those_of_the_errors() -> None:

@@ -1,5 +1,6 @@
 """A sweep presents its results: the summary is made once for a command, and a plain figure and report need none."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from jobs import main as command_line
 from jobs.cli import named
 from jobs.show import presentation as presenting
 from jobs.show.presentation import Presentation
+from jobs.show.settings import changes
+from jobs.show.tables import print_tables
 from scenarios import leakage
 from scenarios.figures.panels import legend_below, titled
 
@@ -173,3 +176,107 @@ def test_title_and_legend_fit_the_figure(columns: int) -> None:
         assert figure.bbox.x0 <= box.x0, part
         assert box.x1 <= figure.bbox.x1, part
         assert box.width > 0.4 * figure.bbox.width  # and uses its width
+
+
+def _texts_inside(figure: Any) -> list[Any]:
+    """Title and names of axes of a drawn figure, each inside it and none upon another."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    names = [part for axes in figure.axes for part in (axes.xaxis.label, axes.yaxis.label) if part.get_text()]
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in (*figure.texts, *names)]
+    for i, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+    return boxes
+
+
+def test_one_thing_changed_is_told_in_figure_and_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A figure of 16 elements at 3 GHz is not the paper's, and says so; an estimator without an estimate is named."""
+    settings = ["n_elements=16", "carrier_hz=3e9", "n_sensors=3", "n_snapshots=1", "noise_dbm=-130,-85"]
+    sweep = named.changed(named.find("leakage:fig3"), settings=settings, axes=[])
+    path = tmp_path / "x.zarr"
+    results = engine.run(sweep.replace(realizations=4, block=4, chunk=4), path, serial=True).load()
+    figure = Presentation(results, path).figure()
+    title = figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
+    assert "leakage:fig3, but n_elements = 16, carrier_hz = 3×10⁹ Hz, n_sensors = 3" in title.replace("\n", " ")
+    assert "without estimates, not drawn: network upon likelihoods, amortised" in title
+    _texts_inside(figure)
+    monkeypatch.setattr(sys, "argv", ["nearfield", "status", str(path)])
+    with pytest.raises(SystemExit):
+        command_line.main()
+    printed = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
+    assert "\nsettings     leakage:fig3, but n_elements = 16, carrier_hz = 3×10⁹ Hz, n_sensors = 3\n" in printed
+
+
+def test_what_is_the_named_sweeps_is_not_told(tmp_path: Path) -> None:
+    sweep = named.changed(leakage.fig1, settings=["noise_dbm=-85"], axes=["n_sensors=5,9"], realizations=5, seed=3)
+    results = engine.run(sweep, tmp_path / "x.zarr", serial=True).load()
+    assert "but" not in Presentation(results, tmp_path / "x.zarr").figure().get_suptitle()
+
+
+def test_a_figure_without_a_title_is_told_of_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(toy.__file__).parent))
+    sweep = toy.small.replace(scenario=toy.small.scenario.replace(size=5))
+    results = engine.run(sweep, tmp_path / "s.zarr", serial=True).load()
+    monkeypatch.setattr(toy, "small", toy.small.replace(figure=lambda results: drawn()))
+    assert (
+        Presentation(results, tmp_path / "s.zarr")
+        .figure()
+        .get_suptitle()
+        .endswith("size\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}5")
+    )
+
+
+def test_means_at_a_single_number_of_sensors_have_marks_and_intervals(tmp_path: Path) -> None:
+    """A line of one point has no style, and an area no width."""
+    sweep = named.changed(leakage.fig1, settings=["n_sensors=4", "noise_dbm=-85"], axes=[], realizations=30)
+    results = engine.run(sweep, tmp_path / "x.zarr", serial=True).load()
+    figure = Presentation(results, tmp_path / "x.zarr").figure()
+    for panel in figure.axes:
+        (first, _), (other, _) = (
+            (line.get_marker(), line)
+            for line in panel.lines
+            if line.get_linestyle() in ("-", "--") and line.get_marker() in "os"
+        )
+        assert first != other
+        reach = [segment for one in panel.collections for segment in getattr(one, "get_segments", list)()]
+        assert len(reach) == 2
+        assert all(high > low for (_, low), (_, high) in reach)
+        assert panel.get_xticks().tolist() == [4]
+
+
+def test_tables_of_means_say_what_the_numbers_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for realizations, words in (
+        (1, "m²), n_snapshots 1; of one realization, which has no standard error"),
+        (3, "m²), n_snapshots 1; mean ± standard error of 3 realizations"),
+    ):
+        sweep = named.changed(
+            leakage.fig1, settings=["n_snapshots=1"], axes=["n_sensors=4,5"], realizations=realizations
+        )
+        results = engine.run(sweep, tmp_path / f"{realizations}.zarr", serial=True).load()
+        print_tables(results, ("bcrlb_range_m2",))
+        assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_settings_of_a_hostile_store_are_told_in_one_harmless_line() -> None:
+    base = toy.small
+    fields = base.scenario.model_dump(mode="json") | {"label": "$\\frac{1$\x1b[2J\nnearfield: all is well " + "x" * 500}
+    kind = base.definition()["scenario"]
+    attributes = {
+        "name": "toy:small",
+        "scenario_class": kind,
+        "scenario": json.dumps(fields),
+        "axes": json.dumps({n: list(v) for n, v in base.axes.items()}),
+    }
+    (said,) = changes(attributes, base)
+    assert said.replace("\N{NO-BREAK SPACE}", " ").isprintable()
+    assert len(said) < 100
+    figure = drawn()
+    presented = Presentation.__new__(Presentation)
+    presented.results, presented._named = xarray.Dataset(attrs=attributes), base
+    presented.told(figure).canvas.draw()

@@ -1,10 +1,12 @@
 """Family B's figures: small versions of all of them are run, drawn and judged; nothing stored is no claim."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 
 import engine
 from engine import Sweep
@@ -12,6 +14,7 @@ from jobs.show.presentation import with_times
 from scenarios import ris
 from scenarios.figures.claims import OUTCOMES
 from scenarios.ris import RisLocalization
+from scenarios.ris.figures import titled_by
 from scenarios.ris.rows import summary
 
 SMALL: dict[str, Any] = {
@@ -63,6 +66,43 @@ def test_every_figure_is_drawn_and_every_claim_judged(name: str, tmp_path: Path)
     found = sweep.summary(nothing)
     sweep.figure(nothing, found)
     assert not any(row[-1] == "reproduced" for row in sweep.report(nothing, found)[0].rows)
+
+
+NAMED = {name: sweep for name, sweep in vars(ris).items() if isinstance(sweep, Sweep)}
+
+
+@pytest.mark.parametrize("name", [name for name, sweep in NAMED.items() if hasattr(sweep.figure, "__self__")])
+def test_titles_have_the_runs_own_numbers(name: str) -> None:
+    """A surface of 9 × 9 elements was drawn below \"25 × 25 elements, 20 cycles\"."""
+    title = NAMED[name].figure.__self__.title  # type: ignore[union-attr]
+    assert not re.search(r"\d", re.sub(r"\{\w+\}|(Fig\.|Eqs?\.) \d+", "", title)), title
+    results = xarray.Dataset(attrs={"scenario": NAMED[name].scenario.model_dump_json()})
+    assert "{" not in titled_by(title, results)
+
+
+def test_a_title_of_one_thing_changed() -> None:
+    scene = ris.fig4.scenario.replace(**SMALL | {"elements_upwards": 7}, n_cycles=9, snr_db=(-5.0, 7.5))
+    results = xarray.Dataset(attrs={"scenario": scene.model_dump_json()})
+    title = ris.fig4.figure.__self__.title  # type: ignore[union-attr]
+    assert titled_by(title, results) == "Localization through a surface of 9 × 7 elements, 9 cycles"
+    assert titled_by("{snr_db} dB", results) == "−5, 7.5 dB"
+
+
+def test_one_user_at_one_ratio_is_drawn(tmp_path: Path) -> None:
+    """Methods beside each other, not on top of each other; a panel of no users says so, and has no numbers."""
+    scene = ris.fig4.scenario.replace(**SMALL | {"n_users": 1, "n_scatterers": 0}, n_cycles=6, snr_db=(20.0,))
+    scene = scene.replace(methods=[one for one in scene.methods if one.name in ("hybrid", "nf", "NOMP")])
+    sweep = ris.fig4.replace(scenario=scene, realizations=2, block=2, chunk=2)
+    results = engine.run(sweep, tmp_path / "one.zarr", serial=True).load()
+    figure = sweep.figure(results, sweep.summary(results))
+    for column in range(3):
+        panels = figure.axes[column::3]
+        said = [text.get_text() for text in panels[0].texts]
+        assert said == (["no such users"] if column == 0 else [])
+        if column:
+            assert len({float(line[0].get_xdata()[0]) for line in panels[0].containers}) == 3
+        else:
+            assert not any(panel.get_yticks().size for panel in panels)
 
 
 def test_the_summary_counts_users_of_each_field(tmp_path: Path) -> None:

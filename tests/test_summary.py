@@ -210,3 +210,8 @@ def test_what_has_no_realizations_or_is_complex_is_refused() -> None:
         engine.summarize(xarray.DataArray(np.ones(3), dims="x"))
     with pytest.raises(InputError, match="needed real numbers"):
         engine.summarize(array(np.ones((4, 1)) * 1j))
+
+
+def test_one_value_that_is_no_outlier_leaves_a_rate_below_one() -> None:
+    one = xarray.DataArray([1.0], dims="realization")
+    assert float(engine.summarize(one, above=2.0).outlier_rate_high) == pytest.approx(0.975)

@@ -21,26 +21,32 @@ def command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file.")
     ] = None,
+    store: Annotated[str | None, typer.Option(metavar="PATH|URL", help="Where ranks are kept; below results/.")] = None,
+    workers: options.Workers = None,
+    serial: options.Serial = False,
+    address: options.Address = None,
+    shared_storage: options.SharedStorage = False,
 ) -> None:
     """Rank the truth in stated posteriors, draw by draw, and say whether the ranks are uniform.
 
     Beside them stand two posteriors that are wrong on purpose, a tenth too wide and a tenth of a deviation aside: what
-    as many draws tell apart.
+    is called calibrated comes from draws that find these out. The same command again continues, also with more draws.
     """
-    from threadpoolctl import threadpool_limits
-
+    import engine
+    from jobs.cli.progress import watch
     from jobs.show.drawing import require_matplotlib, write_figure
     from jobs.show.tables import print_report
-    from scenarios.leakage import calibration
+    from scenarios.leakage.calibration import drawing, report, summary
+    from scenarios.leakage.posterior_ranks import calibration_of, fig3_calibration
 
     if output:
         require_matplotlib()
-    changed = named.changed(named.find(sweep), settings=set_, axes=[])
-    found = []
-    with threadpool_limits(1):
-        for ranks in calibration.study(changed, draws, seed):
-            found += ranks
-    print_report([calibration.table(calibration.judged(found))])
+    ranks = calibration_of(named.changed(named.find(sweep), settings=set_, axes=[]), draws, seed)
+    path = store or named.default_store(fig3_calibration, ranks)
+    watch(ranks, path, workers=workers, serial=serial, address=address, shared_storage=shared_storage)
+    results = engine.open_results(path).load()
+    found = summary(results)
+    print_report(report(results, found))
     if output:
-        write_figure(lambda: calibration.drawing(found), [output])
+        write_figure(lambda: drawing(results, found), [output])
         print(f"drawn: {output}")

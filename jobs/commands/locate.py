@@ -97,7 +97,10 @@ def command(
 def _located(found: "Answer", scene: Any, checkpoint: list[str]) -> "Located":
     from scenarios.leakage.locate import locate
 
-    return locate(found.measured, scene, _checkpoints(checkpoint))
+    known = found.unknown.gain.known and found.unknown.noise.known
+    assumed = scene.leakage.name if known else ""
+    exact = next((one for one in (found.recommended, found.other) if one.leakage == assumed), None)
+    return locate(found.measured, scene, _checkpoints(checkpoint), exact=exact)
 
 
 def _remarks(located: "Located", found: "Answer") -> list[str]:

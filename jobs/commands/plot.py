@@ -46,7 +46,7 @@ def command(
         from jobs.show.placement import Asked, at_point
 
         results = at_point(presentation.results, named.point(point))
-        return figure_of(results, asked=Asked(x, hue, panel), metrics=metric, log_y=logy)
+        return presentation.told(figure_of(results, asked=Asked(x, hue, panel), metrics=metric, log_y=logy))
 
     write_figure(figure, [output])
     print(f"drawn: {output}")

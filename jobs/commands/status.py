@@ -5,13 +5,17 @@ nearfield status fig1.zarr
 
 import json
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 
+from engine import InputError
 from engine.store.lock import holder
 from engine.store.store import Store
+from jobs.cli.named import at_hand
 from jobs.cli.options import StoreArgument
 from jobs.cli.progress import duration
+from jobs.show.settings import changed_words
 from jobs.show.stops import plan_of, print_stops
 
 
@@ -24,6 +28,9 @@ def command(path: StoreArgument) -> None:
     total = grid.n_points * grid.realizations
     axes = " × ".join(f"{name}[{len(values)}]" for name, values in store.axes.items()) or "one point"
     print(f"sweep        {stored['name'] or stored['scenario_class']}: {stored['about']}")
+    with suppress(InputError):  # a module of one's own that cannot be imported: `report` and `plot` say so
+        if words := changed_words(stored, at_hand(stored["name"])):
+            print(f"settings     {words}")
     print(f"points       {axes}, {grid.realizations} realizations each, seed {stored['seed']}")
     print(f"finished     {done}/{total} realizations, {grid.n_tasks - len(pending)}/{grid.n_tasks} tasks")
     if receipts:

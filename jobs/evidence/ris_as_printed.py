@@ -42,11 +42,6 @@ def _measured(store: str) -> dict[str, Any]:
 
 
 def words(numbers: dict[str, Any]) -> Iterator[str]:
-    more = numbers["mean ratio over the paper's, dB"]
-    yield (
-        f"higher by {more['median']:.0f} dB in the median realization, by {more['low']:.0f} to {more['high']:.0f} dB "
-        f"in 90 % of them"
-    )
     for method in METHODS:
         cells = [_cell(numbers, method, *panel) for panel in _PANELS]
         yield f"| {method} | {' | '.join(cells)} |"

@@ -43,7 +43,7 @@ def fit_line(answer: "Answer") -> str:
     worst = fit.worst[0]
     verdict = "the model fits" if fit.holds else "noise alone fits better" if fit.no_user else "the model does not fit"
     return (
-        f"{verdict}: p = {fit.p_value:.2g}, farthest off is sensor {worst.sensor}, by {worst.deviations:+.1f} "
+        f"{verdict}: {fit.p_text}, farthest off is sensor {worst.sensor}, by {worst.deviations:+.1f} "
         f"deviations ({worst.excess_db:+.1f} dB)"
     )
 
@@ -65,13 +65,18 @@ def unknown_lines(answer: "Answer") -> list[str]:
 
 
 def _place(found: "UnderModel", holds: bool) -> tuple[str, ...]:
+    """The posterior's mean; where the model does not hold the likeliest place, of which the fit speaks: one place."""
+    if not holds:
+        range_m, angle_rad = found.likeliest.range_m, found.likeliest.angle_rad
+        parts_m = range_m * math.sin(angle_rad), range_m * math.cos(angle_rad)
+        return tuple(f"{part:.2f}" for part in (range_m, math.degrees(angle_rad), *parts_m))
     posterior, scale = found.posterior, (1.0, 180 / math.pi, 1.0, 1.0)
     names = ("range_m", "angle_rad", "x_m", "y_m")
     parts = [
         (getattr(posterior, name) * unit, getattr(posterior, f"deviation_{name}") * unit)
         for name, unit in zip(names, scale, strict=True)
     ]
-    return tuple(with_deviation(*part) if holds else f"{part[0]:.2f}" for part in parts)
+    return tuple(with_deviation(*part) for part in parts)
 
 
 def with_deviation(value: float, deviation: float) -> str:

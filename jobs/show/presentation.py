@@ -14,6 +14,7 @@ from engine.store.results import task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
 from jobs.show.generic_figure import figure_of
+from jobs.show.settings import changed_words
 
 _IN_MEMORY_BYTES = 2**29
 
@@ -26,7 +27,8 @@ class Presentation:
 
     def __init__(self, results: xarray.Dataset, path: str | os.PathLike[str]) -> None:
         results = read_once(results)
-        self._sweep = _sweep_of(results)
+        self._named = _named(results)
+        self._sweep = _presents(self._named, results)
         if self._sweep and self._sweep.timed:
             results = with_times(results, path)
         self.results = _over_axes_of(self._sweep, results) if self._sweep else results
@@ -37,9 +39,17 @@ class Presentation:
         return self._sweep is not None and self._sweep.figure is not None
 
     def figure(self) -> Any:
-        """The sweep's own, or one line per series if it has none."""
+        """The sweep's own, or one line per series if it has none, with the settings that are not the named sweep's."""
         own = self._sweep.figure if self._sweep else None
-        return own(*self._arguments) if own else figure_of(self.results)
+        return self.told(own(*self._arguments) if own else figure_of(self.results))
+
+    def told(self, figure: Any) -> Any:
+        """A figure of these results that says which settings are not those of the sweep whose name it bears."""
+        if words := changed_words(self.results.attrs, self._named):
+            from scenarios.figures.panels import further_titled
+
+            further_titled(figure, [words.replace("$", r"\$")])  # no mathematics for Matplotlib to set
+        return figure
 
     def tables(self) -> list[TextTable] | None:
         """The sweep's own, None if it has none."""
@@ -70,13 +80,17 @@ def with_times(results: xarray.Dataset, path: str | os.PathLike[str]) -> xarray.
     return results.assign_coords(seconds_per_realization=taken.fastest.variable, seconds_of_tasks=taken.each.variable)
 
 
-def _sweep_of(results: xarray.Dataset) -> Sweep | None:
-    """The named sweep that knows how to present these results: the one they came from, if they have no axis more."""
+def _named(results: xarray.Dataset) -> Sweep | None:
+    """The sweep whose name the results bear, where there is one."""
     try:
-        sweep = named.at_hand(results.attrs["name"])
+        return named.at_hand(results.attrs["name"])
     except InputError as error:
         print(f"nearfield: {error}; a general figure is drawn", file=sys.stderr)
         return None
+
+
+def _presents(sweep: Sweep | None, results: xarray.Dataset) -> Sweep | None:
+    """The named sweep, if it knows how to present these results: if they have no axis more."""
     return sweep if sweep and set(json.loads(results.attrs["axes"])) <= set(sweep.axes) else None
 
 

@@ -143,7 +143,7 @@ class _Reading:
             drawn = self._attempt("The figure of the sweep", lambda: _svg(self.presentation.figure()))
             if drawn:
                 return [Picture(drawn, sentence(self.results.attrs["about"] or self.results.attrs["name"]))]
-        drawn = self._attempt("A figure of the means", lambda: _svg(figure_of(self.results)))
+        drawn = self._attempt("A figure of the means", lambda: _svg(self.presentation.told(figure_of(self.results))))
         return [Picture(drawn, "Means with their 95 % intervals")] if drawn else []
 
     def report(self) -> list[Grid]:

@@ -3,14 +3,18 @@
 import itertools
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import xarray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine import Sweep
 from engine.scenario import units
 from jobs.show.grids import Grid
 from jobs.show.typography import Estimate, listed, plain, pretty_unit
+
+if TYPE_CHECKING:
+    import xarray
+
+_TOGETHER = "\N{NO-BREAK SPACE}"
+_MOST, _LONGEST = 12, 60
 
 
 class Setting(NamedTuple):
@@ -22,7 +26,7 @@ class Setting(NamedTuple):
     """what the named sweep has, empty where it is the same"""
 
 
-def axes_of(results: xarray.Dataset, axes: Mapping[str, list[Any]]) -> Grid:
+def axes_of(results: "xarray.Dataset", axes: Mapping[str, list[Any]]) -> Grid:
     """The axes of the sweep, and the dimensions that its scenario adds."""
     own = [
         str(name)
@@ -40,7 +44,7 @@ def axes_of(results: xarray.Dataset, axes: Mapping[str, list[Any]]) -> Grid:
 
 
 def settings_of(
-    results: xarray.Dataset, attributes: Mapping[str, Any], axes: Mapping[str, list[Any]], base: Sweep | None
+    results: "xarray.Dataset", attributes: Mapping[str, Any], axes: Mapping[str, list[Any]], base: Sweep | None
 ) -> list[Setting]:
     """Every field of the scenario that is no axis, and the sweep's own; with the named sweep's where they differ."""
     fields = {key: value for key, value in json.loads(attributes["scenario"]).items() if key not in axes}
@@ -63,6 +67,33 @@ def settings_of(
             text = f"axis {listed(before_axis)}" if before_axis else plain(usual.get(name))
             found.append(Setting(name, f"axis {listed(axes[name])}", "", "", text))
     return found
+
+
+def changes(attributes: Mapping[str, Any], base: Sweep | None) -> list[str]:
+    """What a store has otherwise than the sweep that it is named after: "n_elements = 16", "carrier_hz = 3×10⁹ Hz".
+
+    Without axes and what has several values, which figures show. Nothing where there is no such sweep, or of another
+    scenario. No line breaks within one.
+    """
+    if base is None or base.definition()["scenario"] != attributes["scenario_class"]:
+        return []
+    stored, usual = json.loads(attributes["scenario"]), base.scenario.model_dump(mode="json")
+    axes = json.loads(attributes["axes"])
+    single = [name for name in stored if name not in axes and not isinstance(stored[name], list)]
+    other = [name for name in single if name in base.axes or usual.get(name) != stored[name]]
+    said = [f"{name} = {plain(stored[name])} {pretty_unit(units(name) or '')}".strip() for name in other]
+    return [_harmless(one).replace(" ", _TOGETHER) for one in said[:_MOST]]
+
+
+def _harmless(text: str) -> str:
+    """A text of anybody's store, for a terminal or a figure: of one line, and not long."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST])
+
+
+def changed_words(attributes: Mapping[str, Any], base: Sweep | None) -> str:
+    """The same in words for a figure or a page; empty where nothing differs."""
+    found = changes(attributes, base)
+    return f"{attributes['name']}, but {', '.join(found)}" if found else ""
 
 
 def _setting(

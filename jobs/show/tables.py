@@ -12,6 +12,7 @@ from rich.table import Table
 
 from engine.summary import summarize
 from engine.sweep import TextTable
+from jobs.show.typography import pretty_unit
 
 if TYPE_CHECKING:
     import xarray
@@ -47,13 +48,21 @@ def print_tables(results: "xarray.Dataset", names: tuple[str, ...]) -> None:
         variable = results[name]
         summary = summarize(variable, quantiles=())[["mean", "standard_error", "count"]]
         for pivot in pivots(variable, summary):
-            table = _table(pivot.title)
+            table = _table(f"{pivot.title}; {_counted(summary)}")
             table.add_column(pivot.corner, justify="right")
             for heading in pivot.columns:
                 table.add_column(heading or "mean ± standard error", justify="right", no_wrap=True)
             for label, cells in pivot.rows:
                 table.add_row(label, *map(_cell, cells))
             console.print(table)
+
+
+def _counted(summary: "xarray.Dataset") -> str:
+    """What the numbers of a table are, and of how many realizations."""
+    least, most = (int(end) for end in (summary["count"].min(), summary["count"].max()))
+    if most < 2:
+        return "of one realization, which has no standard error" if most else "of no realization"
+    return f"mean ± standard error of {least if least == most else f'{least} to {most}'} realizations"
 
 
 def tabulated(results: "xarray.Dataset", names: Iterable[str]) -> list[str]:
@@ -79,7 +88,7 @@ def pivots(variable: "xarray.DataArray", summary: "xarray.Dataset") -> Iterator[
     """Tables of a variable's summary, one for each combination of values along its further dimensions."""
     rows, columns, *rest = [*map(str, summary["mean"].dims), "", ""][: max(2, summary["mean"].ndim)]
     rest = [name for name in rest if name]
-    unit = variable.attrs.get("units")
+    unit = pretty_unit(variable.attrs.get("units", ""))
     title = f"{variable.attrs.get('long_name', variable.name)}{f' ({unit})' if unit else ''}"
     for indices in itertools.product(*(range(summary.sizes[name]) for name in rest)):
         here = summary.isel(dict(zip(rest, indices, strict=True)))

@@ -111,6 +111,13 @@ def excluded_words(excluded: Iterable[tuple[str, int]]) -> str:
     return f"excluded, not finite: {', '.join(some) if some else 'none'}"
 
 
+def absent_words(results: "xarray.Dataset", drawn: Iterable[str]) -> list[str]:
+    """What a figure says of estimators that have no estimate at any point, and hence no curve."""
+    there = set(drawn)
+    absent = [label(name) for name in map(str, results.estimator.values) if name not in there]
+    return [f"without estimates, not drawn: {', '.join(absent)}"] if absent else []
+
+
 def _percent(part: int, whole: int) -> str:
     """Some are never none, nor all."""
     share = 100 * part / whole

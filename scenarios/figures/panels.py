@@ -1,5 +1,6 @@
 """Family A's errors against the noise power: a row of panels for range and one for angle, a column for each K and L."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ def panels_against_noise(
     from matplotlib.figure import Figure
 
     columns = sorted({_column(row) for row in rows})
-    figure = Figure(figsize=(2.2 + 2.75 * len(columns), height), layout="constrained")
+    figure = Figure(figsize=(max(7.5, 2.2 + 2.75 * len(columns)), height), layout="constrained")
     axes = figure.subplots(2, len(columns), squeeze=False, sharex=True, sharey="row")
     for line, quantity in zip(axes, SQUARED_ERRORS, strict=True):
         here = [row for row in rows if row.quantity == quantity]
@@ -30,7 +31,7 @@ def panels_against_noise(
             panel.set_yscale("log")
             panel.set_xticks(sorted({row.point["noise_dbm"] for row in mine}))
             quiet(panel)
-        line[0].set_ylabel(f"{ylabel} of the {quantity} ({here[0].unit}²)")
+        line[0].set_ylabel(f"{ylabel}\nof the {quantity} ({here[0].unit}²)")
     for (n_sensors, n_snapshots), first, last in zip(columns, *axes, strict=True):
         first.set_title(f"K = {n_sensors}, L = {n_snapshots}", fontsize=11, color=INK)
         last.set_xlabel("noise power σ² (dBm)")
@@ -79,11 +80,29 @@ def legend_columns(labels: Sequence[str], width: float, *, at_most: int = 9) -> 
     return max(1, min(at_most, len(labels), fit))
 
 
+_TITLE = 11.5
+
+
 def titled(figure: "Figure", title: str, facts: Sequence[str]) -> None:
     """A title, and below it what is to be known of the figure, in as many lines as its width asks for."""
-    size, lines = 11.5, [""]
+    figure.suptitle("\n".join([title, *_lines(figure, facts, _TITLE)]), fontsize=_TITLE, color=INK)
+
+
+def further_titled(figure: "Figure", facts: Sequence[str]) -> None:
+    """More that is to be known, below whatever title a figure has."""
+    there = [text for text in figure.texts if text.get_text() and text.get_text() == figure.get_suptitle()]
+    lines = _lines(figure, facts, float(there[0].get_fontsize()) if there else _TITLE)
+    if there:
+        there[0].set_text("\n".join([there[0].get_text(), *lines]))
+    else:
+        figure.suptitle("\n".join(lines), fontsize=_TITLE, color=INK)
+
+
+def _lines(figure: "Figure", facts: Sequence[str], size: float) -> list[str]:
+    """Facts side by side where they fit; a long one is broken between words."""
+    lines = [""]
     letters = int(figure.get_figwidth() / (_LETTER * size))
     for fact in facts:
         longer = f"{lines[-1]}   ·   {fact}" if lines[-1] else fact
-        lines = [*lines[:-1], longer] if len(longer) <= letters else [*lines, fact]
-    figure.suptitle("\n".join([title, *filter(None, lines)]), fontsize=size, color=INK)
+        lines = [*lines[:-1], longer] if len(longer) <= letters else [*lines, *textwrap.wrap(fact, letters)]
+    return [line for line in lines if line]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.sweep import scenario_of
-from scenarios.figures.doubts import doubt_words, doubts_of, excluded_words
+from scenarios.figures.doubts import absent_words, doubt_words, doubts_of, excluded_words
 from scenarios.figures.panels import (
     draw_errors,
     legend_below,
@@ -43,7 +43,7 @@ def bound_against_sensors(results: "xarray.Dataset") -> "Figure":
     panels = figure.subplots(1, 2)
     powers = results.noise_dbm.values
     colours = {power: colormaps["plasma"](0.85 * i / max(1, len(powers) - 1)) for i, power in enumerate(powers)}
-    styles = dict(zip(results.n_snapshots.values, ("-", "--", ":", "-."), strict=False))
+    styles = dict(zip(results.n_snapshots.values, zip(("-", "--", ":", "-."), MARKERS, strict=False), strict=False))
     labels = (
         ("bcrlb_range_m2", "BCRLB of the range (m²)"),
         ("bcrlb_angle_rad2", "BCRLB of the angle (rad²)"),
@@ -55,8 +55,13 @@ def bound_against_sensors(results: "xarray.Dataset") -> "Figure":
         panel.set(yscale="log", xlabel="number of sensors K", ylabel=ylabel)
         panel.grid(which="major", alpha=0.3)
         panel.margins(x=0.02)
+        if results.sizes["n_sensors"] < 6:
+            panel.set_xticks(results.n_sensors.values)
     entries = [Line2D([], [], color=colours[power], label=f"σ² = {power:g} dBm".replace("-", "−")) for power in powers]
-    entries += [Line2D([], [], color="0.2", ls=style, label=f"L = {count}") for count, style in styles.items()]
+    entries += [
+        Line2D([], [], color="0.2", ls=style, marker=marker, ms=4, label=f"L = {count}")
+        for count, (style, marker) in styles.items()
+    ]
     entries += [Line2D([], [], color="0.45", lw=1, label="prior variance")]
     figure.legend(
         handles=entries,
@@ -78,18 +83,23 @@ def bound_against_sensors(results: "xarray.Dataset") -> "Figure":
     return figure
 
 
-def _draw_bounds(panel: "Axes", values: "xarray.DataArray", colours: dict[float, Any], styles: dict[int, str]) -> int:
+def _draw_bounds(
+    panel: "Axes", values: "xarray.DataArray", colours: dict[float, Any], styles: dict[int, tuple[str, str]]
+) -> int:
     """A line for each noise power and number of snapshots, its interval shaded; how many means few draws carry."""
     from engine.summary import summarize
 
     bounds, few = summarize(values, quantiles=()), rests_on_few(values, unseen=False)
     for power, colour in colours.items():
         for count in bounds.n_snapshots.values:
+            style, marker = styles.get(count, ("-", "o"))
             line = bounds.sel(noise_dbm=power, n_snapshots=count)
-            panel.plot(line.n_sensors, line["mean"], styles.get(count, "-"), color=colour, lw=1.5, marker="o", ms=3)
+            panel.plot(line.n_sensors, line["mean"], style, color=colour, lw=1.5, marker=marker, ms=3)
             panel.fill_between(line.n_sensors, line["mean_low"], line["mean_high"], color=colour, alpha=0.2, lw=0)
+            if line.sizes["n_sensors"] == 1:  # an area without width
+                panel.vlines(line.n_sensors, line["mean_low"], line["mean_high"], color=colour, lw=1.0)
             hollow = line.isel(n_sensors=np.flatnonzero(few.sel(noise_dbm=power, n_snapshots=count).values))
-            panel.plot(hollow.n_sensors, hollow["mean"], "o", ms=4, color=colour, markerfacecolor="white", zorder=3)
+            panel.plot(hollow.n_sensors, hollow["mean"], marker, ms=4, color=colour, markerfacecolor="white", zorder=3)
     return int(few.sum())
 
 
@@ -122,9 +132,10 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
 
 
 def words_on_estimates(results: "xarray.Dataset", summary: list[Row]) -> list[str]:
-    """How many estimates are in none of the means, and how many may be wrong by their own check."""
+    """How many estimates are in none of the means, who has none, and how many may be wrong by their own check."""
     excluded = excluded_words((row.estimator, row.excluded) for row in summary if row.quantity == "range")
-    return [excluded, *doubt_words(doubts_of(results, ORDER, (SETS,)))]
+    absent = absent_words(results, (row.estimator for row in summary))
+    return [excluded, *absent, *doubt_words(doubts_of(results, ORDER, (SETS,)))]
 
 
 def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:

@@ -115,14 +115,22 @@ class _Posed(NamedTuple):
     takes_for_plane: bool
 
 
-def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[Checkpoint] = ()) -> Located:
+def locate(
+    measured: Measured,
+    scene: LeakageEstimation,
+    checkpoints: Sequence[Checkpoint] = (),
+    *,
+    exact: UnderModel | None = None,
+) -> Located:
     """Ask the model-based estimators, and the networks of each checkpoint.
 
     scene: array, transmit power and the user's area; estimators assume its leakage. Its sensors, noise power, snapshot
-    count and estimators are not looked at: those are the measurements'. Raises InputError for powers that cannot be.
+    count and estimators are not looked at: those are the measurements'. exact: the answer under that leakage to these
+    powers, gain and noise known, where a caller has it already. Raises InputError for powers that cannot be.
 
-    Where sensors have different snapshot counts, the likelihood's estimates are those of `scenarios.leakage.answer`,
-    which takes each as it is; least squares asks for none; networks are told the mean.
+    Deviations of model-based estimates are those of that answer's posterior about them: one posterior, one width. Where
+    sensors have different snapshot counts, the likelihood's estimates are the answer's too, which takes each as it is;
+    least squares asks for none; networks are told the mean.
     """
     require_well_formed(measured)
     _require_possible(measured, scene.transmit_dbm)
@@ -133,9 +141,8 @@ def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[C
     posed = [_Posed(one, batch, False, False, not scene.leakage.two_sided) for one in _model_based(scene)]
     posed += [_posed_where_trained(one, batch) for one in checkpoints]
     answers = [_answer(one) for one in posed]
-    if not equal:
-        exact = under(measured, scene, scene.leakage, Prior.of(scene), draws=1)
-        answers = [_with_counts(one, exact) if isinstance(one, Estimate) else one for one in answers]
+    exact = exact or under(measured, scene, scene.leakage, Prior.of(scene), draws=1)
+    answers = [_by_posterior(one, exact, equal) if isinstance(one, Estimate) else one for one in answers]
     taken = [TakenForTrained(one.estimator.name) for one in posed if one.takes_for_trained]
     return Located(
         tuple(one for one in answers if isinstance(one, Estimate)),
@@ -150,13 +157,13 @@ def locate(measured: Measured, scene: LeakageEstimation, checkpoints: Sequence[C
     )
 
 
-def _with_counts(one: Estimate, exact: UnderModel) -> Estimate:
-    """An estimate and its deviations from a posterior in which each sensor has its own snapshot count."""
+def _by_posterior(one: Estimate, exact: UnderModel, equal: bool) -> Estimate:
+    """A model-based estimate, where counts differ the posterior's own, with the posterior's deviations about it."""
     if one.is_learned:
         return one
-    if one.estimator == "maximum_likelihood":
+    if one.estimator == "maximum_likelihood" and not equal:
         one = one._replace(range_m=exact.likeliest.range_m, angle_rad=exact.likeliest.angle_rad)
-    if one.estimator == "posterior_mean":
+    if one.estimator == "posterior_mean" and not equal:
         one = one._replace(range_m=exact.posterior.range_m, angle_rad=exact.posterior.angle_rad)
     by_m, by_rad = exact.posterior.deviations_from(one.range_m, one.angle_rad)
     return one._replace(deviation_range_m=by_m, deviation_angle_rad=by_rad)
@@ -244,9 +251,9 @@ def _answer(posed: _Posed) -> Estimate | Refused:
     estimator, batch, is_learned = posed[:3]
     try:
         place = estimator.prepare(batch.workbench)(batch)
-        deviations = estimator.deviations(batch, place)
+        by = estimator.deviations(batch, place) if is_learned else (math.nan, math.nan)
         check = int(estimator.self_check(batch, place)[0, 0, 0])
     except InputError as error:
         return Refused(estimator.name, str(error))
-    range_m, angle_rad, by_m, by_rad = (float(part[0, 0, 0]) for part in (*place, *deviations))
+    range_m, angle_rad, by_m, by_rad = (float(np.ravel(part)[0]) for part in (*place, *by))
     return Estimate(estimator.name, range_m, angle_rad, by_m, by_rad, is_learned, check)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engine.sweep import scenario_of
-from scenarios.figures.doubts import doubt_words, doubts_of, excluded_words
+from scenarios.figures.doubts import absent_words, doubt_words, doubts_of, excluded_words
 from scenarios.figures.panels import (
     draw_errors,
     legend_below,
@@ -38,6 +38,7 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
         f"{results.sizes['sensor_set']} sets of sensors",
         f"{results.sizes['realization']} users, {indoors} excluded: in a building or reached by no path",
         excluded_words((row.estimator, max(0, row.excluded - indoors)) for row in summary if row.quantity == "range"),
+        *absent_words(results, (row.estimator for row in summary)),
         *doubt_words(doubts_of(results, ORDER, SETS)),
     )
     titled(figure, "Locating a near-field user from far-field powers under multipath", facts)

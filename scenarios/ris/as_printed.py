@@ -40,7 +40,7 @@ def _as_printed(
 fig4_as_printed = _as_printed(
     sweeps.fig4,
     ErrorFigure(
-        "As printed: localization through a surface of 25 × 25 elements, 20 cycles",
+        "As printed: localization through a surface of {surface} elements, {n_cycles} cycles",
         "snr_db",
         against_snr,
         (("far", "angle"), ("near", "angle"), ("near", "range")),
@@ -59,7 +59,7 @@ fig4_as_printed = _as_printed(
 
 fig5_as_printed = _as_printed(
     sweeps.fig5,
-    ErrorFigure("As printed: errors cycle by cycle, 10 dB", "cycle", against_cycles, _PANELS["far"]),
+    ErrorFigure("As printed: errors cycle by cycle, {snr_db} dB", "cycle", against_cycles, _PANELS["far"]),
     "errors after 2, 4, …, 20 cycles (Fig. 5), in the paper's own experiment",
     _MODELS,
     realizations=64,
@@ -69,7 +69,9 @@ fig5_as_printed = _as_printed(
 
 fig6_as_printed = _as_printed(
     sweeps.fig6,
-    ErrorFigure("As printed: errors against the longest range, 5 dB", "range_max_m", against_range, _PANELS["far"]),
+    ErrorFigure(
+        "As printed: errors against the longest range, {snr_db} dB", "range_max_m", against_range, _PANELS["far"]
+    ),
     "errors against the longest range (Fig. 6), in the paper's own experiment",
     _MODELS,
     realizations=32,
@@ -91,7 +93,7 @@ fig7_as_printed = _as_printed(
 fig8_as_printed = _as_printed(
     sweeps.fig8,
     ErrorFigure(
-        "As printed: errors against the spacing of the dictionary, 10 dB",
+        "As printed: errors against the spacing of the dictionary, {snr_db} dB",
         "angle_step_rad",
         against_spacing,
         _PANELS["near"],
@@ -117,7 +119,7 @@ fig9_as_printed = _as_printed(
 fig10_as_printed = _as_printed(
     sweeps.fig10,
     ErrorFigure(
-        "As printed: range errors against the size of the surface, 10 dB",
+        "As printed: range errors against the size of the surface, {snr_db} dB",
         "elements_per_side",
         against_size,
         (("near", "range"), ("near", "angle")),

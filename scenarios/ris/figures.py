@@ -1,5 +1,6 @@
 """Figs. 4, 5, 6, 8 and 10 of arXiv 2501.17868: errors. Matplotlib is imported when a figure is drawn."""
 
+import json
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class ErrorFigure:
     """One of the paper's figures of errors: what is on its horizontal axis, and whose errors it shows.
 
-    x: a dimension or an axis of the results. claims: the paper's, judged from the results. panels: (field, quantity) of
+    title: {field} stands for what the run has, {surface} for the numbers of elements along its sides. x: a dimension or
+    an axis of the results. claims: the paper's, judged from the results. panels: (field, quantity) of
     each column.
     """
 
@@ -64,11 +66,27 @@ class ErrorFigure:
         if labels:
             ncols = min(len(labels), 4)
             figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9.5)
-        facts = f"{self.title}, {results.sizes['realization']} realizations a point", f"lost: {lost_text(results)}"
+        facts = (
+            f"{titled_by(self.title, results)}, {results.sizes['realization']} realizations a point",
+            f"lost: {lost_text(results)}",
+        )
         letters = int(12.5 * figure.get_figwidth())
         lines = [line for fact in (*facts, "dotted: joint CRB") for line in textwrap.wrap(fact, letters)]
         figure.suptitle("\n".join(lines), fontsize=10.5, color=INK)
         return figure
+
+
+def titled_by(title: str, results: "xarray.Dataset") -> str:
+    """A title with the settings of the run that these results are of."""
+    fields = json.loads(results.attrs["scenario"])
+    sides = fields["elements_per_side"], fields.get("elements_upwards") or fields["elements_per_side"]
+    values = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
+    words = {name: ", ".join(_number(one) for one in several) for name, several in values.items()}
+    return title.format_map(words | {"surface": " × ".join(map(str, sides))})
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}".replace("-", "−") if isinstance(value, int | float) else str(value)
 
 
 def _label(results: "xarray.Dataset", x: str) -> str:
@@ -118,7 +136,8 @@ def _aside(middles: np.ndarray, x: str, steps: float) -> np.ndarray:
     """Places shifted a little so that intervals do not hide each other."""
     if x == LOGARITHMIC:
         return middles * (1 + 0.008 * steps)
-    return middles + 0.004 * steps * (middles[-1] - middles[0]) if len(middles) > 1 else middles
+    width = middles[-1] - middles[0] if len(middles) > 1 else 1.0
+    return middles + 0.004 * steps * width
 
 
 def _dress(panels: Any, x: str, at: dict[Any, float], rows: list[Row], unit: str, label: str) -> None:
@@ -138,3 +157,6 @@ def _dress(panels: Any, x: str, at: dict[Any, float], rows: list[Row], unit: str
         ordinal(lost, x, at)
     for panel in panels:
         quiet(panel)
+        if not any(row.samples for row in rows):
+            panel.set_yticks([])
+            panel.text(0.5, 0.5, "no such users", transform=panel.transAxes, ha="center", color=INK, fontsize=9.5)

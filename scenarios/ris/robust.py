@@ -36,44 +36,45 @@ def _drawn(figure: ErrorFigure, name: str, about: str, scenario: RisLocalization
 
 
 quantised = _against(
-    "phase_bits", (1, 2, 3, 4, 0), "Phases of few bits, told as applied, 15 dB",
+    "phase_bits", (1, 2, 3, 4, 0), "Phases of few bits, told as applied, {snr_db} dB",
     "errors against the bits of each element's phase, which estimators are told", against_bits, name="quantised",
 )  # fmt: skip
 
 rounded = _against(
-    "phase_bits", (1, 2, 3, 4, 0), "Phases of few bits, of which estimators know none, 15 dB",
+    "phase_bits", (1, 2, 3, 4, 0), "Phases of few bits, of which estimators know none, {snr_db} dB",
     "errors against the bits of each element's phase, by who believes in exact ones", against_bits, name="rounded",
     scenario=_AT_15_DB.replace(phases_told="intended", methods=(*_METHODS[:2], _NEVER_IN_DOUBT)),
 )  # fmt: skip
 
 misplaced = _against(
-    "misplaced_m", (0.0, 0.001, 0.003, 0.01, 0.03, 0.1), "A surface that is not where it is believed, 15 dB",
+    "misplaced_m", (0.0, 0.001, 0.003, 0.01, 0.03, 0.1), "A surface that is not where it is believed, {snr_db} dB",
     "errors against the distance of the surface from where it is believed", name="misplaced",
 )  # fmt: skip
 
 misturned = _against(
-    "misturned_rad", (0.0, 0.001, 0.003, 0.01, 0.03), "A surface that is turned unknown, 15 dB",
+    "misturned_rad", (0.0, 0.001, 0.003, 0.01, 0.03), "A surface that is turned unknown, {snr_db} dB",
     "errors against the angle by which the surface is turned from what is believed", name="misturned",
 )  # fmt: skip
 
 drift = _against(
-    "phase_drift_rad", (0.0, 0.02, 0.05, 0.1, 0.2, 0.5), "Phases of users that wander from cycle to cycle, 15 dB",
+    "phase_drift_rad", (0.0, 0.02, 0.05, 0.1, 0.2, 0.5), "Phases of users that wander from cycle to cycle, {snr_db} dB",
     "errors against the wandering of the users' phases from cycle to cycle", name="drift",
 )  # fmt: skip
 
 close_users = _against(
-    "user_separation_beams", (0.1, 0.25, 0.5, 1.0, 2.0), "A far user beside each near one, 15 dB",
+    "user_separation_beams", (0.1, 0.25, 0.5, 1.0, 2.0), "A far user beside each near one, {snr_db} dB",
     "errors against the separation of users in widths of the beam", against_separation, name="close-users",
 )  # fmt: skip
 
 close_scatterers = _against(
-    "scatterer_separation_beams", (0.1, 0.25, 0.5, 1.0, 2.0), "A scatterer beside each of two users, 15 dB",
+    "scatterer_separation_beams", (0.1, 0.25, 0.5, 1.0, 2.0), "A scatterer beside each of two users, {snr_db} dB",
     "errors against the separation of scatterers from users in widths of the beam", name="close-scatterers",
 )  # fmt: skip
 
 mismatch = _drawn(
     ErrorFigure(
-        "Plane waves assumed of users at 0.5 to 1.2 m, dash-dotted their own bound", "snr_db", against_mismatch,
+        "Plane waves assumed of users at {range_min_m} to {near_range_max_m} m, dash-dotted their own bound",
+        "snr_db", against_mismatch,
         (("near", "angle"), ("near", "range")),
     ),
     "mismatch",

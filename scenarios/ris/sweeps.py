@@ -47,7 +47,7 @@ NOMP = Method(estimator=NewtonisedPursuit(), phases="random", name="NOMP")
 
 fig4 = named_sweep(
     ErrorFigure(
-        "Localization through a surface of 25 × 25 elements, 20 cycles",
+        "Localization through a surface of {surface} elements, {n_cycles} cycles",
         "snr_db",
         against_snr,
         (("far", "angle"), ("near", "angle"), ("near", "range")),
@@ -71,7 +71,7 @@ fig4 = named_sweep(
 )
 
 fig5 = named_sweep(
-    ErrorFigure("Errors cycle by cycle, 10 dB", "cycle", against_cycles, (("far", "angle"), ("near", "angle"))),
+    ErrorFigure("Errors cycle by cycle, {snr_db} dB", "cycle", against_cycles, (("far", "angle"), ("near", "angle"))),
     "ris:fig5",
     "errors after 2, 4, …, 20 cycles (Fig. 5): three dictionaries with random phases, and ours",
     RisLocalization(
@@ -88,7 +88,7 @@ fig5 = named_sweep(
 
 fig6 = named_sweep(
     ErrorFigure(
-        "Errors against the longest range, 5 dB",
+        "Errors against the longest range, {snr_db} dB",
         "range_max_m",
         against_range,
         (("far", "angle"), ("near", "angle")),
@@ -121,7 +121,7 @@ _SPACINGS = (0.08, 0.06, 0.04, 0.03, 0.02, 0.015)
 
 fig8 = named_sweep(
     ErrorFigure(
-        "Errors against the spacing of the dictionary, 10 dB",
+        "Errors against the spacing of the dictionary, {snr_db} dB",
         "angle_step_rad",
         against_spacing,
         (("near", "angle"), ("far", "angle")),
@@ -161,7 +161,7 @@ _SIZES = (15, 20, 25, 30)
 
 fig10 = named_sweep(
     ErrorFigure(
-        "Range errors against the size of the surface, noise as at 10 dB with 625 elements",
+        "Range errors against the size of the surface, noise as at {snr_db} dB with {snr_elements} elements",
         "elements_per_side",
         against_size,
         (("near", "range"), ("near", "angle")),

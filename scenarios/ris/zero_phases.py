@@ -1,8 +1,8 @@
 """Power of the direct path with all phases of the surface zero, by which the paper defines its signal-to-noise ratio.
 
 Cao, Zhang, Eldar, Zhang, arXiv 2501.17868, Section VI: "P_r is the received signal power of the direct path when the
-phase shifts of all the RIS elements are 0". Where the surface happens to send it then depends on the user's place: 40
-dB lie between one user and another. σ² is one for all users, Eq. (1): here the mean over a realization's users counts.
+phase shifts of all the RIS elements are 0". Where the surface happens to send it then depends on the user's place, by
+tens of dB. σ² is one for all users, Eq. (1): here the mean over a realization's users counts.
 """
 
 import functools

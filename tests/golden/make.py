@@ -23,6 +23,7 @@ from engine.store.compact import compact
 from engine.store.metadata import FORMAT
 from scenarios.leakage import LeakageBound
 from scenarios.leakage.estimation import WITH_LEARNED, LeakageEstimation
+from scenarios.leakage.posterior_ranks import PosteriorRanks
 from scenarios.leakage.sensor_sets import SensorSetEstimation
 from scenarios.leakage.sensors import UserAtRange
 from scenarios.multipath import MultipathData, MultipathEstimation
@@ -43,6 +44,12 @@ SWEEPS = {
             estimators=(*WITH_LEARNED, LeastSquares(leakage="as_printed", name="wrong model")),
         ),
         name="leakage:fig3",
+        **_SIZES,
+    ),
+    "posterior-ranks": Sweep(
+        PosteriorRanks(leakage="spherical", n_sensors=9),
+        {"noise_dbm": _NOISE},
+        name="leakage:fig3-calibration",
         **_SIZES,
     ),
     "sensor-set-estimation": Sweep(

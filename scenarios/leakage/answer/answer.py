@@ -177,8 +177,8 @@ def waves(leakage: str) -> str:
 def _other_fits(asked: UnderModel, other: UnderModel) -> Remark:
     return Remark(
         "other_model_fits",
-        f"{asked.leakage} does not fit (p = {asked.fit.p_value:.2g}), {other.leakage} does "
-        f"(p = {other.fit.p_value:.2g}): waves toward the sensors seem {waves(other.leakage)}, and the answer takes "
+        f"{asked.leakage} does not fit ({asked.fit.p_text}), {other.leakage} does "
+        f"({other.fit.p_text}): waves toward the sensors seem {waves(other.leakage)}, and the answer takes "
         f"them so",
     )
 
@@ -206,7 +206,7 @@ def _doubts(measured: Measured, scene: LeakageEstimation, prior: Prior, found: U
         remarks.append(
             Remark(
                 "does_not_fit",
-                f"no user in the area explains these powers (p = {found.fit.p_value:.2g}), so no deviations are given; "
+                f"no user in the area explains these powers ({found.fit.p_text}), so no deviations are given; "
                 f"farthest off: {worst}",
             )
         )

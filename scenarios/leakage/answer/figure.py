@@ -29,12 +29,13 @@ def picture(found: Answer, scene: LeakageEstimation) -> "Figure":
     _posterior(figure, near, found, scene)
     _sensors(figure, far, found, scene)
     posterior, fit = found.recommended.posterior, found.recommended.fit
-    where = f"{posterior.range_m:.2f} m, {math.degrees(posterior.angle_rad):.2f}°"
+    at = posterior if found.holds else found.recommended.likeliest
+    where = f"{at.range_m:.2f} m, {math.degrees(at.angle_rad):.2f}°"
     if found.holds:
         by = f"± {posterior.deviation_range_m:.2g} m, ± {math.degrees(posterior.deviation_angle_rad):.2g}°"
-        title = f"The user is at {where}  ({by}); fit p = {fit.p_value:.2g}"
+        title = f"The user is at {where}  ({by}); fit {fit.p_text}"
     else:
-        title = f"The model does not fit (p = {fit.p_value:.2g}): {where} is no measurement"
+        title = f"The model does not fit ({fit.p_text}): {where} is no measurement"
     figure.suptitle(title, color=_INK if found.holds else _REGION, fontsize=12, fontweight="bold")
     return figure
 

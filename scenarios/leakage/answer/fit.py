@@ -46,6 +46,11 @@ class Fit(NamedTuple):
         return self.log_odds_of_none > math.log(1 / _TAKEN_FOR_NONE)
 
     @property
+    def p_text(self) -> str:
+        """As a sentence has it; where no draw was as far off, the probability may be far below one in so many."""
+        return f"p {'≤' if self.p_value * (1 + self.draws) < 1.5 else '='} {self.p_value:.2g}"
+
+    @property
     def holds(self) -> bool:
         return self.p_value > DOES_NOT_FIT and not self.no_user
 
