@@ -8,7 +8,7 @@ exp(−‖residual‖²/s²) around the estimate, given the scatterers, gains in
 in range and angles; by importance sampling at fixed points. What the scatterers' places add is the curvature's still.
 
 If prior and scatterers are right, E eᵀC⁻¹e is the number of coordinates, whatever the posterior's shape. Scatterers
-that were found in the wrong place are not in it: 1.1 to 1.2 is left at 0 to 10 dB.
+that were found in the wrong place are not in it, see `engine.estimators.paths.alternatives`.
 """
 
 import math
