@@ -6,7 +6,7 @@ is that at the peak times the peak's volume, which the signal's strength gives: 
 peak that was fitted counts with its own height, and the rest of the grid as a sum over cells.
 
 The prior is that of `engine.estimators.paths.spread`, uniform in range, hence as 1/κ² in κ. Uniform in κ, noise at
-ranges where hardly anybody is would count as much as the users do: at 0 dB twice as many were stated lost as were.
+ranges where hardly anybody is would count as much as the users do.
 
 A user counts as elsewhere beyond `UNRESOLVED_BEAMS` of a beam, where the surface tells two directions apart.
 """
