@@ -109,7 +109,7 @@ def test_times_without_scatter_or_without_samples() -> None:
     assert TimeRatio("", two, 2 * two, Region(high=1.0)).judged(0.01).side == INSIDE
     assert TimeRatio("", 2 * two, two, Region(high=1.0)).judged(0.01).side == ABOVE
     one = TimeRatio("", two, np.array([1.0, np.nan]), Region(high=1.0)).judged(0.01)
-    assert (one.side, one.value, one.needed, one.samples) == (UNKNOWN, pytest.approx(2.0), math.inf, 1)
+    assert (one.side, one.value, one.needed, one.samples) == (UNKNOWN, pytest.approx(2.0), 3.0, 1)
     assert math.isnan(TimeRatio("", two, np.array([np.nan]), Region(high=1.0)).judged(0.01).value)
 
 

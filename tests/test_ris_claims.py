@@ -291,3 +291,26 @@ def test_times_are_judged_as_measured() -> None:
     assert cheaper["time: far-field model < hybrid < near-field model"] == CONTRADICTED
     falls = {one.claim: one.outcome for one in judged(times.claims(*timed(-1.0)))}
     assert falls["time of the hybrid model with n_cycles"] == CONTRADICTED
+
+
+def test_one_task_a_point_says_how_many_would_decide() -> None:
+    """Not that no budget does: times of like tasks differ by a tenth, as a guess."""
+    results, measured = timed(2.0)
+    results = results.isel(task=[0]).assign_coords(realization=np.arange(16))
+    found = {one.claim: one for one in judged(times.claims(results, measured))}
+    order = found["time: far-field model < hybrid < near-field model"]
+    assert order.ours.count("(no interval: 1 task a point, needed 2 or more)") == 2
+    growth = found["time of the hybrid model with n_cycles"]
+    for one in (order, growth):
+        assert one.outcome == UNDECIDED
+        number = int(one.verdict.split("about ")[1].split()[0])
+        assert number % 10 == 0
+        assert 32 <= number <= 200  # tasks of 16 realizations
+    more, measured = timed(2.0)
+    tasks = -(-number // 16)
+    more["seconds_of_tasks"] = more.seconds_of_tasks * np.exp(
+        0.05 * np.random.default_rng(3).standard_normal((3, 5, 6))
+    )
+    again = {one.claim: one for one in judged(times.claims(more.isel(task=slice(tasks)), measured))}
+    assert tasks <= 6
+    assert again["time of the hybrid model with n_cycles"].outcome == REPRODUCED

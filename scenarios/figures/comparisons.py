@@ -20,6 +20,10 @@ _UNSEEN = 1.5
 _CARRIED = 2.0
 """Effective number of values, (Σx)²/Σx², below which a mean is carried by few, in units of −ln of the tail."""
 
+_LIKE = 0.1
+"""Standard deviation of the logarithm of the time of like tasks, as a guess while one alone was measured."""
+_MOST_TIMES = 1000
+
 
 class Region(NamedTuple):
     """Where a claim says that a number lies. Both ends belong to it."""
@@ -199,17 +203,28 @@ class TimeRatio:
     def judged(self, tail: float) -> Finding:
         logs = [np.log(values[np.isfinite(values) & (values > 0)]) for values in (self.over, self.under)]
         if min(map(len, logs)) < 2:
-            value = math.exp(logs[0].mean() - logs[1].mean()) if all(map(len, logs)) else math.nan
-            return Finding(self.where, UNKNOWN, value, 0.0, math.inf, math.inf, min(map(len, logs)))
+            apart = float(logs[0].mean() - logs[1].mean()) if all(map(len, logs)) else math.nan
+            needed = self._guessed(apart, tail)
+            return Finding(self.where, UNKNOWN, math.exp(apart), 0.0, math.inf, needed, min(map(len, logs)))
         apart = float(logs[0].mean() - logs[1].mean())
         reach = _welch(logs[0], logs[1], tail)
         low, high = math.exp(apart - reach), math.exp(apart + reach)
-        ends = [abs(apart - math.log(end)) for end in self.region if 0 < end < math.inf]
-        nearest = min(ends, default=0.0)
+        nearest = self._nearest(apart)
         needed = min(map(len, logs)) * (reach / nearest) ** 2 if nearest else math.inf
         return Finding(
             self.where, _beside(self.region, low, high), math.exp(apart), low, high, needed, min(map(len, logs))
         )
+
+    def _nearest(self, apart: float) -> float:
+        """How far the logarithm of the ratio is from the nearer end of the region."""
+        return min((abs(apart - math.log(end)) for end in self.region if 0 < end < math.inf), default=0.0)
+
+    def _guessed(self, apart: float, tail: float) -> float:
+        """Samples that would decide, where one alone does not say how times scatter."""
+        for n in range(2, _MOST_TIMES):
+            if student_quantile(1 - 2 * tail, np.array(2.0 * n - 1)) * _LIKE * math.sqrt(2 / n) < self._nearest(apart):
+                return float(n)
+        return math.inf
 
 
 def _welch(a: np.ndarray, b: np.ndarray, tail: float) -> float:

@@ -4,8 +4,9 @@ Matplotlib is imported when a figure is drawn.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -128,7 +129,9 @@ def claims(results: "xarray.Dataset", times: Times) -> list[Claim]:
         found.append(_models_in_order({model: part.sel(hardest).values for model, part in by_model.items()}, differs))
     if "n_cycles" in axes and "hybrid" in by_model:
         found.append(_order_in_cycles(by_model["hybrid"], times.operations.sel(model="hybrid"), differs))
-    return [*found, *(_growth(part, model, dim, differs) for dim in axes for model, part in by_model.items())]
+    found += [_growth(part, model, dim, differs) for dim in axes for model, part in by_model.items()]
+    a_task = math.ceil(results.sizes.get("realization", 1) / max(samples.sizes["task"], 1))
+    return [replace(one, a_sample=a_task) for one in found]
 
 
 def _models_in_order(seconds: dict[str, np.ndarray], differs: tuple[str, ...]) -> Claim:
@@ -181,4 +184,6 @@ def _ends(values: "xarray.DataArray", dim: str) -> tuple[float, float]:
 
 
 def _with_ends(one: Finding) -> str:
+    if not math.isfinite(one.high):
+        return f"{one.value:.2f} (no interval: {one.samples} task a point, needed 2 or more)"
     return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"

@@ -80,7 +80,8 @@ def test_users_given_the_scatterers_against_a_search_of_everything() -> None:
     n_users, n_scatterers = scene.problem.n_users, scene.problem.n_scatterers
     assert n_scatterers
     gain = np.zeros((2, n_users, 1 + n_scatterers), dtype=complex)
-    held = FoundPaths(scene.places, gain, np.zeros((2, n_users)), np.full(2, n_scatterers), np.zeros(2))
+    none = np.zeros(2)
+    held = FoundPaths(scene.places, gain, np.zeros((2, n_users)), np.full(2, n_scatterers), none, none, none)
     peaks = peaks_of_users(pursuit, trials, pursuit.rows(trials.beams), held, 8)
     view = scene.problem.view
     axes = (
@@ -141,7 +142,8 @@ def test_a_single_users_path_is_mistaken_as_often_as_its_gains_are_uncertain() -
     received = beams[0] @ wave(surface, *places[0].T).T
     for variance, turn_rad in ((1.0, 0.0), (2.0, 1.6), (2.0, 3.1), (8.0, -2.0), (8.0, 0.8)):
         gain = np.array([[[1.1, 0.9 * np.exp(1j * turn_rad), 0.4]]])
-        paths = FoundPaths(places, gain, np.zeros((1, 1)), np.array([2]), np.zeros(1))
+        none = np.zeros(1)
+        paths = FoundPaths(places, gain, np.zeros((1, 1)), np.array([2]), none, none, none)
         cycles = Cycles(beams, np.zeros((1, 1, 14, 1), complex), np.full((1, 1), variance))
         ours = float(_mistaken(pursuit, trials_of(cycles, np), paths)[0, 0])
         root = np.linalg.cholesky(variance * np.linalg.inv(received.conj().T @ received))
@@ -161,6 +163,8 @@ ORDERS = (
     ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=4)),
     ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=4, noise="estimated")),
     NewtonisedPursuit(most_scatterers=4),
+    ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=4, scattered="estimated")),
+    ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=4, scattered="estimated", noise="estimated")),
 )
 
 
@@ -176,7 +180,7 @@ def test_the_number_of_scatterers_is_found(method: PathEstimator) -> None:
         told = getattr(method, "search", method).noise == "told"
         assert np.isnan(estimates.misfit).all() != told
         share = estimates.noise_variance / scene.cycles.noise_variance
-        assert np.all(share == 1) if told else np.all((share > 0.4) & (share < 1.8))
+        assert np.all((share > 1 - 1e-9) & (share < 1.05)) if told else np.all((share > 0.4) & (share < 1.8))
 
 
 def test_a_scatterer_must_explain_more_than_noise_does() -> None:

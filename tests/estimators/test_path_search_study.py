@@ -24,7 +24,7 @@ ALLOWED_LESS = 0.012
 """As measured, where 0.002 was the goal: of several weak scatterers others may be more probable than those found"""
 FITTED = ClosedLoop(search=NewtonisedPursuit(enough=None))
 """Seeks the least χ², all scatterers fitted"""
-UNKNOWN = ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=5))
+UNKNOWN = ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=5, scattered="estimated"))
 
 
 def estimate(method: PathEstimator, scene: PathScene) -> PathEstimates:

@@ -56,14 +56,12 @@ class _Observer:
         if self.cycles is None or self.rows is None:
             raise ValueError("no cycles: observe some before the first estimate")
         pursuit, rows = self.pursuit, self.rows
-        trials = trials_of(self.cycles, pursuit.xp)
+        trials = pursuit.with_powers(trials_of(self.cycles, pursuit.xp), rows)
         if self.paths is None:
             trials, paths = acquired(pursuit, trials, rows)
             paths = pursuit.pruned(trials, reconsidered(pursuit, trials, rows, paths, self.lost))
             self.known_doubt = doubt(pursuit, trials, paths, self.lost)
         else:
-            if pursuit.scattered is not None:
-                trials = pursuit.with_scattered(trials, rows, self.paths)
             paths = pursuit.refined(trials, self.paths)
             if pursuit.scattered is not None:
                 paths = pursuit.extended(trials, rows, paths)

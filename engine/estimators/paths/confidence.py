@@ -5,6 +5,9 @@ is that at the peak times the peak's volume, which the signal's strength gives: 
 1 − (πx)²/3 of its height x beams from its top, hence ρ nats high it is √(3/(πρ)) beams wide; along κ likewise. So every
 peak that was fitted counts with its own height, and the rest of the grid as a sum over cells.
 
+The prior is that of `engine.estimators.paths.spread`, uniform in range, hence as 1/κ² in κ. Uniform in κ, noise at
+ranges where hardly anybody is would count as much as the users do.
+
 A user counts as elsewhere beyond `UNRESOLVED_BEAMS` of a beam, where the surface tells two directions apart.
 """
 
@@ -31,7 +34,7 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     """Of each user, (T, L): what of its posterior is in other directions than the estimate's, scatterers held."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     peaks = peaks_of_users(pursuit, trials, rows, paths, N_PEAKS)
-    noise = pursuit.noise(trials, paths.count)[:, None]
+    noise = pursuit.noise(trials, paths)[:, None]
     here = paths.places[:, :n_users, :]
     lowest = xp.minimum(xp.min(peaks.energy, axis=-1), paths.energy)
     height = (peaks.nothing - lowest) / noise
@@ -43,13 +46,21 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     behind = (peaks.energy - lowest[..., None]) / noise[..., None]
     counts = elsewhere & ~again
     behind = _refitted(pursuit, trials, paths, peaks, xp.where(counts, behind, xp.full_like(behind, np.inf)))
-    other = xp.sum(xp.exp(-behind), axis=-1)
-    own = xp.exp(-(paths.energy - lowest) / noise)
+    width = pursuit.range_width_per_m(height)
+    other = xp.sum(xp.exp(-behind) * _prior(pursuit, peaks.places[..., 0], width[..., None]), axis=-1)
+    own = xp.exp(-(paths.energy - lowest) / noise) * _prior(pursuit, here[..., 0], width)
     other = other + _rest(pursuit, peaks, here, noise, height)
     lost = other / (other + own)
     if n_users > 1 or not pursuit.problem.n_scatterers:
         return lost
     return lost + (1 - lost) * _mistaken(pursuit, trials, paths)
+
+
+def _prior(pursuit: JointPursuit, kappa: Array, width_per_m: Array) -> Array:
+    """Mean density, up to a constant, of κ within a width of it and in view, if ranges are uniform there: of 1/κ²."""
+    xp, view = pursuit.xp, pursuit.problem.view
+    low, high = (xp.clip(kappa + end * width_per_m / 2, 1 / view.range_max_m, 1 / view.range_min_m) for end in (-1, 1))
+    return 1 / (low * high)
 
 
 def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
@@ -74,7 +85,7 @@ def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     phase = paths.gain[:, 0, :] / xp.where(amplitude > 0, amplitude, xp.ones_like(amplitude))
     common = xp.conj(covariance[:, 0, 1:] * phase[:, :1]) * phase[:, 1:]
     both = xp.real(own + others - 2 * common)
-    noise = pursuit.noise(trials, paths.count)[:, None]
+    noise = pursuit.noise(trials, paths)[:, None]
     deviation = xp.sqrt(xp.maximum(both, xp.zeros_like(both)) * noise / 2)
     behind = (amplitude[:, :1] - amplitude[:, 1:]) / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
     chance = xp.where(present[:, 1:], _tail(xp, behind), xp.zeros_like(behind))
@@ -99,7 +110,8 @@ def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height
         place = here[trial, user] if i < 0 else peaks.places[trial, user, i]
         near = pursuit.unresolved(pursuit.all_places, place[:, None, :])
         cells[trial, user] = xp.where(near, xp.full_like(cells[trial, user], -np.inf), cells[trial, user])
-    return xp.sum(xp.exp(cells), axis=-1) / pursuit.cells_of_a_peak(height)
+    prior = _prior(pursuit, pursuit.all_places[:, 0], xp.asarray(pursuit.level_per_m))
+    return xp.sum(xp.exp(cells) * prior, axis=-1) / pursuit.cells_of_a_peak(height)
 
 
 def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks, behind: Array) -> Array:

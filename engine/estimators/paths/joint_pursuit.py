@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from array_api_compat import is_numpy_namespace
 
-from engine.estimators.paths.evidence import log_evidence, with_scattered
+from engine.estimators.paths.evidence import log_evidence, with_powers
 from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
 from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
 from engine.estimators.paths.order import least_fall
@@ -72,6 +72,7 @@ class JointPursuit:
         self.cell_beams = cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
         self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
+        self.level_per_m = float(self.bounds[1, 0]) / self.lattice[-1]
 
     def rows(self, beams: Array) -> Rows:
         """Of beams complex (G, C, N)."""
@@ -96,14 +97,15 @@ class JointPursuit:
         users = self.candidates(self.user_scores(trials, rows))
         places = xp.concat([users, xp.zeros((n_trials, k, 3))], axis=1)
         gain = xp.zeros((n_trials, n_users, 1 + k), dtype=trials.samples.dtype)
-        none = xp.zeros(n_trials)
-        start = Paths(places, gain, xp.zeros((n_trials, n_users)), xp.zeros(n_trials, dtype=xp.int64), none)
+        none, count = xp.zeros(n_trials), xp.zeros(n_trials, dtype=xp.int64)
+        start = Paths(places, gain, xp.zeros((n_trials, n_users)), count, none, trials.noise_variance, none)
         return self.refined(trials, start)
 
     def extended(self, trials: Trials, rows: Rows, paths: Paths, *, everything: bool = False) -> Paths:
-        """Further scatterers: where the misfit asks for them, or where one more is significant."""
+        """Further scatterers: where the misfit asks for them, or one more is significant, or more probable."""
         xp, n_users, n_cycles = self.xp, self.problem.n_users, trials.samples.shape[-1]
-        by_order, by_evidence = (asked is not None and not everything for asked in (self.order, self.scattered))
+        by_evidence = self.scattered is not None and not everything
+        by_order = self.order is not None and not everything and not by_evidence
         wanted = xp.ones(trials.samples.shape[0], dtype=xp.bool)
         for k in range(self.problem.n_scatterers):
             if degrees_of_freedom(n_cycles, n_users, k + 1) <= 0:
@@ -116,10 +118,9 @@ class JointPursuit:
                 scores, _ = self.scatterer_scores(some, rows, mine.places[:, : n_users + k, :])
                 more = self.refined(some, with_scatterer(mine, n_users + k, self.candidates(scores)))
                 if by_order or by_evidence:
+                    counts = more.evidence > mine.evidence
                     if by_order:
                         counts = self.fall(some, mine, more) > self.least_fall(k + 1, n_cycles)
-                    else:
-                        counts = more.evidence > mine.evidence
                     wanted[index] = counts
                     index, more = index[counts], more.take(counts)
                 paths = paths.replaced(index, more)
@@ -144,10 +145,10 @@ class JointPursuit:
                     (lower,) = xp.nonzero(self.cost(some, fewer) < self.cost(some, best))
                     best = best.replaced(lower, fewer.take(lower))
             assert best is not None
-            if self.order is not None:
-                needed = self.fall(some, best, mine) > self.least_fall(count, n_cycles)
-            else:
+            if self.scattered is not None:
                 needed = mine.evidence > best.evidence
+            else:
+                needed = self.fall(some, best, mine) > self.least_fall(count, n_cycles)
             (drop,) = xp.nonzero(~needed)
             paths = paths.replaced(index[drop], best.take(drop))
         return paths
@@ -179,24 +180,24 @@ class JointPursuit:
                 places[index, : n_users + k] = fit.places
                 gain[index, :, : 1 + k] = fit.gain
                 energy[index] = fit.energy
-        evidence = xp.zeros(paths.count.shape[0])
-        if trials.scattered is not None:
-            noise = self.noise(trials, paths.count)
-            height = n_users * trials.samples.shape[-1] * trials.unseen / noise
-            rooms = xp.maximum(self.all_places.shape[0] / self.cells_of_a_peak(height), xp.ones_like(height))
-            evidence = log_evidence(self.problem, trials, places, paths.count, noise, rooms)
-        return Paths(places, gain, energy, paths.count, evidence)
+        found = xp.zeros(paths.count.shape[0]), trials.noise_variance, xp.zeros(paths.count.shape[0])
+        if trials.powers is not None:
+            found = log_evidence(self.problem, trials, places, paths.count, self.rooms, self.order, self.noise_known)
+        return Paths(places, gain, energy, paths.count, *found)
 
-    def with_scattered(self, trials: Trials, rows: Rows, paths: Paths) -> Trials:
-        """Trials with the power of scattered paths, estimated given the users of some paths, or told."""
-        users = paths.places[:, : self.problem.n_users, :]
-        return with_scattered(self.problem, trials, rows, users, told=self.scattered == "told")
+    def with_powers(self, trials: Trials, rows: Rows) -> Trials:
+        """Trials with the powers that scattered paths may have, where their gains count as random."""
+        if self.scattered is None or trials.powers is not None:
+            return trials
+        return with_powers(self.problem, trials, rows, told=self.scattered == "told", noise_known=self.noise_known)
 
-    def noise(self, trials: Trials, count: Array) -> Array:
+    def rooms(self, height: Array) -> Array:
+        """How many peaks of the likelihood, so many nats high, the grid has room for."""
+        return self.xp.maximum(self.all_places.shape[0] / self.cells_of_a_peak(height), self.xp.ones_like(height))
+
+    def noise(self, trials: Trials, paths: Paths) -> Array:
         """The variance of a sample besides the paths found, (T,): with that of scatterers not found, if known."""
-        if trials.unseen is None:
-            return trials.noise_variance
-        return trials.noise_variance + (self.problem.n_scatterers - count) * trials.unseen
+        return trials.noise_variance if trials.powers is None else paths.noise
 
     def with_noise_left(self, trials: Trials, paths: Paths) -> Trials:
         """Trials with σ² = 2‖residual‖²/ν, as these paths leave it.
@@ -228,7 +229,7 @@ class JointPursuit:
         xp, n_cycles = self.xp, trials.samples.shape[-1]
         free = [degrees_of_freedom(n_cycles, self.problem.n_users, k) for k in range(self.problem.n_scatterers + 1)]
         freedom = xp.asarray([float(n) if n > 0 else np.nan for n in free])[paths.count]
-        noise = self.noise(trials, paths.count)
+        noise = self.noise(trials, paths)
         return (2 * xp.sum(paths.energy, axis=-1) / noise - freedom) / xp.sqrt(2 * freedom)
 
     def misfit_of_users(self, trials: Trials, paths: Paths) -> Array:
@@ -237,21 +238,19 @@ class JointPursuit:
         n_cycles = trials.samples.shape[-1]
         free = [degrees_of_freedom(n_cycles, n_users, k) / n_users for k in range(self.problem.n_scatterers + 1)]
         freedom = xp.asarray([n if n > 0 else np.nan for n in free])[paths.count][:, None]
-        noise = self.noise(trials, paths.count)[:, None]
+        noise = self.noise(trials, paths)[:, None]
         return (2 * paths.energy / noise - freedom) / xp.sqrt(2 * freedom)
 
     def estimates(
         self, trials: Trials, paths: Paths, shape: tuple[int, ...], stated: tuple[Array, Array] | None = None
     ) -> PathEstimates:
         """In G groups of S copies, `shape`; stated: lost_probability (T, L) and covariance (T, L, 3, 3)."""
-        xp = self.xp
-        n_users, misfit = self.problem.n_users, self.misfit(trials, paths)
-        places = self.xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
-        gain = self.xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
-        kappa, polar, azimuth = places[..., 0], places[..., 1], places[..., 2]
-        least = self.xp.full_like(kappa, FARTHEST_PER_M)
+        xp, n_users, misfit = self.xp, self.problem.n_users, self.misfit(trials, paths)
+        places = xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
+        gain = xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
+        kappa, polar, azimuth = (places[..., i] for i in range(3))
         return PathEstimates(
-            self.xp.where(kappa > least, kappa, least)[..., :n_users],
+            xp.clip(kappa[..., :n_users], FARTHEST_PER_M, None),
             polar[..., :n_users],
             azimuth[..., :n_users],
             gain[..., 0],
@@ -259,8 +258,8 @@ class JointPursuit:
             polar[..., n_users:],
             azimuth[..., n_users:],
             gain[..., 1:],
-            self.xp.reshape(misfit if self.noise_known else self.xp.full_like(misfit, np.nan), shape),
-            self.xp.reshape(self.noise(trials, paths.count), shape),
+            xp.reshape(misfit if self.noise_known else xp.full_like(misfit, np.nan), shape),
+            xp.reshape(self.noise(trials, paths), shape),
             *(
                 xp.full((*shape, *size), np.nan) if stated is None else xp.reshape(stated[i], (*shape, *size))
                 for i, size in enumerate(((n_users,), (n_users, 3, 3)))
@@ -314,7 +313,6 @@ class JointPursuit:
         return self.peaks_of_arrays(scores, n)
 
     def peaks_of_arrays(self, scores: Array, n: int) -> tuple[Array, Array]:
-        """As `peaks`, on any array namespace."""
         return highest_peaks_of_arrays(self.xp, scores, self.lattice, self._position, n)
 
     @property
@@ -333,10 +331,12 @@ class JointPursuit:
         """
         xp = self.xp
         height = xp.maximum(height, xp.ones_like(height))
-        angles = 3 / (math.pi * height) / self.cell_beams**2
-        level = self.bounds[1, 0] / self.lattice[-1]
-        ranges = xp.sqrt(math.pi / (RANGE_LOSS * height)) * self.range_step_per_m / level
-        return angles * xp.minimum(ranges, xp.full_like(ranges, float(self.lattice[-1])))
+        return 3 / (math.pi * height) / self.cell_beams**2 * self.range_width_per_m(height) / self.level_per_m
+
+    def range_width_per_m(self, height: Array) -> Array:
+        """Of a peak so many nats high along κ, at most all there is."""
+        widths = self.range_step_per_m * self.xp.sqrt(math.pi / (RANGE_LOSS * self.xp.clip(height, 1.0, None)))
+        return self.xp.clip(widths, None, float(self.bounds[1, 0]))
 
     def unresolved(self, places: Array, others: Array) -> Array:
         """Whether direction cosines are within most of a beam of each other; κ, θ, φ (..., 3) each."""

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from engine.errors import InputError
+from engine.estimators.paths.alternatives import between_explanations
 from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit
@@ -42,15 +43,14 @@ class NewtonisedPursuit(PathEstimator):
     false_alarm: float = Field(0.01, gt=0, lt=0.5, description="rate at which a scatterer is found where there is none")
     noise: Literal["told", "estimated"] = Field("told", description="the noise's variance")
     scattered: Literal["any", "estimated", "told"] = Field(
-        "any", description="power of scattered paths: any, all are fitted; else those not seen are noise"
+        "any", description="power of scattered paths: any, all are fitted; else those not found are noise"
     )
 
     @model_validator(mode="after")
     def _one_criterion(self) -> Self:
-        if self.scattered != "any" and (self.most_scatterers is not None or self.noise == "estimated"):
+        if self.scattered == "told" and self.noise == "estimated":
             raise ValueError(
-                f"scattered = '{self.scattered}' with most_scatterers = {self.most_scatterers} and noise = "
-                f"'{self.noise}': needed scattered = 'any', or the scatterers' number and the noise told"
+                "scattered = 'told' with noise = 'estimated': needed scattered = 'estimated', or the noise told"
             )
         return self
 
@@ -58,15 +58,14 @@ class NewtonisedPursuit(PathEstimator):
         return _Prepared(self.pursuit(problem, xp))
 
     def pursuit(self, problem: PathProblem, xp: Any) -> JointPursuit:
-        known = self.noise == "told"
+        if self.scattered == "told" and problem.scattered_power is None:
+            raise InputError("scattered = 'told', and nobody tells their power: needed 'estimated' or 'any'")
+        known, scattered = self.noise == "told", None if self.scattered == "any" else self.scattered
         if self.most_scatterers is None:
             enough = -np.inf if self.enough is None or not known else self.enough
-            if self.scattered == "told" and problem.scattered_power is None:
-                raise InputError("scattered = 'told', and nobody tells their power: needed 'estimated' or 'any'")
-            scattered = None if self.scattered == "any" else self.scattered
             return JointPursuit(problem, self.grid(problem), xp, enough=enough, noise_known=known, scattered=scattered)
-        problem = replace(problem, n_scatterers=self.most_scatterers)
-        return JointPursuit(problem, self.grid(problem), xp, order=self.false_alarm, noise_known=known)
+        problem, rate = replace(problem, n_scatterers=self.most_scatterers), self.false_alarm
+        return JointPursuit(problem, self.grid(problem), xp, order=rate, noise_known=known, scattered=scattered)
 
     def grid(self, problem: PathProblem) -> CandidateGrid:
         """Where the search starts."""
@@ -94,12 +93,14 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
     Estimated from what as many paths leave as there may be: until then it is unknown which of them count.
     """
     if pursuit.scattered is not None:
+        trials = pursuit.with_powers(trials, rows)
         users = pursuit.alone(trials, rows)
-        trials = pursuit.with_scattered(trials, rows, users)
-        users = pursuit.refined(trials, users)
+        everything = pursuit.extended(trials, rows, users, everything=True)
+        if not pursuit.noise_known:  # in units of which costs are told
+            trials = pursuit.with_noise_left(trials, everything)
         # One at a time, and all and then without those that bring nothing: of several, one alone may bring nothing.
         paths = pursuit.extended(trials, rows, users)
-        others = pursuit.pruned(trials, pursuit.extended(trials, rows, users, everything=True))
+        others = pursuit.pruned(trials, everything)
         (index,) = pursuit.xp.nonzero(others.evidence > paths.evidence)
         return trials, paths.replaced(index, others.take(index))
     if pursuit.noise_known:
@@ -116,7 +117,8 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
 
 def stated_of(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> tuple[Any, Any]:
     """Of each user: the probability that it is lost, (T, L), and the covariance where not, (T, L, 3, 3)."""
-    return lost_probability(pursuit, trials, rows, paths), stated_covariance(pursuit, trials, paths)
+    covariance = stated_covariance(pursuit, trials, paths) + between_explanations(pursuit, trials, rows, paths)
+    return lost_probability(pursuit, trials, rows, paths), covariance
 
 
 class _Prepared:

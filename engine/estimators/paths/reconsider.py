@@ -16,6 +16,7 @@ evidence: what is stored is the most likely, or the most probable, of all explan
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -48,6 +49,7 @@ FEW_USERS = 2
 """Up to so many, also without doubt: their samples alone hardly tell one explanation from another."""
 SAME = 1e-3
 """In the same units: the same explanation again."""
+ROUNDING = 1e-12
 MARGIN = 3.0
 """In the same units: by how much a peak may fall short and still be tried."""
 
@@ -71,7 +73,23 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
                 paths = paths.replaced(index, found)
         if turn:
             (active,) = xp.nonzero(pursuit.cost(trials, paths) < before)
+    if trials.powers is not None:
+        (index,) = xp.nonzero(_overlooked(pursuit, trials, paths) > 0)
+        if index.shape[0]:
+            some, mine = trials.take(index), paths.take(index)
+            paths = paths.replaced(index, better(pursuit, some, mine, _least_squares(pursuit, some, rows, lost)))
     return _labelled(pursuit, trials, rows, paths) if n_users == 1 else paths
+
+
+def _least_squares(pursuit: JointPursuit, trials: Trials, rows: Rows, lost: float) -> Paths:
+    """What the search for the least χ² finds, all scatterers fitted, without those that then bring nothing.
+
+    Of several strong ones a few are no explanation: all others are noise to them, and each step there is a step down.
+    """
+    plain, bare = copy(pursuit), trials._replace(powers=None, received=None)
+    plain.scattered = plain.order = None
+    found = reconsidered(plain, bare, rows, plain.acquired(bare, rows), lost)
+    return pursuit.pruned(trials, pursuit.refined(trials, found))
 
 
 def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -85,6 +103,8 @@ def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -
 def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
     """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all before the users."""
     n_scatterers = pursuit.problem.n_scatterers
+    if pursuit.scattered is not None and not hopeful:
+        yield _with_all
     for k in range(n_scatterers):
         yield partial(_sought_again, these=(k,), hopeful=hopeful)
     for pair in combinations(range(n_scatterers), 2):
@@ -120,18 +140,44 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
 
 
 def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOUBT) -> Array:
-    """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt."""
+    """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt.
+
+    Also where what counts as scatterers not found is so strong that one would be seen.
+    """
     xp = pursuit.xp
     total = pursuit.misfit(trials, paths) - lost
     user = xp.max(pursuit.misfit_of_users(trials, paths), axis=-1) - lost - 1
-    return xp.where(user > total, user, total)
+    worst = xp.where(user > total, user, total)
+    if trials.powers is None:
+        return worst
+    overlooked = _overlooked(pursuit, trials, paths)
+    return xp.where(overlooked > worst, overlooked, worst)
+
+
+def _overlooked(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+    """What the evidence should gain by finding the scatterers that count as noise, in deviations, (T,).
+
+    √(2 nats), as χ² falls by twice that; at most 0 where they are as many nats below what is seen.
+    """
+    xp, (_, n_users, n_cycles) = pursuit.xp, trials.samples.shape
+    most = xp.astype(pursuit.problem.n_scatterers - paths.count, xp.float64)
+    missing = xp.ones_like(most) if pursuit.order is not None else xp.maximum(most, xp.ones_like(most))
+    without = xp.maximum(paths.noise - paths.unseen, ROUNDING * paths.noise)
+    each = paths.unseen / missing / without
+    nats = n_users * (n_cycles * xp.log(paths.noise / without) - missing * xp.log(1 + n_cycles * each))
+    nats = nats - missing * xp.log(pursuit.rooms(n_users * n_cycles * each))
+    nats = xp.where(most > 0, nats, -xp.ones_like(nats))
+    return xp.sign(nats) * xp.sqrt(2 * xp.abs(nats))
 
 
 def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -> Paths:
     """Trial by trial the more likely of two explanations; at equal χ² the first."""
     xp = pursuit.xp
     energy, other = pursuit.cost(trials, paths), pursuit.cost(trials, others)
-    (index,) = xp.nonzero(other < energy - LESS * xp.sum(paths.energy, axis=-1))
+    least = LESS * xp.sum(paths.energy, axis=-1)
+    if trials.powers is not None:  # scatterers that count as noise are in that energy, at 200 dB all of it
+        least = xp.minimum(least, SAME * trials.noise_variance)
+    (index,) = xp.nonzero(other < energy - least)
     return paths.replaced(index, others.take(index))
 
 
@@ -209,6 +255,16 @@ def _scatterers_first(
     return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
 
 
+def _with_all(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
+    """The paths, or better ones with all scatterers there may be besides those found."""
+    (index,) = pursuit.xp.nonzero(paths.count < pursuit.problem.n_scatterers)
+    if not index.shape[0]:
+        return paths
+    some, mine = trials.take(index), paths.take(index)
+    tried = pursuit.extended(some, rows, mine, everything=True)
+    return paths.replaced(index, _settled_if_near(pursuit, some, rows, mine, tried, np.inf))
+
+
 def _user_elsewhere(
     pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, nth: int, hopeful: bool
 ) -> Paths:
@@ -229,7 +285,9 @@ def _user_elsewhere(
     user, rank, trial = one // PEAKS_OF_USERS, one % PEAKS_OF_USERS, xp.arange(one.shape[0])
     users[trial, user] = peaks.places[trial, user, rank]
     places = xp.concat([users, paths.places[:, n_users:, :]], axis=1)
-    tried = pursuit.extended(trials, rows, pursuit.refined(trials, alone._replace(places=places)))
+    # One scatterer alone may bring nothing while all others are noise: where there is doubt, all are sought.
+    every = pursuit.scattered is not None and not hopeful
+    tried = pursuit.extended(trials, rows, pursuit.refined(trials, alone._replace(places=places)), everything=every)
     return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
 
 

@@ -8,7 +8,7 @@ exp(−‖residual‖²/s²) around the estimate, given the scatterers, gains in
 in range and angles; by importance sampling at fixed points. What the scatterers' places add is the curvature's still.
 
 If prior and scatterers are right, E eᵀC⁻¹e is the number of coordinates, whatever the posterior's shape. Scatterers
-that were found in the wrong place are not in it: 1.1 to 1.2 is left at 0 to 10 dB.
+that were found in the wrong place are not in it, see `engine.estimators.paths.alternatives`.
 """
 
 import math
@@ -36,7 +36,7 @@ WEAK_NATS = 300.0
 def stated_covariance(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     """Of κ, θ, φ of each user, (T, L, 3, 3); ∞ where the samples do not determine them."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
-    noise = pursuit.noise(trials, paths.count)
+    noise = pursuit.noise(trials, paths)
     beams = trials.of_group(trials.beams)
     kappa, polar, azimuth = (paths.places[:, :, i] for i in range(3))
     users, others = slice(0, n_users), slice(n_users, None)

@@ -18,10 +18,10 @@ class Trials(NamedTuple):
     """complex (T, L, C)"""
     noise_variance: Array
     """(T,)"""
-    scattered: Array | None = None
-    """E|γ|² of scattered paths, (T,), where their gains count as random"""
-    unseen: Array | None = None
-    """what a scatterer that is not found brings to every sample's variance, (T,)"""
+    powers: Array | None = None
+    """of a scattered path in a sample, where gains count as random, (T, V); over s² where σ² is unknown"""
+    received: Array | None = None
+    """what a path of gain one brings to it, (T,)"""
 
     def of_group(self, values: Array) -> Array:
         """Values (G, …) of each trial's group, (T, …): as they are where each trial is a group of its own."""
@@ -31,8 +31,8 @@ class Trials(NamedTuple):
         return values[group]
 
     def take(self, index: Array) -> "Trials":
-        scattered, unseen = (None if part is None else part[index] for part in (self.scattered, self.unseen))
-        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index], scattered, unseen)
+        powers, received = (None if part is None else part[index] for part in (self.powers, self.received))
+        return Trials(self.beams, self.group[index], self.samples[index], self.noise_variance[index], powers, received)
 
 
 class Rows(NamedTuple):
@@ -57,6 +57,10 @@ class Paths(NamedTuple):
     """scatterers found, (T,)"""
     evidence: Array
     """nats, (T,); 0 where it is not asked for, see `engine.estimators.paths.evidence`"""
+    noise: Array
+    """variance of a sample besides the paths found, (T,)"""
+    unseen: Array
+    """of that, what scatterers bring that are not found, (T,)"""
 
     def take(self, index: Array) -> "Paths":
         return Paths(*(part[index] for part in self))
