@@ -18,7 +18,10 @@ from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
 from engine.estimators.paths.trials import trials_of
 
-FIRST, SCENES, TRIALS = 3000, int(os.environ.get("PATH_SEARCH_SCENES", "200")), 10
+FIRST, SCENES = (
+    int(os.environ.get(f"PATH_SEARCH_{name}", usual)) for name, usual in (("FIRST", "3000"), ("SCENES", "200"))
+)
+TRIALS = 10
 ALLOWED = 0.002
 ALLOWED_LESS = 0.012
 """As measured, where 0.002 was the goal: of several weak scatterers others may be more probable than those found"""
