@@ -75,6 +75,18 @@ def test_means_as_a_table_are_those_of_summarize(results: xarray.Dataset, tmp_pa
     assert heading.endswith(f"[{unit}]") == (unit != "1")
 
 
+def test_a_sum_of_flags_has_a_share_for_each_flag(tmp_path: Path) -> None:
+    """Its mean says nothing; of five estimates one was not stored."""
+    flags = {"flag_masks": "1 2 4", "flag_meanings": "rival edge unfinished"}
+    values = ("realization",), [0.0, 3.0, 2.0, 1.0, np.nan], flags
+    results = xarray.Dataset({"self_check": values, "complete": ("realization", np.ones(5, dtype=bool))})
+    export(results, tmp_path / "x.csv")
+    (row,) = pd.read_csv(tmp_path / "x.csv").to_dict("records")
+    assert [row[f"self_check {name} mean"] for name in ("rival", "edge", "unfinished")] == [0.5, 0.5, 0.0]
+    assert row["self_check edge count"] == 4
+    assert "self_check mean" not in row
+
+
 def test_a_plain_zarr_reader_can_write_netcdf_too(tmp_path: Path) -> None:
     """A store of today, without this package: no attribute that a NetCDF file cannot hold."""
     engine.run(leakage.fig1.replace(axes={"n_sensors": (5,)}, realizations=50), tmp_path / "x.zarr", serial=True)

@@ -82,8 +82,8 @@ def _varying(results: xarray.Dataset) -> list[str]:
 def _means(results: xarray.Dataset, names: list[str]) -> Any:
     """One row for each combination of what is no realization; shorter variables are repeated along what they lack."""
     columns = {}
-    for name in names:
-        whole = summarize(results[name], quantiles=(), complete=results.complete)
+    for name, values in _without_flags({name: results[name] for name in names}):
+        whole = summarize(values, quantiles=(), complete=results.complete)
         for statistic in _STATISTICS:
             one = whole[statistic]
             columns[f"{name} {statistic}{_unit(one)}"] = one.variable
@@ -91,6 +91,19 @@ def _means(results: xarray.Dataset, names: list[str]) -> Any:
     whole = xarray.Dataset(columns, kept)
     table = whole if whole.dims else whole.expand_dims("point")  # a table has a row, if there is one point alone
     return table.to_dataframe().reset_index().drop(columns="point", errors="ignore").rename(columns=_headings(kept))
+
+
+def _without_flags(variables: dict[str, xarray.DataArray]) -> Iterator[tuple[str, xarray.DataArray]]:
+    """A sum of flags, whose mean says nothing, as one variable a flag: 1 where it is raised."""
+    for name, values in variables.items():
+        if "flag_masks" not in values.attrs:
+            yield name, values
+            continue
+        known = values.notnull()
+        whole = values.where(known, 0).astype(int)
+        masks, meanings = (str(values.attrs[part]).split() for part in ("flag_masks", "flag_meanings"))
+        for mask, meaning in zip(masks, meanings, strict=True):
+            yield f"{name} {meaning}", ((whole & int(mask)) > 0).astype(float).where(known)
 
 
 def _realizations(results: xarray.Dataset, names: list[str]) -> Iterator[Any]:
