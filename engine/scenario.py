@@ -66,7 +66,10 @@ class Scenario(BaseModel, ABC):
         return {}
 
     def account(self) -> str:
-        """What was made of files that it was described by, kept with the results; it changes none of them."""
+        """What a reader should know of it, kept with the results: what was made of files, where its assumptions end.
+
+        It changes no number.
+        """
         return ""
 
     def blind_guess(self) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from engine.errors import InputError
 from engine.imports import class_named, stored_name
 from engine.scenario import Scenario, one_line, require_field
 
+_MOST_ENDS = 16
 AnyScenario = TypeVar("AnyScenario", bound=Scenario)
 
 
@@ -176,6 +177,18 @@ class Sweep:
     def tasks(self) -> list[Task]:
         """Every task, in the order of the points."""
         return self.grid.tasks()
+
+    def account(self) -> str:
+        """What scenarios at the ends of the axes say of themselves, `Scenario.account`: once, if all say the same."""
+        ends = itertools.product(*(sorted({0, len(values) - 1}) for values in self.axes.values()))
+        said = {index: self.at(index).account() for index in itertools.islice(ends, _MOST_ENDS)}
+        if len(set(said.values())) == 1:
+            return next(iter(said.values()))
+        lines = []
+        for index, text in said.items():
+            at = (f"{name} = {values[i]}" for i, (name, values) in zip(index, self.axes.items(), strict=True))
+            lines += [f"{', '.join(at)}: {text}"] if text else []
+        return "\n".join(lines)
 
     def replace(self, **changes: Any) -> "Sweep":
         """A copy with some of the sweep's own fields changed."""

@@ -30,7 +30,7 @@ _PREPARING = "preparing"
 
 def watch(sweep: Sweep, path: str, **options: Any) -> None:
     """Run or resume, drawing progress on standard error, below what was made of files. Options as `engine.iterate`."""
-    if account := sweep.scenario.account():
+    if account := sweep.account():
         _say(account)
     console = Console(stderr=True)
     if not console.is_terminal:

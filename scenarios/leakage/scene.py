@@ -20,6 +20,7 @@ from engine.numerics.leakage_models.fresnel_closed import FRESNEL_CLOSED
 from engine.numerics.leakage_names import AnyLeakageModel
 from engine.numerics.quadrature import beta_nodes, nodes_needed
 from engine.scenario import Variables
+from scenarios.leakage import model_gap
 
 _TILE = 16_384
 """Table entries (range nodes × sensors) that the CPU works on at a time; no number depends on it."""
@@ -94,6 +95,10 @@ class LeakageScene(Scenario, ABC):
         self.prior_information_per_m2()
         nodes_needed(self.array(), self.user_range_min_m, self.user_range_max_m, model=self.leakage)
         return self
+
+    def account(self) -> str:
+        """Where the model of the leakage is far from the sum over elements in this scene, how far."""
+        return model_gap.words(self)
 
     def array(self) -> UniformLinearArray:
         wavelength_m = SPEED_OF_LIGHT_M_PER_S / self.carrier_hz
