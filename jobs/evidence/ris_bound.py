@@ -88,7 +88,7 @@ def _deviations(results: "xarray.Dataset") -> np.ndarray:
 
 
 def words(numbers: dict[str, Any]) -> Iterator[str]:
-    """Rows of a table: near and far users of each method."""
+    """Rows of a table: near and far users of each method; and whether what the closed loop states holds."""
     for snr in SNRS_DB:
         cells = []
         for method in ("NOMP", "closed loop"):
@@ -96,6 +96,12 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
             cells.append(", ".join(f"{one['ratio']:.2f}" for one in rows))
             cells.append(", ".join(f"{100 * one['lost']:.1f} %" for one in rows))
         yield f"| {snr:g} dB | {' | '.join(cells)} |"
+    stated = [one for one in numbers[_STATED] if one["method"] == "closed loop"]
+    means = [one["nees"] for one in stated]
+    yield f"eᵀC⁻¹e/3 of the users found is {min(means):.2f} to {max(means):.2f} in the mean"
+    first = stated[0]
+    lost, told = (100 * first[part] / first["users"] for part in ("lost", "lost_stated"))
+    yield f"at {first['x']:g} dB the closed loop loses {lost:.1f} % of users and states {told:.1f} %"
 
 
 EVIDENCE = Evidence(
