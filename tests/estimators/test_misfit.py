@@ -82,7 +82,7 @@ def test_highest_is_that_of_each_sensor_alone() -> None:
     share = np.linspace(0, 1.5, 3001)
     noncentrality = share[:, None, None] * statistic
     each = np.max(log_likelihood(statistic, noncentrality, n), axis=0)
-    assert np.allclose(_highest(_likelihood(scene))[:, 0], np.sum(each, axis=-1), atol=0.02 * statistic.shape[-1])
+    assert np.allclose(_highest(statistic[:, None], (n,))[:, 0], np.sum(each, axis=-1), atol=0.02 * statistic.shape[-1])
 
 
 def test_half_a_cell_is_what_slopes_over_the_area_say() -> None:
