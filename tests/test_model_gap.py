@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import engine
-from engine import Streams, Sweep
+from engine import InputError, Streams, Sweep
+from jobs.cli.progress import watch
 from scenarios.leakage import LeakageBound
 from scenarios.leakage.model_gap import model_gap
 from scenarios.leakage.scene import LeakageScene
@@ -61,3 +62,14 @@ def test_a_sweep_says_at_which_end_and_its_store_keeps_it(tmp_path: Path) -> Non
     assert everywhere.account() == NEAR.account()
     engine.run(everywhere, tmp_path / "x.zarr", serial=True)
     assert engine.open_results(tmp_path / "x.zarr").attrs["account"] == NEAR.account()
+
+
+def test_it_is_said_once_a_run_begins_and_who_is_refused_reads_no_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = Sweep(NEAR, {}, realizations=2, block=1)
+    with pytest.raises(InputError):
+        watch(sweep, str(tmp_path / "x.zarr"), serial=True, backend_name="tpu")
+    assert capsys.readouterr().err == ""
+    watch(sweep, str(tmp_path / "x.zarr"), serial=True)
+    assert capsys.readouterr().err.splitlines().count(NEAR.account()) == 1

@@ -30,8 +30,6 @@ _PREPARING = "preparing"
 
 def watch(sweep: Sweep, path: str, **options: Any) -> None:
     """Run or resume, drawing progress on standard error, below what was made of files. Options as `engine.iterate`."""
-    if account := sweep.account():
-        _say(account)
     console = Console(stderr=True)
     if not console.is_terminal:
         _lines(sweep, path, options)
@@ -47,17 +45,27 @@ def watch(sweep: Sweep, path: str, **options: Any) -> None:
     with Progress(*columns, console=console) as bars:
         name = sweep.name or path.rstrip("/").rpartition("/")[2]
         bar = bars.add_task(f"{name}: {_PREPARING}", total=None)
-        for report in engine.iterate(sweep, path, **options):
+        for report in _reports(sweep, path, options):
             total = report.realizations_done + report.realizations_left  # predicted, where there are targets
             phase = _phase(report, options)
             description = f"{name}: {phase}" if phase else name
             bars.update(bar, total=total, completed=report.realizations_done, description=description)
 
 
+def _reports(sweep: Sweep, path: str, options: dict[str, Any]) -> Iterator[Report]:
+    """Those of the run, once the first is there below what the sweep says of itself: who is refused reads one line."""
+    account = sweep.account()
+    for report in engine.iterate(sweep, path, **options):
+        if account:
+            _say(account)
+            account = ""
+        yield report
+
+
 def _lines(sweep: Sweep, path: str, options: dict[str, Any]) -> None:
     said, line = -_LINE_SECONDS, ""
     with _said_later(_PREPARING):
-        reports = engine.iterate(sweep, path, **options)
+        reports = _reports(sweep, path, options)
         first = next(reports)
     for report in itertools.chain([first], reports):
         phase = _phase(report, options)
