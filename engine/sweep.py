@@ -1,5 +1,6 @@
 """A sweep: a scenario, the axes along which it varies, and how many realizations to draw at each point."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -178,6 +179,7 @@ class Sweep:
         """Every task, in the order of the points."""
         return self.grid.tasks()
 
+    @functools.cached_property
     def account(self) -> str:
         """What scenarios at the ends of the axes say of themselves, `Scenario.account`: once, if all say the same."""
         ends = itertools.product(*(sorted({0, len(values) - 1}) for values in self.axes.values()))

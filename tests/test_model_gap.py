@@ -53,13 +53,13 @@ def test_what_is_far_off_is_said_and_what_is_not_is_not() -> None:
 
 def test_a_sweep_says_at_which_end_and_its_store_keeps_it(tmp_path: Path) -> None:
     sweep = Sweep(PAPER, {"n_elements": (100, 400, 1000), "n_sensors": (5, 10)}, realizations=1, block=1)
-    said = sweep.account().splitlines()
+    said = sweep.account.splitlines()
     assert [line.partition(": leakage")[0] for line in said] == [
         "n_elements = 1000, n_sensors = 5", "n_elements = 1000, n_sensors = 10"
     ]  # fmt: skip
-    assert Sweep(PAPER, {"n_sensors": (5, 10)}).account() == ""
+    assert Sweep(PAPER, {"n_sensors": (5, 10)}).account == ""
     everywhere = Sweep(NEAR, {"n_sensors": (5, 10)}, realizations=1, block=1)
-    assert everywhere.account() == NEAR.account()
+    assert everywhere.account == NEAR.account()
     engine.run(everywhere, tmp_path / "x.zarr", serial=True)
     assert engine.open_results(tmp_path / "x.zarr").attrs["account"] == NEAR.account()
 

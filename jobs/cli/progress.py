@@ -54,7 +54,7 @@ def watch(sweep: Sweep, path: str, **options: Any) -> None:
 
 def _reports(sweep: Sweep, path: str, options: dict[str, Any]) -> Iterator[Report]:
     """Those of the run, once the first is there below what the sweep says of itself: who is refused reads one line."""
-    account = sweep.account()
+    account = sweep.account
     for report in engine.iterate(sweep, path, **options):
         if account:
             _say(account)

@@ -3,6 +3,7 @@
 Talts, Betancourt, Simpson, Vehtari, Gelman, arXiv 1804.06788.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -159,7 +160,7 @@ def calibration_of(sweep: Sweep, draws: int, seed: int) -> Sweep:
             f"a posterior is calibrated of leakage:fig3 and its like, given a {type(scene).__name__}: needed users "
             f"drawn from the prior that estimators know, and sensors drawn anew"
         )
-    points = Sweep(ranks, axes, block=_BLOCK).n_points
+    points = math.prod(map(len, axes.values()))
     return fig3_calibration.replace(scenario=ranks, axes=axes, realizations=-(-draws // points), seed=seed)
 
 
