@@ -89,7 +89,7 @@ def changes(attributes: Mapping[str, Any], base: Sweep | None) -> list[str]:
 
 
 def stored_fields(attributes: Mapping[str, Any], kind: type[Scenario] | None) -> dict[str, Any]:
-    """Of a store's scenario, those that it does not write as well, where the class is known and still takes the others."""
+    """Of a store's scenario, with those that it does not write, where the class is known and still takes the others."""
     fields: dict[str, Any] = json.loads(attributes["scenario"])
     with suppress(ValidationError):
         return kind.of_store(fields).stored_values() if kind else fields
