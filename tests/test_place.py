@@ -125,8 +125,8 @@ def test_fields_say_where_the_array_is(town: Path) -> None:
 
 
 def test_fingerprints_of_old_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the campus and of the college, as they were before maps had accounts; but for the version of the code, and with
-    the defaults of then."""
+    """Of the campus and of the college, as they were before maps had accounts; but for the version of the code, and
+    with the defaults of then."""
     monkeypatch.setattr(MultipathData, "code_version", 2)
     of_then: dict[str, Any] = {"diffraction": False, "max_paths": 10}
     assert Sweep(MultipathData(**of_then)).fingerprint().startswith("91c9d2365bd0b34a")
