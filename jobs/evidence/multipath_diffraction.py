@@ -70,7 +70,7 @@ def _least(run: Callable[[], object]) -> float:
 
 
 def _percent(share: float) -> str:
-    return f"{_two_digits(100 * share)} %"
+    return f"{_two_digits(100 * share)} %" if share else "–"
 
 
 def _two_digits(value: float) -> str:
