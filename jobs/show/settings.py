@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ValidationError
-
 from engine import Scenario, Sweep
 from engine.scenario import units
 from jobs.show.grids import Grid
@@ -91,7 +89,7 @@ def changes(attributes: Mapping[str, Any], base: Sweep | None) -> list[str]:
 def stored_fields(attributes: Mapping[str, Any], kind: type[Scenario] | None) -> dict[str, Any]:
     """Of a store's scenario, with those that it does not write, where the class is known and still takes the others."""
     fields: dict[str, Any] = json.loads(attributes["scenario"])
-    with suppress(ValidationError):
+    with suppress(ValueError):
         return kind.of_store(fields).stored_values() if kind else fields
     return fields
 
