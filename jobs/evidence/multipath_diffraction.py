@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from engine import Streams
 from jobs.evidence.record import Evidence
 from scenarios.multipath import convergence, data
-from scenarios.multipath.scene import MultipathScene, Traces, tracer_of
+from scenarios.multipath.scene import MultipathScene, Traces, Users, tracer_of
 
 _SEED, _USERS, _ALL = 1, 200, 1000
 _SHARES = (0.05, 0.5, 0.95, 1.0)
@@ -50,12 +51,16 @@ def _cost(scene: MultipathScene) -> dict[str, float]:
     for paths in _PATHS:
         traces = Traces(scene.replace(max_paths=paths))
         drawn = scene.draw_users(Streams(_SEED, 0), _TIMED_USERS)
-        seconds = _least(lambda traces=traces, drawn=drawn: traces.expected_power(traces.user_channels(drawn)[0]))
+        seconds = _least(partial(_powers, traces, drawn))
         found[f"{paths} paths"] = 1e6 * seconds / _TIMED_USERS
     tracer = tracer_of(scene.channel())
     places = scene.user_position_m(scene.draw_users(Streams(_SEED, 0), _USERS))
     found["tracer"] = 1e6 * _least(lambda: tracer.channels(places)) / _USERS
     return found
+
+
+def _powers(traces: Traces, drawn: Users) -> np.ndarray:
+    return traces.expected_power(traces.user_channels(drawn)[0])
 
 
 def _least(run: Callable[[], object]) -> float:
