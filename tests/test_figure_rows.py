@@ -77,6 +77,12 @@ def test_what_a_quantity_does_not_say_is_unknown(results: xarray.Dataset) -> Non
     assert math.isfinite(row.mse.value)
 
 
+def test_what_is_not_stored_is_unknown(results: xarray.Dataset) -> None:
+    row = rows_of(results, (Quantity("range", "m", "error", "bound", limit="no_limit"),), pool=("user",))[0]
+    assert math.isnan(row.limit)
+    assert math.isfinite(row.bound)
+
+
 def test_pooled_keeps_every_value_once(results: xarray.Dataset) -> None:
     assert pooled(results, "absent") is results
     found = pooled(results, "user")
@@ -169,6 +175,7 @@ def test_a_point_without_estimates_keeps_its_row() -> None:
     ]  # fmt: skip
     assert (mean_text(rows[1]), number_text(rows[1].median), share_text(rows[1].lost)) == ("none", "–", "–")
     assert mean_text(rows[0]) == "1 ×÷ 1.00 †"
+    assert mean_text(rows[0]._replace(mse=Interval(2.0, 1.0, 5.0), carried=False)) == "2 ×÷ 2.50"
     assert mean_text(rows[0]._replace(mse=rows[0].mse._replace(value=0.0), carried=False)) == "0"
     assert number_text(0.123) == "0.12"
     assert share_text(Interval(0.25, 0.125, 0.5)) == "25.0 % (12.5–50.0)"
