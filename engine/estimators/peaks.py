@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.estimators.compiled_search import Loops, local, loops_of
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.problem import Surface
 from engine.estimators.workbench import Batch
@@ -19,6 +20,11 @@ WORTHWHILE = 1e-5  # of log-likelihood, expected of a step: 0.4 % of a deviation
 LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
 
 
+def likelihood_of(batch: Batch, model: LeakageModel) -> Likelihood:
+    """Of a batch's observations, in its namespace."""
+    return Likelihood.of(batch.workbench.xp, batch.workbench.problem, model, batch.observations)
+
+
 def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
     """Where climbs end that start at the likeliest candidate and at `Surface.peaks`: (B, M, 1 + PEAKS).
 
@@ -28,7 +34,7 @@ def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
     xp, problem = batch.workbench.xp, batch.workbench.problem
     range_m, angle_rad, some = _starts(batch, batch.likelihood(model))
     found = Local(range_m, angle_rad, xp.full_like(range_m, -np.inf), *(xp.zeros_like(range_m) for _ in range(5)))
-    likelihood = Likelihood.of(xp, problem, model, batch.observations)
+    likelihood = batch.once(likelihood_of, model)
     for n in sorted(set(problem.n_snapshots)):
         b, m, p = xp.nonzero(some & likelihood.with_snapshots(xp, n)[:, None])
         if b.shape[0]:
@@ -79,9 +85,11 @@ def climb(
     worthwhile: float = WORTHWHILE,
 ) -> Local:
     """From places (n,), one for each realization of the likelihood: (n, 1, 1)."""
-    most_m = LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
-    most_rad = LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
-    at = likelihood.at(xp, range_m[:, None, None], angle_rad[:, None, None])
+    loops = loops_of(xp, likelihood)
+    if loops is not None:
+        return _climb_compiled(loops, grid, range_m, angle_rad, steps, worthwhile)
+    most_m, most_rad = longest(grid)
+    at = likelihood.at(xp, range_m[:, None, None] + 0.0, angle_rad[:, None, None] + 0.0)  # copies: these are written to
     damping = xp.full(at.value.shape, _FIRST_DAMPING)
     for _ in range(steps):
         step_m, step_rad = damped_step(xp, at, damping, grid)
@@ -102,6 +110,26 @@ def climb(
             whole[rows] = xp.where(better, new, old)
         damping[rows] = xp.where(better, damping[rows] / 10, damping[rows] * 10)
     return at
+
+
+def _climb_compiled(
+    loops: Loops, grid: SearchGrid, range_m: np.ndarray, angle_rad: np.ndarray, steps: int, worthwhile: float
+) -> Local:
+    from engine.numerics.climb_cpu import Rules
+    from engine.numerics.climb_cpu import climb as compiled_climb
+
+    out = np.empty((8, len(range_m)))
+    out[0], out[1] = range_m, angle_rad
+    compiled_climb(*loops, Rules(steps, worthwhile, _FIRST_DAMPING, _STUCK, *longest(grid)), out)
+    return local(out)
+
+
+def longest(grid: SearchGrid) -> tuple[float, float]:
+    """The longest step along the range (m) and the angle (rad)."""
+    return (
+        float(LONGEST_STEP * (grid.range_max_m - grid.range_min_m)),
+        float(LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)),
+    )
 
 
 def damped_step(xp: Any, at: Local, damping: Array, grid: SearchGrid) -> tuple[Array, Array]:

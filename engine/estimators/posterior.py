@@ -4,8 +4,8 @@ import math
 from typing import Any, NamedTuple
 
 from engine.estimators.assumed_leakage import AssumedLeakage
-from engine.estimators.likelihood import Likelihood, Local
-from engine.estimators.peaks import STEPS
+from engine.estimators.likelihood import Local
+from engine.estimators.peaks import STEPS, likelihood_of
 from engine.estimators.ridges import apart, trace
 from engine.estimators.rivals import rivals
 from engine.estimators.workbench import Batch
@@ -72,7 +72,7 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
     surface, whole = batch.likelihood(model), on_grid(batch, model, about)
     chosen = _chosen(xp, grid, peaks)
     angles = xp.asarray(grid.angles_rad())
-    likelihood = Likelihood.of(xp, problem, model, batch.observations)
+    likelihood = batch.once(likelihood_of, model)
     parts = [part + xp.zeros_like(part) for part in whole]
     log_unit = xp.zeros_like(surface.log_scale)  # of the parts, over the surface's
     for n in sorted(set(problem.n_snapshots)):

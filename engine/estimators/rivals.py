@@ -16,7 +16,7 @@ from array_api_compat import is_numpy_namespace
 from engine.estimators.ascent import ascend
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.misfit import may_hide
-from engine.estimators.peaks import STEPS, climb, climbed, damped_step, repeated
+from engine.estimators.peaks import STEPS, climb, climbed, damped_step, likelihood_of, repeated
 from engine.estimators.problem import Observations
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel
@@ -75,8 +75,7 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     xp = batch.workbench.xp
     device = batch.once(climbed, model, steps)
     peaks = Local(*(on_host(xp, part).copy() for part in device))
-    seen = Observations(*(on_host(xp, part) for part in batch.observations))
-    likelihood = Likelihood.of(np, batch.workbench.problem, model, seen)
+    likelihood = _on_host(batch, model)
     found = _with_room(peaks)
     places, full = _doubtful(batch, model, peaks)
     left_out = np.full(full.shape, -np.inf)
@@ -91,6 +90,14 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     found = _in_order(found)
     unseen = full | (left_out > found.value[..., 0]) | may_hide(likelihood, found.value[..., 0])
     return Searched(found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found)), xp.asarray(unseen))
+
+
+def _on_host(batch: Batch, model: LeakageModel) -> Likelihood:
+    if is_numpy_namespace(batch.workbench.xp):
+        known: Likelihood = batch.once(likelihood_of, model)
+        return known
+    seen = Observations(*(on_host(batch.workbench.xp, part) for part in batch.observations))
+    return Likelihood.of(np, batch.workbench.problem, model, seen)
 
 
 def _with_room(peaks: Local) -> Local:
