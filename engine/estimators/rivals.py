@@ -75,7 +75,7 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     xp = batch.workbench.xp
     device = batch.once(climbed, model, steps)
     peaks = Local(*(on_host(xp, part).copy() for part in device))
-    likelihood = _on_host(batch, model)
+    likelihood = likelihood_on_host(batch, model)
     found = _with_room(peaks)
     places, full = _doubtful(batch, model, peaks)
     left_out = np.full(full.shape, -np.inf)
@@ -92,7 +92,8 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     return Searched(found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found)), xp.asarray(unseen))
 
 
-def _on_host(batch: Batch, model: LeakageModel) -> Likelihood:
+def likelihood_on_host(batch: Batch, model: LeakageModel) -> Likelihood:
+    """Of a batch's observations, wherever these are."""
     if is_numpy_namespace(batch.workbench.xp):
         known: Likelihood = batch.once(likelihood_of, model)
         return known
