@@ -36,7 +36,10 @@ def loops_of(xp: Any, likelihood: Likelihood) -> Loops | None:
         optics,
         tables(n_snapshots),
         Area(
-            *(float(end) for end in (grid.range_min_m, grid.range_max_m, grid.angle_min_rad, grid.angle_max_rad)),
+            float(grid.range_min_m),
+            float(grid.range_max_m),
+            float(grid.angle_min_rad),
+            float(grid.angle_max_rad),
             float(problem.range_alpha),
             float(problem.range_beta),
         ),

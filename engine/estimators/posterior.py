@@ -107,8 +107,8 @@ def posterior(batch: Batch, model: LeakageModel) -> Posterior:
             held = (mass, *(mass * part for part in (mean[rows, 0], mean[rows, 1], *squares)))
             for part, added in zip(parts, held, strict=True):
                 part[b[rows], m[rows], at[rows]] += added
-    for row, observation, held in _of_few_sensors(batch, model, grid, peaks):
-        for part, new in zip(parts, held, strict=True):
+    for row, observation, sums in _of_few_sensors(batch, model, grid, peaks):
+        for part, new in zip(parts, sums, strict=True):
             part[row, observation] = xp.asarray(new)
     return Posterior(*parts)
 

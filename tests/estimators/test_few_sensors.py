@@ -70,15 +70,17 @@ def test_who_is_at_risk() -> None:
 
     def risky(heights: list[float], deviations: list[list[float]], n_sensors: int = 12) -> bool:
         information = 1 / (np.array(deviations) * cell) ** 2
-        peaks = few_sensors.Local(
-            none, none, np.array([[heights]]), none, none, information[:, 0][None, None], none, information[:, 1][None, None]
-        )  # fmt: skip
+        rr, aa = (information[None, None, :, i] for i in (0, 1))
+        peaks = few_sensors.Local(none, none, np.array([[heights]]), none, none, rr, none, aa)
         return bool(few_sensors.at_risk(grid, peaks, n_sensors)[0, 0])
 
     wide = [1.0, 1.0]
     assert not risky([0, 0, 0], [wide, wide, [0.36, 0.36]])
     assert risky([0, 0, 0], [wide, wide, [0.34, 1.0]])
     assert risky([0, -3.9, -9], [wide, [1.0, 0.34], wide])
+    assert risky([0, -3.9, -9], [wide, [1.0, 0.031], wide])
+    assert not risky([0, -3.9, -9], [wide, [1.0, 0.029], wide])
+    assert not risky([0, -4.1, -9], [[1.0, 0.34], wide, wide])  # one peak alone
     assert not risky([0, -4.1, -9], [wide, [1.0, 0.34], wide])
     assert not risky([0, 0, 0], [wide, wide, [0.34, 1.0]], n_sensors=13)
 
