@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from array_api_compat import is_numpy_namespace
 
 from engine.estimators.likelihood import Likelihood, Local
 
@@ -21,7 +22,7 @@ class Loops(NamedTuple):
 
 def loops_of(xp: Any, likelihood: Likelihood) -> Loops | None:
     """Of n realizations of one observation; None on another device and for models whose loops need arrays."""
-    if xp is not np or likelihood.constant is None or likelihood.sensor_cosine is None:
+    if not is_numpy_namespace(xp) or likelihood.constant is None or likelihood.sensor_cosine is None:
         return None
     from engine.numerics.place_cpu import Area, Heard, optics_of, tables
 

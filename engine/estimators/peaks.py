@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_numpy_namespace
 
 from engine.estimators.compiled_search import Loops, local, loops_of
 from engine.estimators.likelihood import Likelihood, Local
@@ -41,14 +42,15 @@ def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
             ends = climb(xp, likelihood.each(b, m, n), problem.grid, range_m[b, m, p], angle_rad[b, m, p], steps)
             for whole, part in zip(found, ends, strict=True):
                 whole[b, m, p] = part[:, 0, 0]
-    order = xp.argsort(-found.value, axis=-1)
-    found = Local(*(xp.take_along_axis(part, order, axis=-1) for part in found))
+    found = in_order(xp, found, xp.argsort(-found.value, axis=-1))
     found.value[repeated(xp, found)] = -np.inf
     return found
 
 
 def repeated(xp: Any, peaks: Local) -> Array:
     """Peaks that are at the place of one before them: several climbs may end on one peak. (B, M, P)."""
+    if is_numpy_namespace(xp):
+        return _repeated_on_host(peaks)
     again = [xp.zeros_like(peaks.value[..., 0], dtype=bool)]
     for p in range(1, peaks.value.shape[-1]):
         away_m = peaks.range_m[..., p, None] - peaks.range_m[..., :p]
@@ -57,6 +59,21 @@ def repeated(xp: Any, peaks: Local) -> Array:
         a, b, c = (part[..., p, None] for part in parts)
         again.append(xp.any(a * away_m**2 + b * away_m * away_rad + c * away_rad**2 < _SAME_PLACE, axis=-1))
     return xp.stack(again, axis=-1)
+
+
+def _repeated_on_host(peaks: Local) -> np.ndarray:
+    from engine.numerics.same_peaks_cpu import again
+
+    found = np.empty((int(np.prod(peaks.value.shape[:-1])), peaks.value.shape[-1]), dtype=bool)
+    parts = (peaks.range_m, peaks.angle_rad, peaks.range_range, peaks.range_angle, peaks.angle_angle)
+    again(*(np.array(part).reshape(found.shape) for part in parts), _SAME_PLACE, found)
+    return found.reshape(peaks.value.shape)
+
+
+def in_order(xp: Any, peaks: Local, order: Array) -> Local:
+    """Peaks (B, M, P) in an order (B, M, Q) of their own for each observation."""
+    whole = xp.stack(peaks)
+    return Local(*xp.take_along_axis(whole, xp.broadcast_to(order[None], (len(whole), *order.shape)), axis=-1))
 
 
 def _starts(batch: Batch, surface: Surface) -> tuple[Array, Array, Array]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.estimators.assumed_leakage import AssumedLeakage
-from engine.estimators.few_sensors import at_risk, followed
+from engine.estimators.few_sensors import FEW, at_risk, followed
 from engine.estimators.likelihood import Local
 from engine.estimators.peaks import STEPS, likelihood_of
 from engine.estimators.ridges import apart, trace
@@ -118,6 +118,8 @@ def _of_few_sensors(
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """What cells say, where the grid and ridges may not be trusted."""
     xp = batch.workbench.xp
+    if batch.observations.statistic.shape[-1] > FEW:
+        return
     peaks = Local(*(on_host(xp, part) for part in peaks))
     risky = at_risk(grid, peaks, batch.observations.statistic.shape[-1])
     if risky.any():

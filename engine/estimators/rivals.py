@@ -16,7 +16,7 @@ from array_api_compat import is_numpy_namespace
 from engine.estimators.ascent import ascend
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.misfit import may_hide
-from engine.estimators.peaks import STEPS, climb, climbed, damped_step, likelihood_of, repeated
+from engine.estimators.peaks import STEPS, climb, climbed, damped_step, in_order, likelihood_of, repeated
 from engine.estimators.problem import Observations
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel
@@ -112,7 +112,7 @@ def _in_order(found: Local) -> Local:
     """The highest first; the likelihood of those at the place of one before them is −∞."""
     order = np.argsort(-found.value, axis=-1, kind="stable")
     kept = int(np.isfinite(found.value).sum(axis=-1).max())  # of most observations there are few
-    found = Local(*(np.take_along_axis(part, order[..., :kept], axis=-1) for part in found))
+    found = in_order(np, found, order[..., :kept])
     found.value[repeated(np, found)] = -np.inf
     return found
 
