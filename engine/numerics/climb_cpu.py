@@ -32,11 +32,10 @@ def _climb_plain(heard: Any, optics: Any, kept: Any, area: Any, rules: Any, out:
     parts = np.empty((3, heard.cosine.shape[1]))
     for i in range(out.shape[1]):
         next_m, next_rad, damping = out[0, i], out[1, i], rules.damping
-        out[2, i] = -np.inf
         for step in range(rules.steps + 1):
             value, gr, ga, rr, ra, aa = place(next_m, next_rad, i, heard, optics, kept, parts)
-            better = value > out[2, i]
-            if better or step == 0:
+            better = step == 0 or value > out[2, i]
+            if better:
                 out[0, i], out[1, i], out[2, i], out[3, i], out[4, i] = next_m, next_rad, value, gr, ga
                 out[5, i], out[6, i], out[7, i] = rr, ra, aa
             if step > 0:
