@@ -33,6 +33,8 @@ def test_documents_carry_the_numbers_of_their_record(name: str) -> None:
     assert kept["command"] == f"nearfield evidence {name}"
     if one.sweep is not None:
         assert (kept["seed"], kept["realizations"]) == (one.sweep.seed, one.sweep.realizations)
+        of_today = json.loads(json.dumps(one.sweep.definition()))  # a default that moved would be another experiment's
+        assert kept["settings"] | {"code_version": 0} == of_today | {"code_version": 0}
     else:
         assert kept["settings"] == one.settings != ""
 
