@@ -7,6 +7,9 @@ a lobe does and not as a parabola, noise bends it, and ranges end at the view. S
 exp(−‖residual‖²/s²) around the estimate, given the scatterers, gains integrated over, with the view as prior, uniform
 in range and angles; by importance sampling at fixed points. What the scatterers' places add is the curvature's still.
 
+A scatterer is somewhere in view, whatever the samples say: without that, one which they do not determine would leave no
+user determined, and a weak one would move them by more than it can.
+
 If prior and scatterers are right, E eᵀC⁻¹e is the number of coordinates, whatever the posterior's shape. Scatterers
 that were found in the wrong place are not in it, see `engine.estimators.paths.alternatives`.
 """
@@ -45,7 +48,8 @@ def stated_covariance(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Ar
         kappa[:, others], polar[:, others], azimuth[:, others], paths.gain[:, :, 1:],
     )  # fmt: skip
     surface = pursuit.problem.surface
-    joint = path_covariance(surface, known, beams, noise, coordinate="inverse_range")
+    in_view = 12 / xp.asarray(_widths(pursuit)) ** 2
+    joint = path_covariance(surface, known, beams, noise, coordinate="inverse_range", scatterer_prior=in_view)
     power = xp.real(paths.gain[:, :, 0]) ** 2 + xp.imag(paths.gain[:, :, 0]) ** 2
     height = power * xp.sum(xp.real(beams) ** 2 + xp.imag(beams) ** 2, axis=(-2, -1))[:, None] / noise[:, None]
     held = path_covariance(surface, known, beams, noise, variant="scatter_gains", coordinate="inverse_range")
@@ -67,9 +71,7 @@ def _integrated(pursuit: JointPursuit, trials: Trials, paths: Paths, held: Array
     held: the curvature's covariance, scatterers' places known.
     """
     xp, problem, n_users = pursuit.xp, pursuit.problem, pursuit.problem.n_users
-    view = problem.view
-    angles_rad = view.polar_max_rad - view.polar_min_rad, view.azimuth_max_rad - view.azimuth_min_rad
-    widths = xp.asarray([1 / view.range_min_m, *angles_rad])
+    view, widths = problem.view, xp.asarray(_widths(pursuit))
     root = xp.linalg.cholesky(xp.linalg.inv(xp.linalg.inv(held) + xp.eye(3) * (12 / widths**2)))
     points = xp.asarray(_points())
     away = WIDER * points @ xp.matrix_transpose(root)  # (T, L, J, 3)
@@ -91,6 +93,16 @@ def _integrated(pursuit: JointPursuit, trials: Trials, paths: Paths, held: Array
     total = xp.sum(weight, axis=-1, keepdims=True)
     weight = weight / xp.where(some, total, xp.full_like(total, xp.nan))
     return xp.matrix_transpose(away * weight[..., None]) @ away
+
+
+def _widths(pursuit: JointPursuit) -> tuple[float, float, float]:
+    """Of the view in κ, θ, φ."""
+    view = pursuit.problem.view
+    return (
+        1 / view.range_min_m,
+        view.polar_max_rad - view.polar_min_rad,
+        view.azimuth_max_rad - view.azimuth_min_rad,
+    )
 
 
 def _log_likelihood(pursuit: JointPursuit, trials: Trials, paths: Paths, places: Array, noise: Array) -> Array:
