@@ -281,7 +281,7 @@ def _with_all(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -
 def _user_elsewhere(
     pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, hopeful: bool
 ) -> Paths:
-    """The paths, or better ones begun with one user at another of its peaks, scatterers unknown, so many in their order.
+    """The paths, or better ones begun with one user at another of its peaks, scatterers unknown; so many peaks.
 
     A user's own place is often not the highest peak before its scatterers are known, but hardly behind it.
     """
