@@ -20,6 +20,7 @@ def test_mean_and_quantiles_of_weighted_values() -> None:
     rng = np.random.default_rng(0)
     values, weights = rng.normal(size=(2, 3, 40)), rng.random((2, 3, 40)) ** 4
     weights[0, 1] = np.arange(40) == 7
+    weights[1, 1, values[1, 1].argmax()], weights[1, 0, values[1, 0].argmin()] = 9.0, 9.0  # above 0.9, and below 0.3
     weights /= weights.sum(axis=-1, keepdims=True)
     weights[1, 2] = np.nan
     mean, quantiles = mean_and_quantiles(np, values, weights)

@@ -19,22 +19,19 @@ def mean_and_quantiles(xp: Any, values: Array, weights: Array) -> tuple[Array, A
 
     Each value has half of its weight below it; straight lines in between.
     """
-    n_trials, n_users, _ = values.shape
-    some = weights > 0
-    mean = xp.sum(xp.where(some, values * weights, xp.where(weights == 0, xp.zeros_like(weights), weights)), axis=-1)
+    n_trials, n_users, n_values = values.shape
+    mean = xp.sum(values * weights, axis=-1)
     trial, user = xp.arange(n_trials)[:, None, None], xp.arange(n_users)[None, :, None]
     order = xp.argsort(values, axis=-1)
     values, weights = values[trial, user, order], weights[trial, user, order]
     below = xp.cumulative_sum(weights, axis=-1) - weights / 2
     quantiles = []
     for level in LEVELS:
-        above = below >= level
-        after = xp.argmax(xp.astype(above, xp.int64), axis=-1)[..., None]
-        before = xp.clip(after - 1, 0, None)
+        after = xp.sum(xp.astype(below < level, xp.int64), axis=-1)[..., None]
+        before, after = xp.clip(after - 1, 0, None), xp.clip(after, None, n_values - 1)
         low, high = (values[trial, user, i][..., 0] for i in (before, after))
         start, end = (below[trial, user, i][..., 0] for i in (before, after))
         step = xp.where(end > start, end - start, xp.ones_like(end))
-        share = xp.clip((level - start) / step, 0.0, 1.0)
-        quantile = low + share * (high - low)
-        quantiles.append(xp.where(xp.isnan(mean), mean, quantile))
+        share = xp.where(end > start, (level - start) / step, xp.zeros_like(step))
+        quantiles.append(xp.where(xp.isnan(mean), mean, low + share * (high - low)))
     return mean, xp.stack(quantiles, axis=-1)
