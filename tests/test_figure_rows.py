@@ -7,7 +7,7 @@ import pytest
 import xarray
 
 import engine
-from scenarios.figures.rows import Quantity, Row, pooled, rows_of
+from scenarios.figures.rows import Interval, Quantity, Row, pooled, rows_of
 
 NAMES, POWERS, USERS = ("a", "b"), (0.0, 10.0), 3
 ERROR = Quantity("range", "m", "error", "bound", blind=4.0, lost_by="judge", lost_above=1.0)
@@ -75,6 +75,12 @@ def test_what_a_quantity_does_not_say_is_unknown(results: xarray.Dataset) -> Non
     row = rows_of(results, (Quantity("range", "m", "error"),), pool=("user",))[0]
     assert all(map(math.isnan, (*row.lost, *row.found_mse, row.bound, row.blind)))
     assert math.isfinite(row.mse.value)
+
+
+def test_what_is_not_stored_is_unknown(results: xarray.Dataset) -> None:
+    row = rows_of(results, (Quantity("range", "m", "error", "bound", limit="no_limit"),), pool=("user",))[0]
+    assert math.isnan(row.limit)
+    assert math.isfinite(row.bound)
 
 
 def test_pooled_keeps_every_value_once(results: xarray.Dataset) -> None:
@@ -145,6 +151,48 @@ def test_who_is_left_out_is_said() -> None:
 
     assert excluded_words([("a", 0), ("b", 0)]) == "excluded, not finite: none"
     assert excluded_words([("a", 2), ("b", 0), ("a", 1)]) == "excluded, not finite: 3 of a"
+
+
+def _nobody_at_one_point() -> xarray.Dataset:
+    """Of "a" nothing is known at 10, of "b" nowhere; 4 realizations are stored, the fifth is not."""
+    errors = np.ones((5, 3, 2))
+    errors[:, 0, 1] = errors[:, 1] = errors[4] = np.nan
+    stored = np.array([1, 1, 1, 1, 0])
+    return xarray.Dataset(
+        {"error": (("realization", "estimator", "power"), errors), "complete": (("realization",), stored)},
+        {"estimator": ["a", "b", "c"], "power": [0.0, 10.0]},
+    )
+
+
+def test_a_point_without_estimates_keeps_its_row() -> None:
+    from scenarios.figures.doubts import absent_words
+    from scenarios.figures.rows import mean_text, number_text, of_those_asked, share_text
+
+    results, quantity = _nobody_at_one_point(), Quantity("range", "m", "error")
+    rows = of_those_asked(rows_of(results, (quantity,)))
+    assert [(row.estimator, row.point["power"], row.samples, row.excluded) for row in rows] == [
+        ("a", 0.0, 4, 0), ("a", 10.0, 0, 4), ("c", 0.0, 4, 0), ("c", 10.0, 4, 0),
+    ]  # fmt: skip
+    assert (mean_text(rows[1]), number_text(rows[1].median), share_text(rows[1].lost)) == ("none", "–", "–")
+    assert mean_text(rows[0]) == "1 ×÷ 1.00 †"
+    assert mean_text(rows[0]._replace(mse=Interval(2.0, 1.0, 5.0), carried=False)) == "2 ×÷ 2.50"
+    assert mean_text(rows[0]._replace(mse=rows[0].mse._replace(value=0.0), carried=False)) == "0"
+    assert number_text(0.123) == "0.12"
+    assert share_text(Interval(0.25, 0.125, 0.5)) == "25.0 % (12.5–50.0)"
+    assert absent_words(results, rows) == ["without estimates, not drawn: b", "no estimate: a at 1 of 2 points"]
+    assert absent_words(results.isel(estimator=[2]), rows[2:]) == []
+    nobody = rows_of(results.isel(estimator=[1]), (quantity,))
+    assert of_those_asked(nobody) == nobody
+    assert [row.excluded for row in nobody] == [4, 4]
+
+
+def test_who_is_asked_is_so_for_his_users_and_his_quantity() -> None:
+    from scenarios.figures.rows import of_those_asked
+
+    (row,) = rows_of(_nobody_at_one_point().isel(estimator=[2], power=[0]), (Quantity("range", "m", "error"),))
+    none = row._replace(samples=0)
+    assert of_those_asked([row, none._replace(group="far"), none._replace(quantity="angle")]) == [row]
+    assert of_those_asked([row, none]) == [row, none]
 
 
 def test_a_sample_without_an_estimate_of_every_set_is_one() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 
 import engine
 import scenarios
@@ -130,6 +131,25 @@ def test_estimators_over_a_table_search_it_all() -> None:
         PosteriorMean(leakage="free_space")
 
 
+def _is_said_where_nobody_is_located(results: xarray.Dataset) -> None:
+    from scenarios.multipath.figures import errors_against_noise
+    from scenarios.multipath.rows import summary
+    from scenarios.multipath.tables import report
+
+    lost = (results.n_sensors == 3) & (results.estimator == "least_squares")
+    poor = results.assign({name: results[name].where(~lost) for name in results if "squared_error" in str(name)})
+    rows, before = summary(poor), summary(results)
+    assert [(row.estimator, row.point) for row in rows] == [(row.estimator, row.point) for row in before]
+    without = [row for row in rows if not row.samples]
+    assert {row.excluded for row in without} == {results.sizes["realization"]}
+    lines = [line for table in report(poor, rows) for line in table.rows if "none" in line]
+    assert len(lines) == len(without) > 0
+    points = len(without) // 2  # range and angle
+    assert f"no estimate: least squares at {points} of {2 * points} points" in errors_against_noise(
+        poor, rows
+    ).get_suptitle().replace("\n", " ")
+
+
 def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
     """A small run in a real place, a building of which stands among the users, in two goes; the figure is drawn."""
     wall = {"footprint": ((4, -6), (11, -6), (11, 6), (4, 6)), "height_m": 4, "material": "brick"}
@@ -170,6 +190,7 @@ def test_fig4_resumes_and_says_whom_it_excludes(tmp_path: Path) -> None:
     assert f"{int((excluded > 0).sum())} excluded: in a building" in figure.get_suptitle()
     assert "excluded, not finite: none" in figure.get_suptitle()
     figure.savefig(tmp_path / "fig4.png")
+    _is_said_where_nobody_is_located(results)
     assert (tmp_path / "fig4.png").stat().st_size > 10_000
     assert engine.load_sweep(tmp_path / "r.zarr") == sweep.replace(realizations=16)
 

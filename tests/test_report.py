@@ -23,6 +23,7 @@ from jobs import main as command_line
 from jobs.show.page import render
 from jobs.show.section import section
 from jobs.show.statistics import summaries
+from jobs.show.tables import print_tables
 
 HOSTILE = "</style><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>{{ 7 * 7 }}"
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -350,6 +351,27 @@ def test_claims_come_first_then_tables(pages: dict[str, str]) -> None:
 
 def test_a_mean_of_decibels_is_not_told() -> None:
     values = xarray.DataArray(np.arange(8.0), dims="realization", attrs={"units": "dBm", "long_name": "power"})
-    assert [one.title for one in summaries(values)] == ["Median of the power, with 95 % intervals"]
-    watts = values.assign_attrs(units="W")
-    assert [one.title.partition(" ")[0] for one in summaries(watts)] == ["Mean", "Median"]
+    results = xarray.Dataset({"power": values, "watts": values.assign_attrs(units="W")})
+    assert [one.title for one in summaries(results, "power")] == ["Median of the power, with 95 % intervals"]
+    assert [one.title.partition(" ")[0] for one in summaries(results, "watts")] == ["Mean", "Median"]
+
+
+def test_tables_say_how_many_have_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of six realizations at two points the last is not stored, and two of the others at the second have none."""
+    values = np.ones((6, 2))
+    values[5] = values[1:3, 1] = np.nan
+    dims = ("realization", "side")
+    results = xarray.Dataset(
+        {"gain": (dims, values), "complete": (dims, np.arange(12).reshape(6, 2) < 10)}, {"side": [1, 2]}
+    )
+    told = "; up to 2 realizations a point have no number and are left out"
+    for whole, words in (
+        (results, told),
+        (results.drop_vars("complete"), told.replace("2", "3")),
+        (results.isel(side=[0]), ""),
+    ):
+        assert {one.title.partition(" intervals")[2] for one in summaries(whole, "gain")} == {words}
+        print_tables(whole, ("gain",))
+        printed = " ".join(capsys.readouterr().out.split())
+        assert words in printed
+        assert ("left out" in printed) == bool(words)

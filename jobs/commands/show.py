@@ -20,6 +20,8 @@ def command(
     timed: Annotated[bool, typer.Option(help="Time one block, for what a run would take.")] = True,
 ) -> None:
     """Axes, dimensions and every field of a sweep, with units, limits and meanings; what a run would take."""
+    from rich.console import Console
+
     from jobs.show.description import tables_of
     from jobs.show.tables import print_report
 
@@ -29,6 +31,7 @@ def command(
     if timed:
         from jobs.show.estimate import estimated, stored_text, time_text
 
-        found = estimated(sweep)
+        with Console(stderr=True).status("timing one block"):  # on a terminal; it may take a minute
+            found = estimated(sweep)
         print(f"takes        {time_text(found)}, {stored_text(found)}; {sweep.n_tasks} tasks")
         print(f"variables    {', '.join(found.variables)}")

@@ -14,6 +14,7 @@ from engine.scenario import suggestion
 from engine.summary import summarize
 from engine.sweep import scenario_of
 from jobs.show.statistics import is_level
+from jobs.show.tables import most_missing
 from jobs.show.typography import pretty_unit
 from scenarios.figures.tails import rests_on_few
 
@@ -85,9 +86,8 @@ def measured(results: xarray.Dataset, metric: Metric) -> xarray.Dataset:
     unit = pretty_unit(str(whole[statistic].attrs.get("units", "")))
     text = f"{STATISTICS[statistic]} of the {results[name].attrs.get('long_name') or name.replace('_', ' ')}"
     found = whole[["count", *ends]].rename(ends)
-    stored = complete.sum("realization") if complete is not None else results.sizes["realization"]
     found["carried"] = _carried(results, metric)
-    missing = int((stored - whole["count"]).max()) if whole["count"].size else 0
+    missing = most_missing(results, whole["count"])
     return found.assign_attrs(text=text + (f" ({unit})" if unit and unit != "1" else ""), missing=missing)
 
 

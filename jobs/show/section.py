@@ -157,7 +157,7 @@ class _Reading:
     def summaries(self) -> list[Summary]:
         found: list[Summary] = []
         for name in tabulated(self.results, json.loads(self.results.attrs["highlights"])):
-            found += self._attempt(f"The table of {name}", functools.partial(summaries, self.results[name])) or []
+            found += self._attempt(f"The table of {name}", functools.partial(summaries, self.results, name)) or []
         return found
 
 

@@ -6,7 +6,7 @@ import xarray
 
 from engine.summary import summarize
 from jobs.show.grids import Grid
-from jobs.show.tables import pivots
+from jobs.show.tables import pivots, without_number
 from jobs.show.typography import Estimate, estimate, pretty_unit, typeset
 
 _STATISTICS = {"mean": "Mean", "rmse": "Root of the mean", "median": "Median"}
@@ -19,9 +19,11 @@ class Summary(NamedTuple):
     tables: list[Grid]
 
 
-def summaries(variable: xarray.DataArray) -> list[Summary]:
+def summaries(results: xarray.Dataset, name: str) -> list[Summary]:
     """Mean and median of a variable, and the root of the mean of a squared one; of decibels the median alone."""
+    variable = results[name]
     whole = summarize(variable, quantiles=())
+    left_out = without_number(results, whole["count"])
     squared = whole["mse"].attrs.get("units") == variable.attrs.get("units") and "units" in variable.attrs
     made = []
     for statistic, word in _STATISTICS.items():
@@ -41,7 +43,7 @@ def summaries(variable: xarray.DataArray) -> list[Summary]:
             )
             for pivot in pivots(described, summary)
         ]
-        made.append(Summary(f"{described.attrs['long_name']}, with 95 % intervals", tables))
+        made.append(Summary(f"{described.attrs['long_name']}, with 95 % intervals{left_out}", tables))
     return made
 
 

@@ -48,7 +48,7 @@ def print_tables(results: "xarray.Dataset", names: tuple[str, ...]) -> None:
         variable = results[name]
         summary = summarize(variable, quantiles=())[["mean", "standard_error", "count"]]
         for pivot in pivots(variable, summary):
-            table = _table(f"{pivot.title}; {_counted(summary)}")
+            table = _table(f"{pivot.title}; {_counted(summary)}{without_number(results, summary['count'])}")
             table.add_column(pivot.corner, justify="right")
             for heading in pivot.columns:
                 table.add_column(heading or "mean ± standard error", justify="right", no_wrap=True)
@@ -63,6 +63,20 @@ def _counted(summary: "xarray.Dataset") -> str:
     if most < 2:
         return "of one realization, which has no standard error" if most else "of no realization"
     return f"mean ± standard error of {least if least == most else f'{least} to {most}'} realizations"
+
+
+def without_number(results: "xarray.Dataset", count: "xarray.DataArray") -> str:
+    """What to say where stored realizations have no number, and are left out of means; nothing where all have.
+
+    count: how many there are at each point.
+    """
+    missing = most_missing(results, count)
+    return f"; up to {missing} realizations a point have no number and are left out" if missing else ""
+
+
+def most_missing(results: "xarray.Dataset", count: "xarray.DataArray") -> int:
+    stored = results.complete.sum("realization") if "complete" in results else results.sizes["realization"]
+    return max(0, int((stored - count).max())) if count.size else 0
 
 
 def tabulated(results: "xarray.Dataset", names: Iterable[str]) -> list[str]:

@@ -13,6 +13,8 @@ from scenarios.figures.style import label
 if TYPE_CHECKING:
     import xarray
 
+    from scenarios.figures.rows import Row
+
 KINDS = {
     Doubt.RIVAL: ("rival", "another place is nearly as likely"),
     Doubt.EDGE: ("edge", "at the end of the users' area"),
@@ -111,11 +113,22 @@ def excluded_words(excluded: Iterable[tuple[str, int]]) -> str:
     return f"excluded, not finite: {', '.join(some) if some else 'none'}"
 
 
-def absent_words(results: "xarray.Dataset", drawn: Iterable[str]) -> list[str]:
-    """What a figure says of estimators that have no estimate at any point, and hence no curve."""
-    there = set(drawn)
-    absent = [label(name) for name in map(str, results.estimator.values) if name not in there]
-    return [f"without estimates, not drawn: {', '.join(absent)}"] if absent else []
+def absent_words(results: "xarray.Dataset", rows: Iterable["Row"]) -> list[str]:
+    """What a figure says of estimators that have no estimate: at no point, and hence no curve, or not at some.
+
+    rows: the figure's own, of one quantity.
+    """
+    at: dict[str, list[bool]] = {}
+    for row in rows:
+        at.setdefault(row.estimator, []).append(row.samples > 0)
+    absent = [label(name) for name in map(str, results.estimator.values) if not any(at.get(name, ()))]
+    partly = [
+        f"{label(name)} at {there.count(False)} of {len(there)} points"
+        for name, there in at.items()
+        if any(there) and not all(there)
+    ]
+    words = [f"without estimates, not drawn: {', '.join(absent)}"] if absent else []
+    return words + ([f"no estimate: {', '.join(partly)}"] if partly else [])
 
 
 def _percent(part: int, whole: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from scenarios.figures.tails import rests_on_few
+from scenarios.figures.tails import mark, rests_on_few
 
 if TYPE_CHECKING:
     import xarray
@@ -106,6 +106,38 @@ class Row(NamedTuple):
     @property
     def root_bound(self) -> float:
         return float(np.sqrt(self.bound))
+
+
+def of_those_asked(rows: Sequence[Row]) -> list[Row]:
+    """The rows of whoever has an estimate at some point, of its users and its quantity; all if nobody has any.
+
+    A point where such a one has none keeps its row, which says so: it would be missing unseen.
+    """
+    asked = {_asked(row) for row in rows if row.samples}
+    return [row for row in rows if _asked(row) in asked] if asked else list(rows)
+
+
+def _asked(row: Row) -> tuple[str, str, str]:
+    return row.estimator, row.group, row.quantity
+
+
+def mean_text(row: Row) -> str:
+    """The mean squared error with the factor of its 95 % interval, marked where few realizations carry it."""
+    if not row.samples:
+        return "none"
+    factor = f" ×÷ {row.mse.high / row.mse.value:.2f}" if row.mse.value else ""
+    return f"{row.mse.value:.2g}{factor}{mark(row.carried)}"
+
+
+def number_text(value: float) -> str:
+    return f"{value:.2g}" if np.isfinite(value) else "–"
+
+
+def share_text(share: Interval) -> str:
+    """A share in per cent with its 95 % interval; a dash where none is known."""
+    if not np.isfinite(share.value):
+        return "–"
+    return f"{100 * share.value:.1f} % ({100 * share.low:.1f}–{100 * share.high:.1f})"
 
 
 def rows_of(
@@ -218,11 +250,11 @@ def errors_of(results: "xarray.Dataset", quantity: Quantity) -> "xarray.DataArra
 def _excluded(
     results: "xarray.Dataset", errors: "xarray.DataArray", pool: tuple[str, ...], average: tuple[str, ...]
 ) -> "xarray.DataArray":
-    """How many samples are stored that have no error, where an estimator has any."""
+    """How many samples are stored that have no error."""
     finite = errors < np.inf  # squares; NaN where there is none
     missing = ~finite & (results["complete"] == 1) if "complete" in results else ~finite
     whole = missing.any([dim for dim in average if dim in missing.dims])  # as the mean over these is none
-    return pooled(whole, *pool).sum("realization") * pooled(finite, *pool, *average).any("realization")
+    return pooled(whole, *pool).sum("realization")
 
 
 def _ends(name: str) -> list[str]:

@@ -133,9 +133,9 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
 
 def words_on_estimates(results: "xarray.Dataset", summary: list[Row]) -> list[str]:
     """How many estimates are in none of the means, who has none, and how many may be wrong by their own check."""
-    excluded = excluded_words((row.estimator, row.excluded) for row in summary if row.quantity == "range")
-    absent = absent_words(results, (row.estimator for row in summary))
-    return [excluded, *absent, *doubt_words(doubts_of(results, ORDER, (SETS,)))]
+    rows = [row for row in summary if row.quantity == "range"]
+    excluded = excluded_words((row.estimator, row.excluded) for row in rows if row.samples)
+    return [excluded, *absent_words(results, rows), *doubt_words(doubts_of(results, ORDER, (SETS,)))]
 
 
 def _panel(axes: "Axes", rows: list[Row], names: list[str]) -> None:

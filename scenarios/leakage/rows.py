@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.sweep import scenario_of
 from scenarios.figures import rows as of_quantities
-from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, pooled, rows_of
+from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, of_those_asked, pooled, rows_of
 from scenarios.leakage.scene import LeakageScene
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     range_m2, angle_rad2 = scenario_of(results, LeakageScene).variance_of_draws()
     quantities = _quantity("range", "m", range_m2), _quantity("angle", "rad", angle_rad2)
     rows = rows_of(results, quantities, order=(*ORDER, "estimator"), pool=(SETS,))
-    asked = {row.estimator for row in rows if row.samples}
-    return [row for row in rows if row.estimator in asked] if asked else rows
+    return of_those_asked(rows)
 
 
 def _quantity(name: str, unit: str, blind: float = np.nan) -> Quantity:

@@ -8,9 +8,9 @@ import numpy as np
 from engine.sweep import TextTable
 from scenarios.figures.claims import claims_table
 from scenarios.figures.doubts import doubt_tables, doubts_of
-from scenarios.figures.rows import Row
+from scenarios.figures.rows import Row, mean_text, number_text, share_text
 from scenarios.figures.style import label
-from scenarios.figures.tails import explained, mark
+from scenarios.figures.tails import explained
 from scenarios.leakage.assumed import assumptions
 from scenarios.leakage.claims import claims
 from scenarios.leakage.rows import ORDER, OUTLIER_SHARE, SETS
@@ -59,15 +59,14 @@ def _outlier(summary: list[Row], quantity: str) -> float:
 
 
 def _line(row: Row, means: Sequence[str]) -> tuple[str, ...]:
-    factor = row.mse.high / row.mse.value if row.mse.value else np.inf
     return (
         f"{row.point['n_sensors']}",
         f"{row.point['n_snapshots']}",
         f"{row.point['noise_dbm']:g}",
         label(row.estimator),
-        f"{row.mse.value:.2g} ×÷ {factor:.2f}{mark(row.carried)}",
-        f"{row.median:.2g}",
-        f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
+        mean_text(row),
+        number_text(row.median),
+        share_text(row.lost),
         *(f"{getattr(row, name):.2g}" if np.isfinite(getattr(row, name)) else "" for name in means),
         f"{row.excluded}",
     )

@@ -33,12 +33,13 @@ def errors_against_noise(results: "xarray.Dataset", summary: list[Row]) -> "Figu
     figure, axes = panels_against_noise(summary, _panel, height=7.4, ylabel="mean squared error")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels(), at_most=4)
     indoors = _left_out(results)
+    rows = [row for row in summary if row.quantity == "range"]
     facts = (
         scenario_of(results, MultipathScene).surroundings.name,
         f"{results.sizes['sensor_set']} sets of sensors",
         f"{results.sizes['realization']} users, {indoors} excluded: in a building or reached by no path",
-        excluded_words((row.estimator, max(0, row.excluded - indoors)) for row in summary if row.quantity == "range"),
-        *absent_words(results, (row.estimator for row in summary)),
+        excluded_words((row.estimator, max(0, row.excluded - indoors)) for row in rows if row.samples),
+        *absent_words(results, rows),
         *doubt_words(doubts_of(results, ORDER, SETS)),
     )
     titled(figure, "Locating a near-field user from far-field powers under multipath", facts)

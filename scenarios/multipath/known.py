@@ -11,7 +11,7 @@ import numpy as np
 from engine import Sweep
 from engine.estimators import LeastSquares, MaximumLikelihood, PosteriorMean
 from engine.sweep import TextTable, scenario_of
-from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, rows_of
+from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, mean_text, of_those_asked, rows_of
 from scenarios.figures.style import COLOURS, FAINT, INK, label, quiet
 from scenarios.multipath.beliefs import Belief
 from scenarios.multipath.estimation import MultipathEstimation
@@ -34,8 +34,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
         Quantity(name, unit, SQUARED_ERRORS[name], blind=variance)
         for name, unit, variance in zip(("range", "angle"), ("m", "rad"), blind, strict=True)
     ]
-    rows = rows_of(results, quantities, order=_ORDER, average=("sensor_set",))
-    return [row for row in rows if np.isfinite(row.mse.value)]
+    return of_those_asked(rows_of(results, quantities, order=_ORDER, average=("sensor_set",)))
 
 
 def report(results: "xarray.Dataset", rows: list[Row]) -> list[TextTable]:
@@ -49,8 +48,7 @@ def _table(quantity: str, rows: list[Row]) -> TextTable:
     for row in rows:
         believed = "whatever" if row.estimator.endswith(_ELSEWHERE) else row.point["believed"]
         key = row.estimator, row.point["n_snapshots"], believed
-        factor = row.mse.high / row.mse.value if row.mse.value else 1.0
-        cells.setdefault(key, {})[row.point["noise_dbm"]] = f"{row.mse.value:.2g} ×÷ {factor:.2f}"
+        cells.setdefault(key, {})[row.point["noise_dbm"]] = mean_text(row)
     lines = [
         (_named(name), f"{n}", belief, *(found.get(noise, "") for noise in noises))
         for (name, n, belief), found in cells.items()

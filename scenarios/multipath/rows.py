@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from engine.sweep import scenario_of
-from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, rows_of
+from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, of_those_asked, rows_of
 from scenarios.multipath.scene import MultipathScene
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ SETS = ("sensor_set",)
 
 
 def summary(results: "xarray.Dataset") -> list[Row]:
-    """Every estimator at every point where it has estimates.
+    """Every estimator that has estimates, all if none has, at every point.
 
     Sets of sensors share their users: a user's mean over the sets is one sample.
     """
@@ -25,8 +23,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
         Quantity(name, unit, SQUARED_ERRORS[name], blind=variance)
         for name, unit, variance in zip(("range", "angle"), ("m", "rad"), blind, strict=True)
     ]
-    rows = rows_of(results, quantities, order=(*ORDER, "estimator"), average=SETS)
-    return [row for row in rows if np.isfinite(row.mse.value)]
+    return of_those_asked(rows_of(results, quantities, order=(*ORDER, "estimator"), average=SETS))
 
 
 def errors_over_sets(results: "xarray.Dataset") -> "xarray.Dataset":

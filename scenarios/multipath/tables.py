@@ -10,9 +10,9 @@ from engine.sweep import TextTable
 from scenarios.figures.claims import claims_table
 from scenarios.figures.comparisons import verdict
 from scenarios.figures.doubts import doubt_tables, doubts_of
-from scenarios.figures.rows import SQUARED_ERRORS, Row
+from scenarios.figures.rows import SQUARED_ERRORS, Row, mean_text, number_text
 from scenarios.figures.style import LEARNED, label
-from scenarios.figures.tails import explained, mark
+from scenarios.figures.tails import explained
 from scenarios.multipath.claims import claims
 from scenarios.multipath.figures import legend
 from scenarios.multipath.rows import ORDER, SETS, errors_over_sets
@@ -44,14 +44,13 @@ def report(results: "xarray.Dataset", summary: list[Row]) -> list[TextTable]:
 
 
 def _line(row: Row) -> tuple[str, ...]:
-    factor = row.mse.high / row.mse.value if row.mse.value else 1.0
     return (
         f"{row.point['n_sensors']}",
         f"{row.point['n_snapshots']}",
         f"{row.point['noise_dbm']:g}",
         legend(row.estimator),
-        f"{row.mse.value:.2g} ×÷ {factor:.2f}{mark(row.carried)}",
-        f"{row.median:.2g}",
+        mean_text(row),
+        number_text(row.median),
         f"{row.excluded}",
     )
 
@@ -71,10 +70,12 @@ def _beside(errors: "xarray.Dataset", learned: Sequence[str]) -> list[TextTable]
             for quantity in SQUARED_ERRORS
             for other in others
         ]
-        lines = []
+        lines, without = [], 0
         for where in np.ndindex(*(errors.sizes[axis] for axis in ORDER)):
             here = [column.isel(dict(zip(ORDER, where, strict=True))) for column in columns]
-            if here and all(int(one["count"]) for one in here):
+            if not any(int(one["count"]) for one in here):
+                without += 1
+            else:
                 k, n, s = (errors[axis].values[i] for axis, i in zip(ORDER, where, strict=True))
                 users = "/".join(dict.fromkeys(f"{int(one['count'])}" for one in here))
                 lines.append((f"{k}", f"{n}", f"{s:g}", users, *map(_ratio, here)))
@@ -82,7 +83,7 @@ def _beside(errors: "xarray.Dataset", learned: Sequence[str]) -> list[TextTable]
         tables.append(
             TextTable(
                 f"{label(name)}: ratios of mean squared errors of the same users; lower or higher where the paired "
-                f"95 % interval says so",
+                f"95 % interval says so{f'; none at {without} of {without + len(lines)} points' if without else ''}",
                 ("K", "L", "σ² (dBm)", "users", *headings),
                 lines,
             )
@@ -91,6 +92,8 @@ def _beside(errors: "xarray.Dataset", learned: Sequence[str]) -> list[TextTable]
 
 
 def _ratio(pair: "xarray.Dataset") -> str:
+    if not int(pair["count"]):
+        return "none"
     return f"{float(pair.ratio):.2f} {verdict(float(pair.ratio_low), float(pair.ratio_high))}"
 
 

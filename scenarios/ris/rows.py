@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, rows_of
+from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, of_those_asked, rows_of
 from scenarios.ris.lost import DIRECTION, LOST_BEAMS, with_directions
 from scenarios.ris.mismatch import NAME as MISMATCHED
 
@@ -45,4 +45,4 @@ def summary(results: "xarray.Dataset") -> list[Row]:
     for field in dict.fromkeys(fields.tolist()):
         here = results.isel(user=np.flatnonzero(fields == field))
         rows += rows_of(here, tuple(QUANTITIES.values()), group=field, pool=("user",))
-    return [row for row in rows if row.samples]
+    return of_those_asked(rows)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from engine.sweep import TextTable
-from scenarios.figures.rows import Interval, Row
+from scenarios.figures.rows import Interval, Row, number_text, share_text
 from scenarios.figures.tails import explained, mark
 from scenarios.ris.rows import QUANTITIES
 
@@ -46,8 +46,8 @@ def _line(row: Row, axes: list[str], mismatched: bool) -> tuple[str, ...]:
         row.estimator,
         _with_factor(row.found),
         f"{_with_factor(row.rmse)}{mark(row.carried)}",
-        f"{row.root_median:.2g}",
-        f"{100 * row.lost.value:.1f} % ({100 * row.lost.low:.1f}–{100 * row.lost.high:.1f})",
+        number_text(row.root_median),
+        share_text(row.lost),
         f"{100 * row.lost_stated:.1f} %" if np.isfinite(row.lost_stated) else "–",
         f"{row.root_bound:.2g}" if np.isfinite(row.root_bound) else "none",
         *((f"{row.floor**0.5:.2g}" if np.isfinite(row.floor) else "–",) if mismatched else ()),
