@@ -272,6 +272,7 @@ def test_scatterers_that_count_as_noise_are_found_where_one_would_see_them(seed:
     users = pursuit.refined(some, start._replace(count=np.array([0])))
     assert users.unseen[0] > 0.5 * users.noise[0]
     assert doubt(pursuit, some, users)[0] > 3
+    assert doubt(pursuit, some, users, slight=True)[0] == pytest.approx(doubt(pursuit, some, users)[0] + 2)
     assert doubt(pursuit, some, truth)[0] < 2
 
 
