@@ -185,7 +185,8 @@ def test_fig6_range_fig8_spacing_and_fig10_size() -> None:
     sizes = (15.0, 20.0, 30.0)
     for scale, expected in ((1.0, [REPRODUCED, REPRODUCED]), (5.0, [REPRODUCED, CONTRADICTED])):
         for angles, remark2 in (((3e-2, 1.2e-2, 1.1e-2), REPRODUCED), ((3e-2, 2e-2, 1.4e-2), CONTRADICTED),
-                                ((1.5e-2, 1.4e-2, 1.2e-2), REPRODUCED), ((1e-2, 1.2e-2, 1.2e-2), CONTRADICTED)):  # fmt: skip
+                                ((1.5e-2, 1.4e-2, 1.2e-2), REPRODUCED),
+                                ((1e-2, 1.2e-2, 1.2e-2), CONTRADICTED)):  # fmt: skip
             by_size = dict(zip(sizes, angles, strict=True))
             results = stored(
                 "elements_per_side", sizes,
