@@ -83,6 +83,15 @@ class Scenario(BaseModel, ABC):
             return value
         return self.model_dump(mode="json", include={name})[name]
 
+    def stored_values(self) -> dict[str, Any]:
+        """Of every field that stores keep, also where its value is not worth a word there."""
+        return {name: self.stored_value(name) for name, field in type(self).model_fields.items() if not field.exclude}
+
+    @classmethod
+    def of_store(cls, fields: Mapping[str, Any]) -> Self:
+        """The scenario by its fields as a store has them; what earlier code did not write is as it was then."""
+        return cls.model_validate(fields)
+
     def replace(self, **changes: Any) -> Self:
         """A copy with these fields changed, validated as if it were new."""
         for name in changes:

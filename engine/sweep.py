@@ -235,6 +235,6 @@ def scenario_from(path: str, fields: Mapping[str, Any]) -> Scenario:
     except ValueError as error:
         raise InputError(str(error)) from None
     try:
-        return kind.model_validate(fields)
+        return kind.of_store(fields)
     except ValidationError as error:
         raise InputError(f"{path}: {one_line(error)}") from None

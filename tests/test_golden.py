@@ -1,7 +1,8 @@
 """Stores of earlier days open, hold, resume and grow with today's code, wherever their classes have moved since.
 
 tests/golden/make.py says what a golden store is. Whoever breaks one of these writes a migration; who raises a
-`code_version` adds a store of the new version, and the old one stays: it must open, and be refused by name.
+`code_version` adds a store of the new version, and the old one stays: it must open, and be refused by name; so does who
+trains networks anew that come with the package, with `multipath-networks`.
 """
 
 import importlib
@@ -19,7 +20,8 @@ from golden.make import SWEEPS
 
 import engine
 import scenarios
-from engine import Scenario, StoreError, Sweep
+from engine import InputError, Scenario, StoreError, Sweep
+from engine.estimators.deepsets import Checkpoint
 from engine.imports import class_named, stored_name
 from engine.store.compact import expand
 from engine.store.integrity import Problem, verify
@@ -53,6 +55,12 @@ def is_of_today(store: Store) -> bool:
     return bool(store.attributes["code_version"] == type(store.sweep.scenario).code_version)
 
 
+def has_its_networks(sweep: Sweep) -> bool:
+    """Whether the networks that came with the package are those that the store was begun with."""
+    named = getattr(sweep.scenario, "checkpoints", ())
+    return all(one.sha256 == Checkpoint(path=one.path).sha256 for one in named)
+
+
 def test_it_opens_and_holds(path: Path) -> None:
     assert [item for item in verify(path) if isinstance(item, Problem)] == []
     results = engine.open_results(path).load()
@@ -73,6 +81,10 @@ def test_it_resumes_and_grows(path: Path) -> None:
     before = engine.open_results(path).load()
     sweep = engine.load_sweep(path)
     assert sweep.fingerprint() == store.attributes["fingerprint"]
+    if not has_its_networks(sweep):
+        with pytest.raises(InputError, match="came with another version of this package"):
+            engine.replay(path, 0)
+        return
     again = engine.replay(path, 0, **{name: values[0] for name, values in sweep.axes.items()})
     stored = before.isel(dict.fromkeys(sweep.axes, 0) | {"realization": 0})
     for name in store.variable_names():  # the last bits are those of the processor that made the store

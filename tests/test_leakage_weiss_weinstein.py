@@ -117,6 +117,9 @@ def test_realizations_do_not_depend_on_their_block() -> None:
         together = np.array(bound(drawn))
         alone = [np.array(bound(Geometry(*(part[b : b + 1] for part in drawn)))) for b in range(3)]
     assert np.array_equal(together, np.concatenate(alone, axis=1))
+    share = together / np.array(SMALL.variance_of_draws())[:, None, None, None]  # of range and angle, in this order
+    assert np.all((share[0] > 0.7) & (share[0] < 1.01))
+    assert np.all(share[1] < 0.01)
 
 
 @pytest.mark.parametrize("nodes", [24, 300])

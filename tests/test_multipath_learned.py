@@ -87,7 +87,7 @@ def test_stored_users_are_those_that_would_be_traced(store: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "count", "message"),
     [
-        ({"max_paths": 4}, 500, r"has max_paths = 10, and what is trained 4: needed the same, by --set here or there"),
+        ({"max_paths": 4}, 500, r"has max_paths = 20, and what is trained 4: needed the same, by --set here or there"),
         ({"n_sensors": 9}, 500, r"has n_sensors = 6, and what is trained 9: needed as many"),
         ({"surroundings": "campus"}, 500, r"has surroundings = yard, and what is trained campus"),
         ({"surroundings": {"name": "yard"}}, 500, r"surroundings = yard, and what is trained another yard"),

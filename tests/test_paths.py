@@ -16,7 +16,10 @@ from scenarios.multipath.map import MultipathMap
 from scenarios.multipath.paths import paths_of
 from scenarios.multipath.scene import Traces, Users, tracer_of
 
-SMALL: dict[str, Any] = {"n_sensors": 3, "sensor_sets": 2, "n_elements": 16, "samples": 10_000, "max_depth": 2}
+SMALL: dict[str, Any] = {
+    "n_sensors": 3, "sensor_sets": 2, "n_elements": 16, "samples": 10_000, "max_depth": 2, "max_paths": 10,
+    "diffraction": False,  # tests/test_multipath_diffraction.py exports paths with it
+}  # fmt: skip
 
 
 def nearfield(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -125,10 +125,13 @@ def test_fields_say_where_the_array_is(town: Path) -> None:
 
 
 def test_fingerprints_of_old_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the campus and of the college, as they were before maps had accounts; but for the version of the code."""
+    """Of the campus and of the college, as they were before maps had accounts; but for the version of the code, and
+    with the defaults of then."""
     monkeypatch.setattr(MultipathData, "code_version", 2)
-    assert Sweep(MultipathData()).fingerprint().startswith("91c9d2365bd0b34a")
-    assert Sweep(MultipathData(surroundings=str(COLLEGE))).fingerprint().startswith("222f55d62287820a")
+    of_then: dict[str, Any] = {"diffraction": False, "max_paths": 10}
+    assert Sweep(MultipathData(**of_then)).fingerprint().startswith("91c9d2365bd0b34a")
+    college = MultipathData(**of_then, surroundings=str(COLLEGE))
+    assert Sweep(college).fingerprint().startswith("222f55d62287820a")
 
 
 def test_the_clean_file_is_the_place_again(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from engine.estimators.compiled_search import Loops, local, loops_of, places
 from engine.estimators.likelihood import Likelihood, Local
-from engine.estimators.peaks import LONGEST_STEP, damped_step
+from engine.estimators.peaks import LONGEST_STEP, damped_step, longest
 from engine.numerics.pattern import SearchGrid
 
 _FIRST_DAMPING, _STUCK = 1e-4, 1e6
@@ -20,6 +21,9 @@ def ascend(likelihood: Likelihood, grid: SearchGrid, at: Local, steps: int, wort
     expected, it creeps or overshoots: 65 to 78 rounds at K = 40, −75 dBm, where Newton's steps are done in ten. Where
     the likelihood is not concave the step is one of scoring.
     """
+    loops = loops_of(np, likelihood)
+    if loops is not None:
+        return _ascend_compiled(loops, grid, at, steps, worthwhile)
     at = Local(*(part.copy() for part in at))
     curvature, damping = np.empty((3, *at.value.shape)), np.full(at.value.shape, _FIRST_DAMPING)
     rows = fresh = np.arange(at.value.shape[0])
@@ -46,6 +50,16 @@ def ascend(likelihood: Likelihood, grid: SearchGrid, at: Local, steps: int, wort
             whole[fresh, 0, 0] = new[better, 0, best[better]]
         damping[rows, 0, 0] *= np.where(better, _SHORTER[best] / 10, 10 * _SHORTER[-1])
     return at
+
+
+def _ascend_compiled(loops: Loops, grid: SearchGrid, at: Local, steps: int, worthwhile: float) -> Local:
+    from engine.numerics.climb_cpu import Rules
+    from engine.numerics.climb_cpu import ascend as compiled_ascend
+
+    out = places(at)
+    rules = Rules(steps, worthwhile, _FIRST_DAMPING, _STUCK, *longest(grid))
+    compiled_ascend(*loops, rules, _SHORTER, _APART, out)
+    return local(out)
 
 
 def _curvature(likelihood: Likelihood, grid: SearchGrid, at: Local) -> np.ndarray:

@@ -3,7 +3,9 @@
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_numpy_namespace
 
+from engine.estimators.compiled_search import Loops, local, loops_of
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.problem import Surface
 from engine.estimators.workbench import Batch
@@ -19,6 +21,11 @@ WORTHWHILE = 1e-5  # of log-likelihood, expected of a step: 0.4 % of a deviation
 LONGEST_STEP = 0.1  # of the grid's rectangle: a ridge along the range is many cells long
 
 
+def likelihood_of(batch: Batch, model: LeakageModel) -> Likelihood:
+    """Of a batch's observations, in its namespace."""
+    return Likelihood.of(batch.workbench.xp, batch.workbench.problem, model, batch.observations)
+
+
 def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
     """Where climbs end that start at the likeliest candidate and at `Surface.peaks`: (B, M, 1 + PEAKS).
 
@@ -28,21 +35,22 @@ def climbed(batch: Batch, model: LeakageModel, steps: int) -> Local:
     xp, problem = batch.workbench.xp, batch.workbench.problem
     range_m, angle_rad, some = _starts(batch, batch.likelihood(model))
     found = Local(range_m, angle_rad, xp.full_like(range_m, -np.inf), *(xp.zeros_like(range_m) for _ in range(5)))
-    likelihood = Likelihood.of(xp, problem, model, batch.observations)
+    likelihood = batch.once(likelihood_of, model)
     for n in sorted(set(problem.n_snapshots)):
         b, m, p = xp.nonzero(some & likelihood.with_snapshots(xp, n)[:, None])
         if b.shape[0]:
             ends = climb(xp, likelihood.each(b, m, n), problem.grid, range_m[b, m, p], angle_rad[b, m, p], steps)
             for whole, part in zip(found, ends, strict=True):
                 whole[b, m, p] = part[:, 0, 0]
-    order = xp.argsort(-found.value, axis=-1)
-    found = Local(*(xp.take_along_axis(part, order, axis=-1) for part in found))
+    found = in_order(xp, found, xp.argsort(-found.value, axis=-1))
     found.value[repeated(xp, found)] = -np.inf
     return found
 
 
 def repeated(xp: Any, peaks: Local) -> Array:
     """Peaks that are at the place of one before them: several climbs may end on one peak. (B, M, P)."""
+    if is_numpy_namespace(xp):
+        return _repeated_on_host(peaks)
     again = [xp.zeros_like(peaks.value[..., 0], dtype=bool)]
     for p in range(1, peaks.value.shape[-1]):
         away_m = peaks.range_m[..., p, None] - peaks.range_m[..., :p]
@@ -51,6 +59,21 @@ def repeated(xp: Any, peaks: Local) -> Array:
         a, b, c = (part[..., p, None] for part in parts)
         again.append(xp.any(a * away_m**2 + b * away_m * away_rad + c * away_rad**2 < _SAME_PLACE, axis=-1))
     return xp.stack(again, axis=-1)
+
+
+def _repeated_on_host(peaks: Local) -> np.ndarray:
+    from engine.numerics.same_peaks_cpu import again
+
+    found = np.empty((int(np.prod(peaks.value.shape[:-1])), peaks.value.shape[-1]), dtype=bool)
+    parts = (peaks.range_m, peaks.angle_rad, peaks.range_range, peaks.range_angle, peaks.angle_angle)
+    again(*(np.array(part).reshape(found.shape) for part in parts), _SAME_PLACE, found)
+    return found.reshape(peaks.value.shape)
+
+
+def in_order(xp: Any, peaks: Local, order: Array) -> Local:
+    """Peaks (B, M, P) in an order (B, M, Q) of their own for each observation."""
+    whole = xp.stack(peaks)
+    return Local(*xp.take_along_axis(whole, xp.broadcast_to(order[None], (len(whole), *order.shape)), axis=-1))
 
 
 def _starts(batch: Batch, surface: Surface) -> tuple[Array, Array, Array]:
@@ -79,9 +102,11 @@ def climb(
     worthwhile: float = WORTHWHILE,
 ) -> Local:
     """From places (n,), one for each realization of the likelihood: (n, 1, 1)."""
-    most_m = LONGEST_STEP * (grid.range_max_m - grid.range_min_m)
-    most_rad = LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)
-    at = likelihood.at(xp, range_m[:, None, None], angle_rad[:, None, None])
+    loops = loops_of(xp, likelihood)
+    if loops is not None:
+        return _climb_compiled(loops, grid, range_m, angle_rad, steps, worthwhile)
+    most_m, most_rad = longest(grid)
+    at = likelihood.at(xp, range_m[:, None, None] + 0.0, angle_rad[:, None, None] + 0.0)  # copies: these are written to
     damping = xp.full(at.value.shape, _FIRST_DAMPING)
     for _ in range(steps):
         step_m, step_rad = damped_step(xp, at, damping, grid)
@@ -102,6 +127,26 @@ def climb(
             whole[rows] = xp.where(better, new, old)
         damping[rows] = xp.where(better, damping[rows] / 10, damping[rows] * 10)
     return at
+
+
+def _climb_compiled(
+    loops: Loops, grid: SearchGrid, range_m: np.ndarray, angle_rad: np.ndarray, steps: int, worthwhile: float
+) -> Local:
+    from engine.numerics.climb_cpu import Rules
+    from engine.numerics.climb_cpu import climb as compiled_climb
+
+    out = np.empty((8, len(range_m)))
+    out[0], out[1] = range_m, angle_rad
+    compiled_climb(*loops, Rules(steps, worthwhile, _FIRST_DAMPING, _STUCK, *longest(grid)), out)
+    return local(out)
+
+
+def longest(grid: SearchGrid) -> tuple[float, float]:
+    """The longest step along the range (m) and the angle (rad)."""
+    return (
+        float(LONGEST_STEP * (grid.range_max_m - grid.range_min_m)),
+        float(LONGEST_STEP * (grid.angle_max_rad - grid.angle_min_rad)),
+    )
 
 
 def damped_step(xp: Any, at: Local, damping: Array, grid: SearchGrid) -> tuple[Array, Array]:

@@ -59,7 +59,8 @@ class Cells(NamedTuple):
 def cells(likelihood: Likelihood, peaks: np.ndarray) -> Cells:
     """Of a likelihood of one observation of one realization.
 
-    peaks: places (range, angle) of known peaks (P, 2), around which cells halve until the peaks cannot be missed.
+    peaks: known places (range, angle) of much likelihood (P, 2), tops of peaks or all along their ridges, around which
+    cells halve until these cannot be missed.
     """
     grid = likelihood.problem.grid
     ends = (1 / grid.range_max_m, 1 / grid.range_min_m), (grid.angle_min_rad, grid.angle_max_rad)
@@ -68,11 +69,14 @@ def cells(likelihood: Likelihood, peaks: np.ndarray) -> Cells:
     centres = [low + half * (2 * np.arange(n) + 1) for (low, _), half, n in zip(ends, halves, counts, strict=True)]
     place = np.stack([part.ravel() for part in np.meshgrid(*centres, indexing="ij")])
     half = np.repeat(np.array(halves)[:, None], place.shape[1], axis=1)
-    known = np.stack([1 / peaks[:, 0], peaks[:, 1]])
-    width = _widths(likelihood, peaks)
+    known, width = np.stack([1 / peaks[:, 0], peaks[:, 1]]), _widths(likelihood, peaks)
+    inside = np.clip(
+        (known - np.array(ends)[:, :1]) // (2 * np.array(halves)[:, None]), 0, np.array(counts)[:, None] - 1
+    )
+    holder = (inside[0] * grid.n_angles + inside[1]).astype(int)  # the cell that holds each known place
     looked = _looked_at(likelihood, place, half)
     for _ in range(_ROUNDS):
-        split = _to_halve(looked, place, half, known, width)
+        split = _to_halve(looked, half, holder, width)
         if not split.any():
             break
         parts = [
@@ -80,6 +84,7 @@ def cells(likelihood: Likelihood, peaks: np.ndarray) -> Cells:
             for i in (-1, 1)
             for j in (-1, 1)
         ]
+        holder = _in_children(holder, split, known > place[:, holder])
         new_place, new_half = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         looked = np.concatenate([looked[:, ~split], _looked_at(likelihood, new_place, new_half)], axis=1)
         place = np.concatenate([place[:, ~split], new_place], axis=1)
@@ -106,16 +111,23 @@ def _looked_at(likelihood: Likelihood, place: np.ndarray, half: np.ndarray) -> n
     return np.stack([log_mass, log_mass + np.minimum(np.minimum(rise, allowed), _MOST_RISE), at.value])
 
 
-def _to_halve(
-    looked: np.ndarray, place: np.ndarray, half: np.ndarray, known: np.ndarray, width: np.ndarray
-) -> np.ndarray:
-    """Cells that hold, or may hold, more than a cell should, or a known peak that they are too wide for: (n,)."""
+def _to_halve(looked: np.ndarray, half: np.ndarray, holder: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Cells that hold, or may hold, more than a cell should, or a known place that they are too wide for: (n,)."""
     log_mass, at_most, _ = looked
     top = log_mass.max()
     split = at_most > math.log(_LARGEST) + top + math.log(np.sum(np.exp(log_mass - top)))
-    holds = np.all(np.abs(place[:, None, :] - known[:, :, None]) <= half[:, None, :], axis=0)
-    wide = np.any(half[:, None, :] > width[:, :, None], axis=0)
-    return np.asarray(split | np.any(holds & wide, axis=0))
+    split[holder[np.any(half[:, holder] > width, axis=0)]] = True
+    return np.asarray(split)
+
+
+def _in_children(holder: np.ndarray, split: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """Which cell holds each known place (P,) once those are split that shall be, and their children come last.
+
+    beyond: whether a place is above its cell's middle, in curvature and angle, (2, P).
+    """
+    kept, order = int(np.count_nonzero(~split)), np.cumsum(split) - 1
+    child = kept + (2 * beyond[0] + beyond[1]) * (len(split) - kept) + order[holder]
+    return np.where(split[holder], child, np.cumsum(~split)[holder] - 1)
 
 
 def _widths(likelihood: Likelihood, peaks: np.ndarray) -> np.ndarray:

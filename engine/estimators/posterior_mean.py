@@ -20,8 +20,8 @@ class PosteriorMean(Estimator):
     Van Trees, Bell, Tian, Detection, Estimation, and Modulation Theory, Part I (2013), Section 4.2.1. It holds where
     the assumed leakage and prior are those that made the data. The integral is a sum over the candidates of a grid that
     resolves the array's patterns (not the problem's, which need not) and, where peaks are narrower than that grid's
-    cells, along their ridges, `engine.estimators.posterior`. Without `off_grid`: a sum over the problem's own grid,
-    which posteriors of little noise slip through.
+    cells, along their ridges or over cells that follow them, `engine.estimators.posterior`. Without `off_grid`: a sum
+    over the problem's own grid, which posteriors of little noise slip through.
     """
 
     off_grid: bool = True

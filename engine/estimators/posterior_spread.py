@@ -3,8 +3,10 @@
 import numpy as np
 from array_api_compat import is_numpy_namespace
 
+from engine.estimators.few_sensors import at_risk
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.peaks import STEPS
+from engine.estimators.posterior import Posterior, posterior
 from engine.estimators.problem import Estimates, Observations, trapezoid
 from engine.estimators.rivals import rivals
 from engine.estimators.workbench import Batch
@@ -24,7 +26,7 @@ def spread(batch: Batch, model: LeakageModel, estimates: Estimates) -> Estimates
     Whatever the estimate is, that is what its error is expected to be, rivals and all, where model and prior are those
     that made the data. The sums are over the batch's grid, then over uniform ones of that size, which close in on where
     the mass is until the mass is three cells wide; or, where the grid does not resolve the highest peak, over a grid
-    along each peak's own ridge. NaN where no place has any mass.
+    along each peak's own ridge; or, of few sensors, over the cells of `few_sensors`. NaN where no place has any mass.
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
     host = np.asarray if is_numpy_namespace(xp) else xp.asnumpy
@@ -33,7 +35,11 @@ def spread(batch: Batch, model: LeakageModel, estimates: Estimates) -> Estimates
     peaks = Local(*map(host, batch.once(rivals, model, STEPS)))
     whole = Likelihood.of(np, problem, model, seen)
     found = np.empty_like(centre)
-    for b, m in np.ndindex(centre.shape[:2]):
+    risky = at_risk(problem.grid, peaks, seen.statistic.shape[-1])  # type: ignore[arg-type]
+    if risky.any():
+        held = Posterior(*map(host, batch.once(posterior, model)))
+        found[risky] = _from_sums(held, peaks, centre)[risky]
+    for b, m in np.argwhere(~risky):
         one = whole.each(np.array([b]), np.array([m]), whole.n_snapshots[m])
         high = peaks.value[b, m] > peaks.value[b, m, 0] - _HIGH
         of_one = Local(*(part[b, m][high] for part in peaks))
@@ -41,6 +47,17 @@ def spread(batch: Batch, model: LeakageModel, estimates: Estimates) -> Estimates
         found[b, m] = _distances(one, *places, centre[b, m])
     shape = seen.statistic.shape[:3]
     return Estimates(*(xp.asarray(np.ascontiguousarray(found[..., i]).reshape(shape)) for i in (0, 1)))
+
+
+def _from_sums(held: Posterior, peaks: Local, centre: np.ndarray) -> np.ndarray:
+    """Root mean squared distances of a posterior from centres (B, M, 2)."""
+    mass, range_m, angle_rad, square_m, square_rad = (np.sum(part, axis=-1) for part in held)
+    mean, top = (
+        np.stack([range_m, angle_rad], axis=-1) / mass[..., None],
+        np.stack([peaks.range_m[..., 0], peaks.angle_rad[..., 0]], axis=-1),
+    )
+    variance = np.stack([square_m, square_rad], axis=-1) / mass[..., None] - (mean - top) ** 2
+    return np.sqrt(np.maximum(variance, 0.0) + (mean - centre) ** 2)
 
 
 def _slips_through(grid: SearchGrid, peaks: Local) -> bool:

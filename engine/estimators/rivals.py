@@ -16,7 +16,7 @@ from array_api_compat import is_numpy_namespace
 from engine.estimators.ascent import ascend
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.misfit import may_hide
-from engine.estimators.peaks import STEPS, climb, climbed, damped_step, repeated
+from engine.estimators.peaks import STEPS, climb, climbed, damped_step, in_order, likelihood_of, repeated
 from engine.estimators.problem import Observations
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel
@@ -75,8 +75,7 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     xp = batch.workbench.xp
     device = batch.once(climbed, model, steps)
     peaks = Local(*(on_host(xp, part).copy() for part in device))
-    seen = Observations(*(on_host(xp, part) for part in batch.observations))
-    likelihood = Likelihood.of(np, batch.workbench.problem, model, seen)
+    likelihood = likelihood_on_host(batch, model)
     found = _with_room(peaks)
     places, full = _doubtful(batch, model, peaks)
     left_out = np.full(full.shape, -np.inf)
@@ -93,6 +92,15 @@ def searched(batch: Batch, model: LeakageModel, steps: int = STEPS) -> Searched:
     return Searched(found if is_numpy_namespace(xp) else Local(*map(xp.asarray, found)), xp.asarray(unseen))
 
 
+def likelihood_on_host(batch: Batch, model: LeakageModel) -> Likelihood:
+    """Of a batch's observations, wherever these are."""
+    if is_numpy_namespace(batch.workbench.xp):
+        known: Likelihood = batch.once(likelihood_of, model)
+        return known
+    seen = Observations(*(on_host(batch.workbench.xp, part) for part in batch.observations))
+    return Likelihood.of(np, batch.workbench.problem, model, seen)
+
+
 def _with_room(peaks: Local) -> Local:
     """RIVALS places more, with nothing in them."""
     more = Local(*(np.repeat(part[..., :1], RIVALS, axis=-1) for part in peaks))
@@ -104,7 +112,7 @@ def _in_order(found: Local) -> Local:
     """The highest first; the likelihood of those at the place of one before them is −∞."""
     order = np.argsort(-found.value, axis=-1, kind="stable")
     kept = int(np.isfinite(found.value).sum(axis=-1).max())  # of most observations there are few
-    found = Local(*(np.take_along_axis(part, order[..., :kept], axis=-1) for part in found))
+    found = in_order(np, found, order[..., :kept])
     found.value[repeated(np, found)] = -np.inf
     return found
 

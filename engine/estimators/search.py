@@ -54,6 +54,7 @@ class GridSearch:
         shape = (grid.n_angles, grid.n_ranges)
         self.passes: Any = None if candidates.table is None else _passes(xp, candidates.table, shape)
         self.origin_m = float(grid.ranges_m().mean())
+        self.weight, self.range_m = _single(problem.cell_weights()), _single(grid.ranges_m() - self.origin_m)
         self.fits = [likelihood_fit(n) for _, n in problem.observations()]
         self.error = candidates.error
 
@@ -164,8 +165,8 @@ class GridSearch:
             _single([fit.slope for fit in self.fits]),
             _single([fit.coefficients for fit in self.fits]),
             _single(slack),
-            _single(self.problem.cell_weights()),
-            _single(self.problem.grid.ranges_m() - self.origin_m),
+            self.weight,
+            self.range_m,
         )
 
     def _on_host(self, observations: Observations) -> Observations:
@@ -278,14 +279,11 @@ class _Likelihood(NamedTuple):
 
 def _peaks(mass: np.ndarray) -> np.ndarray:
     """Angles that have more mass (B, M, angles) than both neighbours, the most first: (B, M, PEAKS), −1 where fewer."""
-    ends = np.zeros((*mass.shape[:-1], 1))
-    below, above = np.append(ends, mass[..., :-1], axis=-1), np.append(mass[..., 1:], ends, axis=-1)
-    found = np.full((*mass.shape[:-1], PEAKS), -1)
-    for at in np.ndindex(mass.shape[:-1]):
-        (peaks,) = np.nonzero((mass[at] >= below[at]) & (mass[at] > above[at]))
-        peaks = peaks[np.argsort(-mass[at][peaks], kind="stable")[:PEAKS]]
-        found[at][: len(peaks)] = peaks
-    return found
+    from engine.numerics.angle_peaks_cpu import most
+
+    found = np.empty((int(np.prod(mass.shape[:-1])), PEAKS), dtype=np.int64)
+    most(np.ascontiguousarray(mass).reshape(len(found), -1), found)
+    return found.reshape(*mass.shape[:-1], PEAKS)
 
 
 def _flat(seen: Seen) -> np.ndarray:
@@ -301,6 +299,8 @@ def _per_observation(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 def _padded(values: np.ndarray, fill: float = 0.0, dtype: Any = np.float32, axis: int = -1) -> np.ndarray:
     """A copy with as many sensors as a multiple of the loops' group, the new ones saying nothing."""
     more = -values.shape[axis] % GROUP
+    if not more:
+        return np.array(values, dtype=dtype, order="C")
     width = [(0, 0)] * values.ndim
     width[axis] = (0, more)
     return np.ascontiguousarray(np.pad(values, width, constant_values=fill), dtype=dtype)

@@ -28,14 +28,26 @@ class Edges(NamedTuple):
     turn: Array
 
 
+class Closed(NamedTuple):
+    """The closed forms that compiled loops know by numbers: T = f (NΔ/λ) s/√(2d/λ), τ = f (u/s) √(2d/λ).
+
+    factor: f, 1 for the quadratic phase; foreshortened: whether s is |sin φ|, which else is 1.
+    """
+
+    factor: float
+    foreshortened: bool
+
+
 @dataclass(frozen=True)
 class ApertureIntegral:
     """g = N/(4T²) |F(T−τ) + F(T+τ)|² with F = C + jS: the `table` of a model that says T and τ.
 
-    edges: array, range_m and angle_rad (..., P) to `Edges`.
+    edges: array, range_m and angle_rad (..., P) to `Edges`. closed: the same by numbers, where they say it: searches
+    from place to place then are compiled loops of their own (`place_cpu`); without it they are right, and slower.
     """
 
     edges: Callable[[UniformLinearArray, Array, Array], Edges]
+    closed: Closed | None = None
 
     def __call__(self, array: UniformLinearArray, *, range_m: Array, angle_rad: Array, cosine: Array) -> LeakageTable:
         edges = Edges(*(part[..., None] for part in self.edges(array, range_m, angle_rad)))

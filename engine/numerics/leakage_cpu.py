@@ -42,7 +42,21 @@ def _fresnel_plain(x: float, table: Any) -> tuple[float, float, float, float]:
 _fresnel = compiled(_fresnel_plain)
 
 
-def _two_edges_plain(place: Any, cosine: Any, n_elements: int, table: Any, out: Any) -> None:
+def _two_edges_plain(half_width: float, tau: float, scale: float, table: Any) -> tuple[float, float, float]:
+    """g, ∂g/∂T, ∂g/∂τ of `engine.numerics.aperture_integral.two_edges`; scale: N/(4T²)."""
+    c_low, s_low, dc_low, ds_low = _fresnel(half_width - tau, table)
+    c_high, s_high, dc_high, ds_high = _fresnel(half_width + tau, table)
+    c, s = c_low + c_high, s_low + s_high
+    g = (c * c + s * s) * scale
+    high = 2.0 * scale * (c * dc_high + s * ds_high)
+    low = 2.0 * scale * (c * dc_low + s * ds_low)
+    return g, high + low - g * (2.0 / half_width), high - low
+
+
+two_edges = compiled(_two_edges_plain)
+
+
+def _closed_plain(place: Any, cosine: Any, n_elements: int, table: Any, out: Any) -> None:
     """g and its gradient at P places of each of B realizations and K sensors, out (3, B, P, K).
 
     place (B, P, 8) holds T, the stretch and cos φ of τ = (cos θ − cos φ) · stretch, and the derivatives of T and τ:
@@ -56,19 +70,13 @@ def _two_edges_plain(place: Any, cosine: Any, n_elements: int, table: Any, out: 
             scale = n_elements / (4.0 * half_width * half_width)
             for k in range(cosine.shape[1]):
                 tau = (cosine[b, k] - cos_phi) * stretch
-                c_low, s_low, dc_low, ds_low = _fresnel(half_width - tau, table)
-                c_high, s_high, dc_high, ds_high = _fresnel(half_width + tau, table)
-                c, s = c_low + c_high, s_low + s_high
-                g = (c * c + s * s) * scale
-                high = 2.0 * scale * (c * dc_high + s * ds_high)
-                low = 2.0 * scale * (c * dc_low + s * ds_low)
-                by_t, by_tau = high + low - g * (2.0 / half_width), high - low
+                g, by_t, by_tau = two_edges(half_width, tau, scale, table)
                 out[0, b, p, k] = g
                 out[1, b, p, k] = by_t * t_range + by_tau * (tau * tau_range)
                 out[2, b, p, k] = by_t * t_angle + by_tau * (shift + tau * tau_angle)
 
 
-_two_edges = compiled(_two_edges_plain)
+_closed = compiled(_closed_plain)
 
 
 def _summed_plain(
@@ -238,7 +246,7 @@ def compiled_leakage(
             stacked = np.empty((*range_m.shape, len(Edges._fields)))
             for i, part in enumerate(edges(array, range_m, angle_rad)):
                 stacked[..., i] = part
-            _two_edges(stacked, cosine, array.n_elements, _fresnel_table(), out)
+            _closed(stacked, cosine, array.n_elements, fresnel_table(), out)
         case ElementSum(path_difference):
             delta = path_difference(range_m, angle_rad, array.positions_m(np))
             _summed(*delta, cosine, array.wavelength_m, array.spacing_m, out)
@@ -254,5 +262,5 @@ def compiled_leakage(
 
 
 @functools.cache
-def _fresnel_table() -> np.ndarray:
+def fresnel_table() -> np.ndarray:
     return np.ascontiguousarray(np.stack(auxiliary_tables(np)).transpose(2, 0, 1))

@@ -19,7 +19,7 @@ from engine.numerics.leakage import LeakageTable
 from engine.numerics.noncentral_chi2 import INFORMATION_SCALE, information_table, log_constant
 
 _PIECES, _DEGREE = 128, 7
-_GROUP = 8
+GROUP = 8
 """Sensors whose logarithms are taken as one, of a product: v > 1e-38 each."""
 
 
@@ -47,53 +47,64 @@ def bessel_tables(n_snapshots: tuple[int, ...]) -> np.ndarray:
 
 
 @functools.cache
-def _information_table() -> np.ndarray:
+def information_pieces() -> np.ndarray:
     return np.ascontiguousarray(information_table(np).T)
+
+
+def _term_plain(
+    g: float, statistic: float, unit: float, n: float, bessel: Any, j_2: Any
+) -> tuple[float, float, float, float]:
+    """Of one sensor: its log-likelihood but for (L − ½) log v and its constant, v, the slope by g, the information.
+
+    unit: ∂ρ/∂g; bessel (pieces, 2, 8) of this L, j_2 (pieces, 4).
+    """
+    offset = n + 3.0
+    rho = unit * g
+    root, amplitude = np.sqrt(statistic), np.sqrt(n * rho)
+    x = root * amplitude
+    v = offset / (x + np.sqrt(offset * offset + x * x))
+    place = v * bessel.shape[0]
+    piece = min(np.uint64(place), np.uint64(bessel.shape[0] - 1))
+    w = place - np.float64(piece) - 0.5
+    f, h = bessel[piece, 0], bessel[piece, 1]
+    smooth = ((((((f[0] * w + f[1]) * w + f[2]) * w + f[3]) * w + f[4]) * w + f[5]) * w + f[6]) * w + f[7]
+    slope = ((((((h[0] * w + h[1]) * w + h[2]) * w + h[3]) * w + h[4]) * w + h[5]) * w + h[6]) * w + h[7]
+    apart = root - amplitude
+    t = INFORMATION_SCALE / (rho + INFORMATION_SCALE)
+    place = t * j_2.shape[0]
+    piece = min(np.uint64(place), np.uint64(j_2.shape[0] - 1))
+    w = place - np.float64(piece) - 0.5
+    e = j_2[piece]
+    weight = n * unit * unit * ((((e[0] * w + e[1]) * w + e[2]) * w + e[3]) * t)
+    score = n * unit * (0.5 * statistic * (slope * v / offset) - 0.5)
+    return smooth - 0.5 * apart * apart, v, score, weight
+
+
+term = compiled(_term_plain)
 
 
 def _sums_plain(
     g: Any, by_range: Any, by_angle: Any, statistic: Any, per_leakage: Any, counts: Any, bessel: Any, j_2: Any, out: Any
 ) -> None:
     """Sums over the sensors, out (6, B, M, Q); see `local_sums`. bessel (M, pieces, 2, 8), j_2 (pieces, 4)."""
-    n_bessel, n_j_2 = bessel.shape[1], j_2.shape[0]
     n_places, n_sensors = out.shape[3], statistic.shape[2]
     for b in range(statistic.shape[0]):
         for m in range(statistic.shape[1]):
             n = float(counts[m])
-            slope_of_log, offset = n - 0.5, n + 3.0
+            slope_of_log = n - 0.5
             for q in range(n_places):
                 p = m * n_places + q
                 value, gr, ga, jrr, jra, jaa = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
                 product = 1.0
                 for k in range(n_sensors):
-                    unit, s = per_leakage[b, m, k], statistic[b, m, k]
-                    rho = unit * g[b, p, k]
-                    root, amplitude = np.sqrt(s), np.sqrt(n * rho)
-                    x = root * amplitude
-                    v = offset / (x + np.sqrt(offset * offset + x * x))
-                    place = v * n_bessel
-                    piece = min(np.uint64(place), np.uint64(n_bessel - 1))
-                    w = place - np.float64(piece) - 0.5
-                    f, h = bessel[m, piece, 0], bessel[m, piece, 1]
-                    smooth = ((((((f[0] * w + f[1]) * w + f[2]) * w + f[3]) * w + f[4]) * w + f[5]) * w + f[6]) * w + f[
-                        7
-                    ]
-                    slope = ((((((h[0] * w + h[1]) * w + h[2]) * w + h[3]) * w + h[4]) * w + h[5]) * w + h[6]) * w + h[
-                        7
-                    ]
-                    apart = root - amplitude
-                    value += smooth - 0.5 * apart * apart
+                    part, v, score, weight = term(
+                        g[b, p, k], statistic[b, m, k], per_leakage[b, m, k], n, bessel[m], j_2
+                    )
+                    value += part
                     product *= v
-                    if k % _GROUP == _GROUP - 1 or k == n_sensors - 1:
+                    if k % GROUP == GROUP - 1 or k == n_sensors - 1:
                         value += slope_of_log * np.log(product)
                         product = 1.0
-                    t = INFORMATION_SCALE / (rho + INFORMATION_SCALE)
-                    place = t * n_j_2
-                    piece = min(np.uint64(place), np.uint64(n_j_2 - 1))
-                    w = place - np.float64(piece) - 0.5
-                    e = j_2[piece]
-                    weight = n * unit * unit * ((((e[0] * w + e[1]) * w + e[2]) * w + e[3]) * t)
-                    score = n * unit * (0.5 * s * (slope * v / offset) - 0.5)
                     r, a = by_range[b, p, k], by_angle[b, p, k]
                     gr += score * r
                     ga += score * a
@@ -128,6 +139,6 @@ def local_sums(
     size, n_observations, _ = statistic.shape
     out = np.empty((6, size, n_observations, table.value.shape[1] // n_observations))
     counts = np.asarray(n_snapshots)
-    _sums(*table, statistic, per_leakage, counts, bessel_tables(n_snapshots), _information_table(), out)
+    _sums(*table, statistic, per_leakage, counts, bessel_tables(n_snapshots), information_pieces(), out)
     out[0] += (summed_constants(statistic, n_snapshots) if constant is None else constant)[..., None]
     return out

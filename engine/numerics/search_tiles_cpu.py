@@ -171,15 +171,15 @@ def _list_maxima_plain(score: Any, n_ranges: int, offset: int, lowest: Any, at: 
         if not here > least:
             continue
         first, last = c % n_ranges == 0, c % n_ranges == n_ranges - 1
-        highest = True
-        for row in range(-n_ranges, n_ranges + 1, n_ranges):
-            for side in range(-1, 2):
-                beside = c + row + side
-                if beside < 0 or beside >= width or (first and side < 0) or (last and side > 0):
-                    continue
-                later = row > 0 or (row == 0 and side > 0)
-                if score[beside] > here or (not later and beside != c and score[beside] == here):
-                    highest = False
+        highest = (first or c == 0 or score[c - 1] < here) and (last or c + 1 == width or score[c + 1] <= here)
+        if highest and c >= n_ranges:
+            above = score[c - n_ranges - (0 if first else 1) : c - n_ranges + (1 if last else 2)]
+            for beside in above:
+                highest = highest and beside < here
+        if highest and c + n_ranges < width:
+            below = score[c + n_ranges - (0 if first else 1) : c + n_ranges + (1 if last else 2)]
+            for beside in below:
+                highest = highest and beside <= here
         if highest:
             at[worst], height[worst] = offset + c, here
             worst = np.argmin(height)

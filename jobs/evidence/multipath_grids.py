@@ -50,6 +50,7 @@ EVIDENCE = Evidence(
             n_snapshots=(50,),
             sensor_sets=2,
             estimators=tuple(one for one in _scene.estimators if one.name == _NAME),
+            checkpoints=(),
         ),
         axes={"n_sensors": (40,), "grid_angles": _ANGLES},
         realizations=120,

@@ -26,7 +26,7 @@ def _measured(_store: str) -> dict[str, Any]:
     """
     scene = data.scenario
     assert isinstance(scene, MultipathScene)
-    tracer = tracer_of(scene.channel())
+    tracer = tracer_of(scene.replace(diffraction=False).channel())
     users = scene.user_position_m(scene.draw_users(Streams(_SEED, 0), _USERS))
     sensors = scene.sensor_position_m(*scene.sensors()).reshape(-1, 3)[:_SENSORS]
     smooth = _power(scene, tracer, users, sensors, 0.0)
@@ -105,6 +105,6 @@ EVIDENCE = Evidence(
     None,
     _measured,
     {"docs/multipath.md": words},
-    f"multipath:data's place, array and first {_SENSORS} sensors; {_USERS} users of seed {_SEED}; all surfaces "
-    f"Lambertian with scattering coefficient S; {_RAYS} rays a place",
+    f"multipath:data's place, array and first {_SENSORS} sensors; {_USERS} users of seed {_SEED}; no diffraction; all "
+    f"surfaces Lambertian with scattering coefficient S; {_RAYS} rays a place",
 )

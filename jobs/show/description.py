@@ -40,7 +40,7 @@ def _budget(sweep: Sweep) -> str:
 
 def _fields(sweep: Sweep) -> TextTable:
     kind = type(sweep.scenario)
-    stored, defaults = sweep.scenario.model_dump(mode="json"), _defaults(kind)
+    stored, defaults = sweep.scenario.stored_values(), _defaults(kind)
     rows: list[tuple[str, ...]] = [
         (
             name,
@@ -60,7 +60,7 @@ def _fields(sweep: Sweep) -> TextTable:
 def _defaults(kind: type[Scenario]) -> dict[str, Any]:
     """Of every field that has one, as plain types; nothing of a class that cannot be made of its defaults alone."""
     try:
-        return kind().model_dump(mode="json")
+        return kind().stored_values()
     except ValidationError:
         return {}
 

@@ -14,7 +14,7 @@ from engine.store.results import task_seconds
 from engine.sweep import TextTable
 from jobs.cli import named
 from jobs.show.generic_figure import figure_of
-from jobs.show.settings import changed_words
+from jobs.show.settings import changed_words, stored_fields
 
 _IN_MEMORY_BYTES = 2**29
 
@@ -96,7 +96,7 @@ def _presents(sweep: Sweep | None, results: xarray.Dataset) -> Sweep | None:
 
 def _over_axes_of(sweep: Sweep, results: xarray.Dataset) -> xarray.Dataset:
     """The results over every axis of the sweep: one that was set to a value is an axis of this value alone."""
-    stored, fields = list(json.loads(results.attrs["axes"])), json.loads(results.attrs["scenario"])
+    stored, fields = list(json.loads(results.attrs["axes"])), stored_fields(results.attrs, type(sweep.scenario))
     single = {name: [fields[name]] for name in sweep.axes if name not in stored}
     if not single and stored == list(sweep.axes):
         return results

@@ -3,9 +3,10 @@
 import itertools
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine import Sweep
+from engine import Scenario, Sweep
 from engine.scenario import units
 from jobs.show.grids import Grid
 from jobs.show.typography import Estimate, listed, plain, pretty_unit
@@ -47,10 +48,10 @@ def settings_of(
     results: "xarray.Dataset", attributes: Mapping[str, Any], axes: Mapping[str, list[Any]], base: Sweep | None
 ) -> list[Setting]:
     """Every field of the scenario that is no axis, and the sweep's own; with the named sweep's where they differ."""
-    fields = {key: value for key, value in json.loads(attributes["scenario"]).items() if key not in axes}
     same_class = base is not None and base.definition()["scenario"] == attributes["scenario_class"]
     kind = type(base.scenario) if base and same_class else None
-    usual = base.scenario.model_dump(mode="json") if base and same_class else {}
+    fields = {key: value for key, value in stored_fields(attributes, kind).items() if key not in axes}
+    usual = base.scenario.stored_values() if base and same_class else {}
     found = [_setting(name, value, usual, kind, base.axes if base else {}) for name, value in fields.items()]
     own = {name: attributes[name] for name in ("realizations", "seed", "block")}
     meanings = {
@@ -77,12 +78,20 @@ def changes(attributes: Mapping[str, Any], base: Sweep | None) -> list[str]:
     """
     if base is None or base.definition()["scenario"] != attributes["scenario_class"]:
         return []
-    stored, usual = json.loads(attributes["scenario"]), base.scenario.model_dump(mode="json")
+    stored, usual = stored_fields(attributes, type(base.scenario)), base.scenario.stored_values()
     axes = json.loads(attributes["axes"])
     single = [name for name in stored if name not in axes and not isinstance(stored[name], list)]
     other = [name for name in single if name in base.axes or usual.get(name) != stored[name]]
     said = [f"{name} = {plain(stored[name])} {pretty_unit(units(name) or '')}".strip() for name in other]
     return [_harmless(one).replace(" ", _TOGETHER) for one in said[:_MOST]]
+
+
+def stored_fields(attributes: Mapping[str, Any], kind: type[Scenario] | None) -> dict[str, Any]:
+    """Of a store's scenario, with those that it does not write, where the class is known and still takes the others."""
+    fields: dict[str, Any] = json.loads(attributes["scenario"])
+    with suppress(ValueError):
+        return kind.of_store(fields).stored_values() if kind else fields
+    return fields
 
 
 def _harmless(text: str) -> str:

@@ -85,7 +85,7 @@ class LeakageEstimation(LeakageScene):
     of a point with more. The prior that estimators assume is the one that users are drawn from.
     """
 
-    code_version: ClassVar[int] = 5
+    code_version: ClassVar[int] = 6
 
     estimators: tuple[AnyEstimator, ...] = Field(
         MODEL_BASED,

@@ -55,7 +55,7 @@ class PosteriorRanks(LeakageEstimation):
     snapshots, which are axes here: points share no draws.
     """
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     noise_dbm: tuple[float, ...] = Field((-65.0,), min_length=1, max_length=1, description="noise power σ²")
     n_snapshots: tuple[int, ...] = Field((50,), min_length=1, max_length=1, description="number of snapshots L")

@@ -26,7 +26,7 @@ class UserAtRange(LeakageEstimation):
     `crb_range_m2` is the Cramér-Rao bound at each user's place, under the leakage that made the data.
     """
 
-    code_version: ClassVar[int] = 3
+    code_version: ClassVar[int] = 4
 
     user_at_m: float = Field(8.0, gt=0, description="range of every user")
 

@@ -127,10 +127,12 @@ class MultipathEstimation(MultipathScene):
         """Whether an estimator is asked here: networks that come with the package only where they were trained.
 
         Elsewhere they have no estimates, so that points of a sweep have the same estimators; other networks that do not
-        fit are refused.
+        fit are refused, and so are those of another release, of which the present ones say nothing.
         """
         if not isinstance(estimator, ConditionedDeepSets) or estimator.checkpoints != self._shipped():
             return True
+        for one in estimator.checkpoints:
+            one.require_unchanged()
         snr_db = [self.transmit_dbm - power for power in self.noise_dbm]
         return len(estimator.checkpoints) >= self.sensor_sets and all(
             is_setting_of(card, self.problem())

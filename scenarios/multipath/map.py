@@ -15,7 +15,7 @@ from engine.channels.surroundings import indoors
 from engine.scenario import Simulate, Variables
 from engine.sweep import TextTable, scenario_of
 from scenarios.multipath.outlines import outline
-from scenarios.multipath.scene import MultipathScene, Users, require_host, tracer_of
+from scenarios.multipath.scene import MultipathScene, Users, channels_to_users, require_host
 
 if TYPE_CHECKING:
     import xarray
@@ -41,13 +41,12 @@ class MultipathMap(MultipathScene):
     realizations is a whole map, half as fine.
     """
 
-    code_version: ClassVar[int] = 3
+    code_version: ClassVar[int] = 4
 
     focus_range_m: float = Field(8.0, gt=0, description="range of the focal point")
     focus_angle_rad: float = Field(math.pi / 3, gt=0, lt=math.pi, description="angle of the focal point")
     transmit_dbm: float = Field(23.0, description="transmit power P_t")
     spacing_m: float = Field(1.0, gt=0.05, description="between points of the finer map")
-    max_paths: int = Field(20, ge=1, le=1000, description="strongest paths that a channel keeps")
 
     @model_validator(mode="after")
     def _focus_at_its_height(self) -> Self:
@@ -83,10 +82,10 @@ class MultipathMap(MultipathScene):
 
     def prepare(self, xp: Any) -> Simulate:
         require_host(xp)
-        channel, place = self.channel(), self.surroundings
-        tracer = tracer_of(channel)
+        place = self.surroundings
+        channels = channels_to_users(self.channel(), abs(self.user_height_m - self.array_height_m))  # of any place
         focus = self.user_position_m(Users(np.array([self.focus_range_m]), np.array([self.focus_angle_rad])))
-        h, paths = tracer.channels(focus)
+        h, paths = channels(focus)
         if not paths[0] or indoors(place, focus)[0]:
             raise InputError(
                 f"focus_range_m = {self.focus_range_m:g}, focus_angle_rad = {self.focus_angle_rad:g}: the point is in "
@@ -99,7 +98,7 @@ class MultipathMap(MultipathScene):
             outside = ~indoors(place, position)
             field = np.zeros(len(position), dtype=complex)
             if outside.any():
-                field[outside] = np.conj(tracer.channels(position[outside])[0]) @ beam
+                field[outside] = np.conj(channels(position[outside])[0]) @ beam
             with np.errstate(divide="ignore"):
                 power = self.transmit_dbm + 20 * np.log10(np.abs(field))
             return {

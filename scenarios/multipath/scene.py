@@ -10,6 +10,7 @@ import hashlib
 import math
 import re
 from abc import ABC
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -96,8 +97,8 @@ class MultipathScene(Scenario, ABC):
     """
 
     AS_EVER: ClassVar[dict[str, Any]] = {"diffraction": False}
-    """Fields that came later, and their values in all that was before: not worth a word, so that stores and networks of
-    then keep their fingerprints and their settings."""
+    """Fields that came later, and their values in all that was before, whatever their default is by now: not worth a
+    word, so that stores and networks of then keep their fingerprints, their settings, and their meaning."""
 
     surroundings: Place = Field(
         default_factory=lambda: _place("campus"), description="campus, campus:SEED, or a GeoJSON file of buildings"
@@ -132,19 +133,23 @@ class MultipathScene(Scenario, ABC):
     n_sensors: int = Field(40, ge=1, le=10_000, description="number of sensors K of a set")
     sensor_sets: int = Field(5, ge=1, le=1000, description="independent sets of sensors")
     sensor_seed: int = Field(0, ge=0, description="of the sensors' places")
-    # The next four are what `nearfield convergence` recommends; docs/multipath.md shows it.
+    # The next five are what `nearfield convergence` recommends; docs/multipath.md shows it.
     max_depth: int = Field(3, ge=0, le=6, description="reflections of a path, at most; 0 is line of sight")
-    max_paths: int = Field(10, ge=1, le=1000, description="strongest paths that a channel keeps; Table III: 3")
+    max_paths: int = Field(20, ge=1, le=1000, description="strongest paths that a channel keeps; Table III: 3")
     samples: int = Field(30_000, ge=1000, le=10_000_000, description="rays shot from the array, once")
     sensor_subarrays: int = Field(
         20, ge=1, le=10_000, description="parts of the array, at most one an element, that are traced to the sensors"
     )
-    diffraction: bool = Field(False, description="paths over an edge of a building; each counts as a reflection")
+    diffraction: bool = Field(True, description="paths over an edge of a building; each counts as a reflection")
 
     @model_serializer(mode="wrap")
     def _as_ever_is_not_worth_a_word(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = write(self)
         return {name: value for name, value in written.items() if not self._is_as_ever(name)}
+
+    @classmethod
+    def of_store(cls, fields: Mapping[str, Any]) -> Self:
+        return super().of_store({**cls.AS_EVER, **fields})
 
     def _is_as_ever(self, name: str) -> bool:
         return name in self.AS_EVER and getattr(self, name) == self.AS_EVER[name]

@@ -67,7 +67,9 @@ SWEEPS = {
         {"user_at_m": (4.0, 8.0)},
         **_SIZES,
     ),
-    "multipath-data": Sweep(MultipathData(n_sensors=4, sensor_sets=2, n_elements=16, samples=1000), **_SIZES),
+    "multipath-data": Sweep(
+        MultipathData(n_sensors=4, sensor_sets=2, n_elements=16, samples=1000, diffraction=False), **_SIZES
+    ),
     "multipath-diffraction": Sweep(
         MultipathData(n_sensors=4, sensor_sets=2, n_elements=16, samples=1000, diffraction=True), **_SIZES
     ),
@@ -85,6 +87,19 @@ SWEEPS = {
                 MaximumLikelihood(leakage="free_space", steps=0),
                 PosteriorMean(leakage="ray_traced", off_grid=False),
             ),
+            checkpoints=shipped("multipath-set0"),
+        ),
+        **_SIZES,
+    ),
+    "multipath-networks": Sweep(
+        MultipathEstimation(
+            n_sensors=20,
+            sensor_sets=1,
+            samples=1000,
+            noise_dbm=_NOISE,
+            grid_ranges=8,
+            grid_angles=24,
+            estimators=(LeastSquares(leakage="ray_traced"),),
             checkpoints=shipped("multipath-set0"),
         ),
         **_SIZES,

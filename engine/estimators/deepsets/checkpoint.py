@@ -125,6 +125,10 @@ class Checkpoint(BaseModel):
         """The networks; a file that is missing, damaged or another than the one that was named is refused."""
         return _read(self.path, self.sha256)
 
+    def require_unchanged(self) -> None:
+        """InputError where the file holds other networks than were named."""
+        _require_unchanged(self.path, self.sha256)
+
     def card(self) -> Card:
         """What the file says of its networks, which stay unread; needs no package for it."""
         return _card(self.path, self.sha256)
@@ -241,18 +245,27 @@ def _parsed_card(path: str, texts: dict[str, str]) -> Card:
         ) from None
 
 
+@functools.lru_cache(maxsize=256)
+def _require_unchanged(path: str, sha256: str) -> None:
+    _require_same(path, _hash(path), sha256)
+
+
+def _require_same(path: str, found: str, sha256: str) -> None:
+    if found != sha256:
+        of = "came with another version of this package" if _resolved(path).parent == SHIPPED else "has changed"
+        raise InputError(
+            f"checkpoint {path} {of}: sha256 {found[:12]}… where {sha256[:12]}… was named; "
+            f"restore the file, or name it anew"
+        )
+
+
 @functools.lru_cache(maxsize=32)
 def _read(path: str, sha256: str) -> Networks:
     try:
         content = _resolved(path).read_bytes()
     except OSError as error:
         raise InputError(f"checkpoint {path}: {error.strerror or error}; train one with 'nearfield train'") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise InputError(
-            f"checkpoint {path} has changed: sha256 {found[:12]}… where {sha256[:12]}… was named; "
-            f"restore the file, or name it anew"
-        )
+    _require_same(path, hashlib.sha256(content).hexdigest(), sha256)
     parameters, texts = _parsed(Path(path), content)
     card = _parsed_card(path, texts)
     expected = initial(card.architecture, [0])

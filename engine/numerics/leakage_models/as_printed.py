@@ -8,7 +8,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from engine.numerics.aperture_integral import ApertureIntegral, Edges, aperture_bandwidth_rad
+from engine.numerics.aperture_integral import ApertureIntegral, Closed, Edges, aperture_bandwidth_rad
 from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.leakage import LeakageModel
 
@@ -30,4 +30,6 @@ def bandwidth_rad(array: UniformLinearArray) -> float:
     return 4 * aperture_bandwidth_rad(array)
 
 
-AS_PRINTED = LeakageModel("as_printed", ApertureIntegral(edges), bandwidth_rad, aperture_phase=4.0)
+AS_PRINTED = LeakageModel(
+    "as_printed", ApertureIntegral(edges, Closed(factor=2.0, foreshortened=False)), bandwidth_rad, aperture_phase=4.0
+)

@@ -4,7 +4,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from engine.numerics.aperture_integral import ApertureIntegral, Edges, aperture_bandwidth_rad
+from engine.numerics.aperture_integral import ApertureIntegral, Closed, Edges, aperture_bandwidth_rad
 from engine.numerics.geometry import UniformLinearArray
 from engine.numerics.leakage import LeakageModel
 
@@ -31,4 +31,6 @@ def edges(array: UniformLinearArray, range_m: Array, angle_rad: Array) -> Edges:
     )
 
 
-FRESNEL_CLOSED = LeakageModel("fresnel_closed", ApertureIntegral(edges), aperture_bandwidth_rad)
+FRESNEL_CLOSED = LeakageModel(
+    "fresnel_closed", ApertureIntegral(edges, Closed(factor=1.0, foreshortened=True)), aperture_bandwidth_rad
+)
