@@ -14,6 +14,7 @@ import engine
 from engine import InputError, Streams, Sweep
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.on_grid import OnGrid
+from engine.estimators.paths.range_posterior import LEVELS
 from engine.numerics.wavefront import near_field_range_m
 from scenarios.ris import RisLocalization
 from scenarios.ris.protocol import Method
@@ -48,6 +49,7 @@ class Recorder(PathEstimator):
             np.full(shape, 1 / 0.2), np.full(shape, 1.5), np.full(shape, 0.1), np.ones(shape) + 0j,
             none, none, none, np.zeros((*shape, 2)) + 0j, np.zeros((groups, copies)),
             self.seen[-1].noise_variance, np.full(shape, 0.25), np.full((*shape, 3, 3), np.nan),
+            np.full(shape, np.nan), np.full((*shape, len(LEVELS)), np.nan),
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 from engine import InputError, Streams
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.on_grid import OnGrid
+from engine.estimators.paths.range_posterior import LEVELS
 from scenarios.ris import RisLocalization, misjudgment
 from scenarios.ris.localization import _ATTRIBUTES
 from scenarios.ris.protocol import Method
@@ -25,6 +26,9 @@ LOST = [0.125, 0.5]
 COVARIANCE = np.array([[[0.04, 2e-4, -1e-4], [2e-4, 3e-5, 1e-5], [-1e-4, 1e-5, 2e-5]],
                        [[0.3, -1e-4, 3e-4], [-1e-4, 5e-5, -2e-5], [3e-4, -2e-5, 6e-5]]])  # fmt: skip
 NOISE_SHARE = 0.7
+MEANS = [2.25, 1.5]
+QUANTILES = [[0.9 + 4 * level**2 for level in LEVELS], [1.3 + 0.01 * level for level in LEVELS]]
+"""Of κ at 2.5, 5, 10, …, 95, 97.5 %: one wide, one that hardly any truth is in."""
 
 
 class Teller(PathEstimator):
@@ -54,6 +58,7 @@ class Teller(PathEstimator):
             spread(kappa), spread(polar), spread(azimuth), spread([g[0] for g in GAINS]),
             spread([SCATTERER[0], np.nan]), spread([SCATTERER[1], np.nan]), spread([SCATTERER[2], np.nan]),
             spread([[g[1], 0.0] for g in GAINS]), spread(1.75), NOISE_SHARE * told, spread(LOST), spread(COVARIANCE),
+            spread(MEANS), spread(QUANTILES),
         )  # fmt: skip
 
 
@@ -203,6 +208,11 @@ def test_every_variable_in_plain_loops(waves: str) -> None:
                     nees = np.array(error) @ np.linalg.solve(COVARIANCE[user], error) / 3
                     equal("nees", value["nees"], nees, 1e-3)
                     equal("lost_probability", value["lost_probability"], LOST[user])
+                    equal("posterior_inverse_range_per_m", value["posterior_inverse_range_per_m"], MEANS[user])
+                    knots = [1 / 1.2, *QUANTILES[user], 1 / 0.2]
+                    levels = [0, 0.025, *(i / 20 for i in range(1, 20)), 0.975, 1]
+                    rank = math.nan if plane else float(np.interp(true_kappa, knots, levels))
+                    equal("rank_inverse_range", value["rank_inverse_range"], rank)
                     both = zip(wave(truth[user]), wave(TOLD[user]), strict=True)
                     overlap = sum(a * b.conjugate() for a, b in both) / (N_Y * N_Z)
                     equal("focusing_share", value["focusing_share"], abs(overlap) ** 2)
@@ -216,7 +226,8 @@ def test_every_variable_in_plain_loops(waves: str) -> None:
 def test_what_an_estimator_on_a_grid_does_not_state_is_nan() -> None:
     here = scene(methods=(Method(estimator=OnGrid(angle_step_rad=0.2), phases="random"),))
     found = here.prepare(np)(here.draw(Streams(0, 0), 2))
-    for name in ("stated_deviation", "nees", "lost_probability"):
+    stated = "stated_deviation", "nees", "lost_probability", "posterior_inverse_range_per_m", "rank_inverse_range"
+    for name in stated:
         assert np.isnan(found[name][1]).all()
 
 

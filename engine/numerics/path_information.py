@@ -149,14 +149,16 @@ def path_covariance(
     coordinate: Coordinate = "range",
     far: Array | None = None,
     prior: Array | None = None,
+    scatterer_prior: Array | None = None,
     counts: tuple[int, ...] | None = None,
 ) -> Array:
     """The least covariance of each user's (r or κ, θ, φ), real (..., L, 3, 3); ∞ where the samples do not determine it.
 
     beams: (..., C, N); noise_variance: E|w|² (...); far: bool (..., L), in whose covariance the range's row and column
-    are 0, as it is held; prior: information (..., L, 4), see `weak_prior`. Leading axes broadcast. With counts, after
-    each of those numbers of cycles, increasing: (..., len(counts), L, 3, 3). Measured for 4 users, 2 scatterers and 625
-    elements, `joint`, one core: 0.7 ms a trial after 13 cycles, 1.1 ms after each of 13.
+    are 0, as it is held; prior: information (..., L, 4), see `weak_prior`; scatterer_prior: the same about κ, θ, φ of
+    each scatterer (3,), for `joint`: one that the samples do not determine leaves users determined then. Leading axes
+    broadcast. With counts, after each of those numbers of cycles, increasing: (..., len(counts), L, 3, 3). Measured for
+    4 users, 2 scatterers and 625 elements, `joint`, one core: 0.7 ms a trial after 13 cycles, 1.1 ms after each of 13.
     """
     n_cycles = beams.shape[-2]
     ends = (n_cycles,) if counts is None else counts
@@ -176,7 +178,7 @@ def path_covariance(
     held = _at(users.far, shared, own)[..., None, :, :]
     scale = diagonal(information)
     information = with_diagonal(xp.real(eliminated(information, scale, own)), held)
-    covariance = _covariance(information, scale[..., :own] + held, shared)
+    covariance = _covariance(information, scale[..., :own] + held, shared, scatterer_prior)
     no_range = held[..., shared:] == 1
     covariance = xp.where(no_range[..., None] | no_range[..., None, :], xp.zeros_like(covariance), covariance)
     return covariance[..., 0, :, :, :] if counts is None else covariance
@@ -254,10 +256,11 @@ def _accumulated(columns: Array, ends: tuple[int, ...]) -> Array:
     return xp.stack(sums, axis=-4)
 
 
-def _covariance(information: Array, scale: Array, shared: int) -> Array:
+def _covariance(information: Array, scale: Array, shared: int, prior: Array | None) -> Array:
     """Covariance of each user's own three, given every user's information about [shared, own three], (..., L, P, P).
 
-    With blocks D, B, A and S = Σ (D − B A⁻¹ Bᵀ) over the users: A⁻¹ + A⁻¹ Bᵀ S⁻¹ B A⁻¹.
+    With blocks D, B, A and S = Σ (D − B A⁻¹ Bᵀ) over the users, and the prior (3,) of every scatterer in it:
+    A⁻¹ + A⁻¹ Bᵀ S⁻¹ B A⁻¹.
     """
     covariance = inverse(information[..., shared:, shared:], scale[..., shared:])
     if not shared:
@@ -265,6 +268,9 @@ def _covariance(information: Array, scale: Array, shared: int) -> Array:
     xp = array_namespace(information, scale)
     total = xp.sum(eliminated(information, scale, shared), axis=-3)
     total_scale = xp.sum(scale[..., :shared], axis=-2)
+    if prior is not None:
+        every = xp.concat([prior] * (shared // 3))
+        total, total_scale = with_diagonal(total, every), total_scale + every
     absent = xp.astype(total_scale == 0, xp.float64)  # a scatterer that nobody sees
     places = inverse(with_diagonal(total, absent), total_scale + absent)[..., None, :, :]
     regular = xp.isfinite(covariance[..., :1, :1]) & xp.isfinite(places[..., :1, :1])

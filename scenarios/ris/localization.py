@@ -19,7 +19,7 @@ from engine.numerics.received_power import focusing_share
 from engine.numerics.resolution import beam_widths
 from engine.numerics.wavefront import PHASE_THRESHOLD_RAD, departure_from_plane_rad, near_field_range_m, wave
 from engine.scenario import Simulate, Variables
-from scenarios.ris import misjudgment
+from scenarios.ris import misjudgment, ranks
 from scenarios.ris.hardware import channels_of, hardware_of
 from scenarios.ris.mismatch import Compared, mismatched_bounds
 from scenarios.ris.protocol import Method, Outcome, cycles_before_lock, prepare_cycles
@@ -34,7 +34,7 @@ class RisLocalization(RisScene):
     random phases, in which optimised ones start.
     """
 
-    code_version: ClassVar[int] = 6
+    code_version: ClassVar[int] = 7
 
     methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
     recorded_cycles: tuple[int, ...] = Field(
@@ -220,6 +220,13 @@ def _errors(
         "stated_deviation": xp.sqrt(xp.stack([stated[..., i, i] for i in range(3)], axis=-1)),
         "nees": _mean_square(xp, errors, stated),
         "lost_probability": recorded([estimate.lost_probability for estimate in outcome.estimates]),
+        "posterior_inverse_range_per_m": recorded([one.inverse_range_mean_per_m for one in outcome.estimates]),
+        "rank_inverse_range": ranks.ranks(
+            xp,
+            xp.broadcast_to(true_kappa, kappa.shape),
+            recorded([one.inverse_range_quantiles_per_m for one in outcome.estimates]),
+            (1 / scene.range_max_m, 1 / scene.range_min_m),
+        ),
         "focusing_share": focusing_share(
             wave(scene.surface(), true_kappa, true_polar, true_azimuth),
             wave(scene.surface(), kappa, polar, azimuth),
@@ -275,6 +282,7 @@ _ATTRIBUTES = {
     "lost_probability": {"long_name": "probability, as the estimate states it, that the user is in another direction"},
     "scatterers_found": {"long_name": "number of scatterers found"},
     "misfit": {"long_name": "(2‖residual‖²/σ² − ν)/√(2ν)"},
+    **ranks.ATTRIBUTES,
     **misjudgment.ATTRIBUTES,
 }
 _ZERO_PHASES = {"long_name": "power of the direct path with all phases zero, over its mean at random phases"}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from path_scenes import path_scene
 from ris_trials import LAB, SURFACE, trials
+from scipy import stats
 from test_closed_loop import LOST_RAD, SMALL, estimate
 
 from engine.errors import InputError
@@ -15,8 +16,9 @@ from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.confidence import _prior
 from engine.estimators.paths.evidence import log_evidence, with_powers
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
+from engine.estimators.paths.range_posterior import LEVELS
 from engine.estimators.paths.reconsider import doubt
-from engine.estimators.paths.spread import WEAK_NATS, WIDER, _integrated, _points, stated_covariance
+from engine.estimators.paths.spread import WEAK_NATS, WIDER, _along_range, _integrated, _points, spread
 from engine.estimators.paths.trials import Paths as FoundPaths
 from engine.estimators.paths.trials import trials_of
 from engine.numerics.geometry import UniformPlanarArray
@@ -152,11 +154,25 @@ def test_what_the_samples_do_not_show_is_noise_and_what_they_show_is_found() -> 
 
 def test_points_stand_for_a_parabola() -> None:
     """Drawn wide and weighted as the curvature's posterior is, they have its mean and covariance."""
-    points = _points()
-    weight = np.exp(np.sum(points**2, axis=-1) * (1 - WIDER**2) / 2)
-    np.testing.assert_allclose(weight @ points, 0, atol=1e-12)
+    shares, across = _points()[:, 0], _points()[:, 1:]
+    along, log_density = _along_range(np, shares, np.array([[-40.0]]), np.array([[40.0]]))
+    points = np.concatenate([along[0, 0, :, None], across], axis=-1)
+    weight = np.exp(np.sum(points**2, axis=-1) * -(WIDER**2) / 2 + np.sum(across**2, axis=-1) / 2 - log_density[0, 0])
+    np.testing.assert_allclose(weight @ points / weight.sum(), 0, atol=1e-12)
     second = WIDER**2 * (points.T * weight) @ points / weight.sum()
     np.testing.assert_allclose(second, np.eye(3), atol=0.05)
+
+
+def test_points_along_the_range_have_the_density_that_is_said() -> None:
+    """Of a logistic distribution cut at both ends, against SciPy's."""
+    shares = (np.arange(4000) + 0.5) / 4000
+    for low, high in ((-0.3, 1.7), (0.4, 9.0), (-60.0, -1.0)):
+        values, log_density = _along_range(np, shares, np.array([[low]]), np.array([[high]]))
+        law = stats.logistic(scale=math.sqrt(3) / math.pi)
+        below = (law.cdf(values[0, 0]) - law.cdf(low)) / (law.cdf(high) - law.cdf(low))
+        np.testing.assert_allclose(below, shares, atol=1e-9)
+        offset = law.logpdf(values[0, 0]) - log_density[0, 0]
+        np.testing.assert_allclose(offset, offset[0], atol=1e-6)
 
 
 def test_second_moments_against_a_lattice() -> None:
@@ -165,12 +181,13 @@ def test_second_moments_against_a_lattice() -> None:
     pursuit = NewtonisedPursuit().pursuit(problem, np)
     some = trials_of(cycles, np)
     some, paths = acquired(pursuit, some, pursuit.rows(some.beams))
-    ours = stated_covariance(pursuit, some, paths)
+    stated = spread(pursuit, some, paths)
+    ours = stated.covariance
     width = SURFACE.wavelength_m / (25 * SURFACE.spacing_m)
     for t in range(2):
         polar, azimuth = paths.places[t, 0, 1:]
         axes = (
-            1 / np.linspace(LAB.range_min_m, LAB.range_max_m, 31),
+            1 / np.linspace(LAB.range_min_m, LAB.range_max_m, 191),
             np.linspace(max(LAB.polar_min_rad, polar - 0.08), min(LAB.polar_max_rad, polar + 0.08), 29),
             np.linspace(max(LAB.azimuth_min_rad, azimuth - 0.08), min(LAB.azimuth_max_rad, azimuth + 0.08), 29),
         )
@@ -188,13 +205,21 @@ def test_second_moments_against_a_lattice() -> None:
         held = np.sqrt(np.diag(moments))
         np.testing.assert_allclose(np.sqrt(np.diag(ours[t, 0])), held, rtol=0.15)
         np.testing.assert_allclose(ours[t, 0] / np.outer(held, held), moments / np.outer(held, held), atol=0.25)
+        weight /= weight.sum()
+        assert stated.mean_per_m[t, 0] == pytest.approx(weight @ places[:, 0], rel=0.1)
+        for level, quantile in zip(LEVELS, stated.quantiles_per_m[t, 0], strict=True):
+            below = weight[places[:, 0] < quantile].sum() + weight[places[:, 0] <= quantile].sum()
+            assert below / 2 == pytest.approx(level, abs=0.08)
 
 
 def test_a_strong_signals_moments_are_the_curvatures() -> None:
     problem, cycles, _ = trials(3, (30.0,), n_cycles=16, seed=4)
     found = estimate(ClosedLoop(), problem, cycles)
     paths = Paths(*(part[:, 0] for part in found[:8]))
-    bound = path_covariance(SURFACE, paths, cycles.beams, cycles.noise_variance[:, 0], coordinate="inverse_range")
+    bound = path_covariance(
+        SURFACE, paths, cycles.beams, cycles.noise_variance[:, 0], coordinate="inverse_range",
+        scatterer_prior=12 / np.array([2.0, math.pi / 3, math.pi / 3]) ** 2,
+    )  # fmt: skip
     assert WEAK_NATS < 16 * 1000
     np.testing.assert_allclose(found.covariance[:, 0], bound, rtol=1e-6)
     integrated = _moments_of(problem, cycles, found)
@@ -212,7 +237,10 @@ def _moments_of(problem, cycles, found):  # type: ignore[no-untyped-def]
     held = path_covariance(
         problem.surface, known, cycles.beams, some.noise_variance, variant="scatter_gains", coordinate="inverse_range"
     )
-    return _integrated(pursuit, some, paths, held, some.noise_variance)
+    points = _integrated(pursuit, some, paths, held, some.noise_variance, np.ones(3, bool))
+    weight, some_in_view = points.weights(np, 1.0)
+    assert some_in_view.all()
+    return np.swapaxes(points.away * weight[..., None], -1, -2) @ points.away
 
 
 def test_no_more_users_are_lost_than_by_the_greedy_pursuit() -> None:
@@ -244,6 +272,7 @@ def test_scatterers_that_count_as_noise_are_found_where_one_would_see_them(seed:
     users = pursuit.refined(some, start._replace(count=np.array([0])))
     assert users.unseen[0] > 0.5 * users.noise[0]
     assert doubt(pursuit, some, users)[0] > 3
+    assert doubt(pursuit, some, users, slight=True)[0] == pytest.approx(doubt(pursuit, some, users)[0] + 2)
     assert doubt(pursuit, some, truth)[0] < 2
 
 

@@ -107,6 +107,33 @@ def test_joint_covariance_is_that_of_one_matrix_of_finite_differences() -> None:
     assert covariance[0, 0, 0] > 1.05 * without[0, 0, 0]  # places of scatterers matter: the test can fail
 
 
+def test_a_scatterer_that_samples_do_not_determine_leaves_users_determined(given: Any, host: Any) -> None:
+    """Two at one place, with gains in the same proportion to all users: of them only a mean is determined."""
+    gain = np.array([[0.3], [0.25j]]) * np.exp(0.7j)
+    twice = PATHS._replace(
+        scatterer_inverse_range_per_m=np.array([1 / 3.1, 1 / 3.1]),
+        scatterer_polar_rad=np.array([1.30, 1.30]),
+        scatterer_azimuth_rad=np.array([-0.12, -0.12]),
+        scatterer_gain=gain * np.array([1.0, 0.5]),
+    )
+    prior = np.array([3.0, 11.0, 12.0])
+    rows = by_differences(twice)
+    information = 2 / NOISE_VARIANCE * np.einsum("icl,jcl->ij", rows.conj(), rows).real
+    information += np.diag([*[0.0] * 6, *np.repeat(prior, 2), *[0.0] * 12])
+    scale = np.sqrt(np.diag(information))
+    # Which of the two a gain belongs to is nothing that a user's place depends on: the least of all solutions will do.
+    inverse = np.linalg.pinv(information / np.outer(scale, scale), rcond=1e-11, hermitian=True) / np.outer(scale, scale)
+    arguments = SURFACE, given_paths(given, twice), complex_given(given)(beams()), given(NOISE)
+    ours = host(path_covariance(*arguments, coordinate="inverse_range", scatterer_prior=given(prior)))
+    for user in range(2):
+        own = np.arange(3) * 2 + user
+        np.testing.assert_allclose(ours[user], inverse[np.ix_(own, own)], rtol=1e-5)
+    assert np.all(np.isinf(host(path_covariance(*arguments, coordinate="inverse_range"))))
+    once = twice._replace(**{name: getattr(twice, name)[..., :1] for name in Paths._fields[4:]})
+    held = host(path_covariance(SURFACE, given_paths(given, once), *arguments[2:], coordinate="inverse_range"))
+    assert np.all(np.diagonal(ours, axis1=1, axis2=2) < 1.2 * np.diagonal(held, axis1=1, axis2=2))
+
+
 def test_users_information_is_that_of_finite_differences(given: Any, host: Any) -> None:
     rows = by_differences(PATHS)
     waves = user_sensitivity(SURFACE, given_paths(given), coordinate="inverse_range")

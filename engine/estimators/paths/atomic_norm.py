@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from engine.estimators.paths.estimator import PathEstimator
-from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem, nothing_stated
 from engine.numerics.atomic_norm import decompose, residual
 
 Array = Any
@@ -93,6 +93,5 @@ class AtomicNormObserver:
             xp.zeros((*shape, problem.n_scatterers), dtype=gain.dtype),
             (2 * left / variance - freedom) / xp.sqrt(2 * freedom),
             variance,
-            xp.full(shape, xp.nan),
-            xp.full((*shape, 3, 3), xp.nan),
+            *nothing_stated(xp, shape),
         )

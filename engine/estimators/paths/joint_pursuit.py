@@ -16,7 +16,7 @@ from engine.estimators.paths.evidence import log_evidence, with_powers
 from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
 from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
 from engine.estimators.paths.order import least_fall
-from engine.estimators.paths.problem import PathEstimates, PathProblem
+from engine.estimators.paths.problem import PathEstimates, PathProblem, nothing_stated
 from engine.estimators.paths.trials import Paths, Rows, Trials, power, with_scatterer
 from engine.numerics.candidates import CandidateGrid
 from engine.numerics.dictionary import Dictionary
@@ -242,9 +242,9 @@ class JointPursuit:
         return (2 * paths.energy / noise - freedom) / xp.sqrt(2 * freedom)
 
     def estimates(
-        self, trials: Trials, paths: Paths, shape: tuple[int, ...], stated: tuple[Array, Array] | None = None
+        self, trials: Trials, paths: Paths, shape: tuple[int, ...], stated: tuple[Array, ...] | None = None
     ) -> PathEstimates:
-        """In G groups of S copies, `shape`; stated: lost_probability (T, L) and covariance (T, L, 3, 3)."""
+        """In G groups of S copies, `shape`; stated: the last four fields, (T, L, …) each."""
         xp, n_users, misfit = self.xp, self.problem.n_users, self.misfit(trials, paths)
         places = xp.reshape(paths.places, (*shape, *paths.places.shape[1:]))
         gain = xp.reshape(paths.gain, (*shape, *paths.gain.shape[1:]))
@@ -261,8 +261,9 @@ class JointPursuit:
             xp.reshape(misfit if self.noise_known else xp.full_like(misfit, np.nan), shape),
             xp.reshape(self.noise(trials, paths), shape),
             *(
-                xp.full((*shape, *size), np.nan) if stated is None else xp.reshape(stated[i], (*shape, *size))
-                for i, size in enumerate(((n_users,), (n_users, 3, 3)))
+                nothing_stated(xp, (*shape, n_users))
+                if stated is None
+                else (xp.reshape(part, (*shape, *part.shape[1:])) for part in stated)
             ),
         )
 

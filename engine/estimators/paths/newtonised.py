@@ -12,7 +12,7 @@ from engine.estimators.paths.confidence import lost_probability
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.estimators.paths.spread import stated_covariance
+from engine.estimators.paths.spread import spread
 from engine.estimators.paths.trials import Paths, Rows, Trials, joined, trials_of
 from engine.numerics.candidates import CandidateGrid, field_grid, resolving_grid
 
@@ -115,10 +115,12 @@ def acquired(pursuit: JointPursuit, trials: Trials, rows: Rows) -> tuple[Trials,
     return pursuit.with_noise_left(trials, paths), paths
 
 
-def stated_of(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> tuple[Any, Any]:
-    """Of each user: the probability that it is lost, (T, L), and the covariance where not, (T, L, 3, 3)."""
-    covariance = stated_covariance(pursuit, trials, paths) + between_explanations(pursuit, trials, rows, paths)
-    return lost_probability(pursuit, trials, rows, paths), covariance
+def stated_of(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> tuple[Any, ...]:
+    """What `PathEstimates` ends with, of each user: probability that it is lost, (T, L), and where not its covariance,
+    (T, L, 3, 3), and mean and quantiles of κ, (T, L) and (T, L, Q)."""
+    here = spread(pursuit, trials, paths)
+    covariance = here.covariance + between_explanations(pursuit, trials, rows, paths)
+    return lost_probability(pursuit, trials, rows, paths), covariance, here.mean_per_m, here.quantiles_per_m
 
 
 class _Prepared:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from engine.estimators.paths.estimator import PathEstimator
-from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
+from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem, nothing_stated
 from engine.numerics.candidates import CandidateGrid, FieldModel, field_grid
 from engine.numerics.dictionary import Dictionary
 from engine.numerics.pursuit import Algorithm1, Pursued, Received, degrees_of_freedom
@@ -101,8 +101,7 @@ class GridObserver:
             pursued.scatterer_gains,
             _misfit(xp, pursued.residual, self._noise_variance, pursued.found, samples.shape[2:]),
             self._noise_variance,
-            xp.full(pursued.users.shape, xp.nan),
-            xp.full((*pursued.users.shape, 3, 3), xp.nan),
+            *nothing_stated(xp, pursued.users.shape),
         )
 
 

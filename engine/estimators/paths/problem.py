@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from engine.estimators.paths.range_posterior import LEVELS
 from engine.numerics.candidates import FieldModel, FieldOfView
 from engine.numerics.geometry import UniformPlanarArray
 
@@ -70,3 +71,16 @@ class PathEstimates(NamedTuple):
     """that a user is in another direction than estimated, (G, S, L); NaN where an estimator states none"""
     covariance: Array
     """of the users' κ, θ, φ about the estimate, (G, S, L, 3, 3); NaN where an estimator states none"""
+    inverse_range_mean_per_m: Array
+    """of the users' κ in its posterior, given that they are in this direction, (G, S, L); NaN where none is stated"""
+    inverse_range_quantiles_per_m: Array
+    """of the same at `engine.estimators.paths.range_posterior.LEVELS`, (G, S, L, Q)"""
+
+
+def nothing_stated(xp: Any, shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """The last four fields of `PathEstimates` of an estimator that states none; shape (G, S, L)."""
+    return tuple(xp.full((*shape, *size), xp.nan) for size in STATED)
+
+
+STATED: tuple[tuple[int, ...], ...] = ((), (3, 3), (), (len(LEVELS),))
+"""Sizes of the last four fields of `PathEstimates`, of each user"""

@@ -25,7 +25,7 @@ import numpy as np
 
 from engine.estimators.paths.conditional import HOPE, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
-from engine.estimators.paths.trials import Paths, Rows, Trials, with_scatterer
+from engine.estimators.paths.trials import Paths, Rows, Trials, put, with_scatterer
 
 Array = Any
 
@@ -33,8 +33,6 @@ PEAKS_OF_USERS = 8
 PEAKS_OF_SCATTERERS = 8
 SETTLING = 4
 """Rounds of users given scatterers and joint fit, at most."""
-ROUNDS = 2
-"""Of all proposals where there is doubt, at most."""
 DOUBT = 2.0
 """Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
 LESS = 1e-6
@@ -42,7 +40,7 @@ LESS = 1e-6
 WORTH = 0.05
 """Of the noise's variance: what a user that moves takes off at least."""
 NATS = 12.0
-"""In the same units: what is worse by more before users have settled is not followed, but in doubt."""
+"""In the same units: what is worse by more before users have settled is not followed; in doubt, by twice as much."""
 USERS_ELSEWHERE = 6
 """Begun with one user at another of its peaks, as many times where there is doubt."""
 FEW_USERS = 2
@@ -63,18 +61,18 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
     if not n_scatterers:
         return paths
     paths = _labelled(pursuit, trials, rows, paths)
-    active = xp.arange(trials.samples.shape[0])
-    for turn in range(1 + ROUNDS):
-        before = pursuit.cost(trials, paths)
-        for proposal in _proposals(pursuit, hopeful=turn == 0):
-            index = active[doubt(pursuit, trials, paths, lost)[active] > 0] if turn else active
+    everyone = xp.arange(trials.samples.shape[0])
+    for hopeful in (True, False):
+        for proposal, slight in _proposals(pursuit, hopeful=hopeful):
+            index = everyone
+            if not hopeful:
+                (index,) = xp.nonzero(doubt(pursuit, trials, paths, lost, slight=slight) > 0)
             if index.shape[0]:
                 found = proposal(pursuit, trials.take(index), rows, paths.take(index))
                 paths = paths.replaced(index, found)
-        if turn:
-            (active,) = xp.nonzero(pursuit.cost(trials, paths) < before)
     if trials.powers is not None:
-        (index,) = xp.nonzero(_overlooked(pursuit, trials, paths) > 0)
+        several = n_scatterers - paths.count > 1
+        (index,) = xp.nonzero(several & (_overlooked(pursuit, trials, paths) > lost))
         if index.shape[0]:
             some, mine = trials.take(index), paths.take(index)
             paths = paths.replaced(index, better(pursuit, some, mine, _least_squares(pursuit, some, rows, lost)))
@@ -100,20 +98,22 @@ def _labelled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -
     return paths
 
 
-def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[Proposal]:
-    """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all before the users."""
+def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[tuple[Proposal, bool]]:
+    """What else might explain trials: scatterers elsewhere, one at a time, by twos, and all before the users.
+
+    And whether the slightest doubt is worth it.
+    """
     n_scatterers = pursuit.problem.n_scatterers
     if pursuit.scattered is not None and not hopeful:
-        yield _with_all
+        yield _with_all, True
     for k in range(n_scatterers):
-        yield partial(_sought_again, these=(k,), hopeful=hopeful)
+        yield partial(_sought_again, these=(k,), hopeful=hopeful), True
     for pair in combinations(range(n_scatterers), 2):
-        yield partial(_sought_again, these=pair, hopeful=hopeful)
-    for rank in range(1 if hopeful else PEAKS_OF_SCATTERERS):
-        yield partial(_scatterers_first, rank=rank, hopeful=hopeful)
+        yield partial(_sought_again, these=pair, hopeful=hopeful), False
+    yield partial(_scatterers_first, most=1 if hopeful else PEAKS_OF_SCATTERERS, hopeful=hopeful), False
     few = pursuit.problem.n_users <= FEW_USERS  # several tell the scatterers from one another by themselves
-    for nth in range((2 if few else 0) if hopeful else USERS_ELSEWHERE):
-        yield partial(_user_elsewhere, nth=nth, hopeful=hopeful)
+    if few or not hopeful:
+        yield partial(_user_elsewhere, most=2 if hopeful else USERS_ELSEWHERE, hopeful=hopeful), False
 
 
 def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -139,10 +139,11 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
     return paths
 
 
-def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOUBT) -> Array:
+def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOUBT, *, slight: bool = False) -> Array:
     """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt.
 
-    Also where what counts as scatterers not found is so strong that one would be seen.
+    Also where what counts as scatterers not found is so strong that one would be seen; slight: is more likely seen than
+    not.
     """
     xp = pursuit.xp
     total = pursuit.misfit(trials, paths) - lost
@@ -150,7 +151,7 @@ def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOU
     worst = xp.where(user > total, user, total)
     if trials.powers is None:
         return worst
-    overlooked = _overlooked(pursuit, trials, paths)
+    overlooked = _overlooked(pursuit, trials, paths) - (0.0 if slight else lost)
     return xp.where(overlooked > worst, overlooked, worst)
 
 
@@ -210,8 +211,8 @@ def _sought_again(
                 few = some.take(here)
                 tried = pursuit.refined(few, with_scatterer(rest.take(here), first, place[here]))
                 tried = pursuit.extended(few, rows, tried)
-                nats = NATS if hopeful else np.inf
-                mine = mine.replaced(here, _settled_if_near(pursuit, few, rows, mine.take(here), tried, nats))
+                within = _within(pursuit, hopeful=hopeful)
+                mine = mine.replaced(here, _settled_if_near(pursuit, few, rows, mine.take(here), tried, within))
         paths = paths.replaced(index, mine)
     return paths
 
@@ -241,18 +242,30 @@ def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) ->
 
 
 def _scatterers_first(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, rank: int, hopeful: bool
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, hopeful: bool
 ) -> Paths:
-    """The paths, or better ones from scatterers by what users have in common, the first at its peak of that rank."""
+    """The paths, or better ones from scatterers by what users have in common, the first at each of its peaks."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
-    tried = paths._replace(count=xp.zeros_like(paths.count))
-    for k in range(pursuit.problem.n_scatterers):
-        scores = pursuit.common_scores(trials, rows, tried.places[:, n_users : n_users + k, :])
-        nth = rank if k == 0 else 0
-        place = pursuit.places(pursuit.peaks(scores, nth + 1)[0][..., nth])
-        tried = with_scatterer(tried, n_users + k, place)
-    tried = pursuit.refined(trials, _at_best(pursuit, trials, rows, tried))
-    return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
+    none = paths._replace(count=xp.zeros_like(paths.count))
+    firsts = pursuit.places(pursuit.peaks(pursuit.common_scores(trials, rows, none.places[:, :0, :]), most)[0])
+    for rank in range(most):
+        tried = with_scatterer(none, n_users, firsts[:, rank])
+        for k in range(1, pursuit.problem.n_scatterers):
+            scores = pursuit.common_scores(trials, rows, tried.places[:, n_users : n_users + k, :])
+            tried = with_scatterer(tried, n_users + k, pursuit.candidates(scores))
+        tried = pursuit.refined(trials, _at_best(pursuit, trials, rows, tried))
+        paths = _settled_if_near(pursuit, trials, rows, paths, tried, _within(pursuit, hopeful=hopeful))
+    return paths
+
+
+def _within(pursuit: JointPursuit, *, hopeful: bool) -> float:
+    """How far behind what is tried may be before users have settled.
+
+    In doubt any, for a few users, who may be held by a scatterer of their own, and where χ² alone counts.
+    """
+    if hopeful:
+        return NATS
+    return np.inf if pursuit.scattered is None or pursuit.problem.n_users <= FEW_USERS else 2 * NATS
 
 
 def _with_all(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -266,9 +279,9 @@ def _with_all(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -
 
 
 def _user_elsewhere(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, nth: int, hopeful: bool
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, hopeful: bool
 ) -> Paths:
-    """The paths, or better ones begun with one user at another of its peaks, scatterers unknown; nth: in their order.
+    """The paths, or better ones begun with one user at another of its peaks, scatterers unknown; so many peaks.
 
     A user's own place is often not the highest peak before its scatterers are known, but hardly behind it.
     """
@@ -281,14 +294,17 @@ def _user_elsewhere(
     same = pursuit.unresolved(peaks.places, users[:, :, None, :])
     behind = (peaks.energy - xp.min(peaks.energy, axis=-1)[..., None]) / peaks.nothing[..., None]
     behind = xp.reshape(xp.where(same, xp.full_like(behind, np.inf), behind), (behind.shape[0], -1))
-    one = xp.argsort(behind, axis=-1, stable=True)[:, nth]
-    user, rank, trial = one // PEAKS_OF_USERS, one % PEAKS_OF_USERS, xp.arange(one.shape[0])
-    users[trial, user] = peaks.places[trial, user, rank]
-    places = xp.concat([users, paths.places[:, n_users:, :]], axis=1)
+    order = xp.argsort(behind, axis=-1, stable=True)
     # One scatterer alone may bring nothing while all others are noise: where there is doubt, all are sought.
     every = pursuit.scattered is not None and not hopeful
-    tried = pursuit.extended(trials, rows, pursuit.refined(trials, alone._replace(places=places)), everything=every)
-    return _settled_if_near(pursuit, trials, rows, paths, tried, NATS if hopeful else np.inf)
+    for nth in range(most):
+        one, trial = order[:, nth], xp.arange(order.shape[0])
+        user, rank = one // PEAKS_OF_USERS, one % PEAKS_OF_USERS
+        moved = put(users, (trial, user), peaks.places[trial, user, rank])
+        start = alone._replace(places=xp.concat([moved, paths.places[:, n_users:, :]], axis=1))
+        tried = pursuit.extended(trials, rows, pursuit.refined(trials, start), everything=every)
+        paths = _settled_if_near(pursuit, trials, rows, paths, tried, _within(pursuit, hopeful=hopeful))
+    return paths
 
 
 def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, user: int, k: int) -> Paths:
