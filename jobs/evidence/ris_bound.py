@@ -101,6 +101,11 @@ def words(numbers: dict[str, Any]) -> Iterator[str]:
     stated = [one for one in numbers[_STATED] if one["method"] == "closed loop"]
     means = [one["nees"] for one in stated]
     yield f"eᵀC⁻¹e/3 of the users found is {min(means):.2f} to {max(means):.2f} in the mean"
+    ranks, band = [one["ranks_from_uniform"] for one in stated], max(one["band"] for one in stated)
+    in_normal, in_posterior = ([one[name] for one in ranks] for name in ("kappa", "kappa_posterior"))
+    yield f"about the estimate are off by {min(in_normal):.2f} to {max(in_normal):.2f}"
+    off = f"off by {min(in_posterior):.3f} to {max(in_posterior):.3f}"
+    yield f"{off} where the 95 % band of the uniform one is {band:.3f}"
     first = stated[0]
     lost, told = (100 * first[part] / first["users"] for part in ("lost", "lost_stated"))
     yield f"at {first['x']:g} dB the closed loop loses {lost:.1f} % of users and states {told:.1f} %"
