@@ -17,9 +17,10 @@ from engine.numerics.prior_lattice import Lattice, PlacePrior, Window, lattices
 from scenarios.leakage.estimation import LeakageEstimation
 from scenarios.leakage.scene import Geometry
 from scenarios.leakage.weiss_weinstein import (
+    _Narrow,
     _over_all,
     bounds_in_groups,
-    chosen_by_the_other_half,
+    lowered,
     prepare_weiss_weinstein,
 )
 
@@ -100,14 +101,37 @@ def test_a_lattice_of_places_that_are_told_apart_gives_nothing() -> None:
     assert alike == pytest.approx(1, abs=0.1)
 
 
-def test_the_best_of_one_half_is_read_in_the_other() -> None:
-    found = np.array([[[3.0, 1.0], [1.0, 5.0]], [[2.0, 4.0], [6.0, 2.0]]])  # (windows, halves, quantities)
-    # Range: the second half prefers window 1, which has 2 in the first; the first prefers 0, with 1 in the second.
-    assert np.allclose(chosen_by_the_other_half(found), [(2 + 1) / 2, (1 + 2) / 2])
-    random = np.random.default_rng(2).normal(1.0, 0.3, (4000, 6, 2, 1))
-    means = np.array([chosen_by_the_other_half(one)[0] for one in random])
-    assert abs(means.mean() - 1) < 4 * means.std() / math.sqrt(4000)
-    assert random.mean(axis=2).max(axis=1).mean() > 1.2  # the highest of all would be none
+def test_a_mean_over_positions_is_lowered_by_what_it_may_be_off() -> None:
+    """Two standard errors of a mean; of what neighbours have in common, none, and nothing is below zero."""
+    random = np.random.default_rng(2)
+    each = random.exponential(size=(3000, 4, 10, 2)) * np.array([1.0, 3.0])
+    found = np.array([lowered(one) for one in each])
+    error = each.std(axis=(1, 2)).mean(axis=0) / math.sqrt(40)
+    assert found.mean(axis=0) == pytest.approx([1 - 2 * error[0], 3 - 2 * error[1]], rel=0.05)
+    assert np.all((found > [1.0, 3.0]).mean(axis=0) < 0.04)
+    slowly = np.repeat(random.exponential(size=(4, 5, 1)), 2, axis=1)
+    assert lowered(slowly) == pytest.approx(slowly.mean())
+    assert (
+        lowered(np.concatenate([slowly, slowly[:, :1] + 9], axis=1))
+        == pytest.approx(  # an odd one out has no pair
+            np.concatenate([slowly, slowly[:, :1] + 9], axis=1).mean()
+        )
+    )
+    assert lowered(np.array([[[0.0], [1.0]]])) == 0
+
+
+def test_a_chosen_window_is_looked_at_from_elsewhere() -> None:
+    """At every range and angle once, in their order, wherever there are so many; the prior's share is the same."""
+    prior = PlacePrior(2.0, 12.0, 0.5, 2.5)
+    window = _Narrow(prior, Window(64, 4, at_angles=4, at_ranges=4, n_ranges=3, range_power=-1.0), 12)
+    assert len(window.to_choose) == 16
+    n_angles, each = window.at_positions
+    assert (n_angles, len(each)) == (32, 4 * 32)
+    nearest = np.array([one.range_m.min() for one in each]).reshape(4, 32)
+    least = np.array([one.angle_rad.min() for one in each]).reshape(4, 32)
+    assert np.all(nearest[1:].min(axis=1) > nearest[:-1].max(axis=1))
+    assert np.all(np.diff(least, axis=1) > 0)
+    assert not any(np.array_equal(a.angle_rad, b.angle_rad) for a in window.to_choose[1:] for b in each)
 
 
 def test_realizations_do_not_depend_on_their_block() -> None:
