@@ -11,7 +11,7 @@ import pytest
 import xarray
 
 import engine
-from engine import Streams
+from engine import Streams, Sweep
 from scenarios import ris
 from scenarios.figures.claims import CONTRADICTED, NOT_JUDGED, REPRODUCED, UNDECIDED, judged
 from scenarios.figures.comparisons import ABOVE, BELOW, INSIDE, UNKNOWN, MeanRatio, Region, Share
@@ -242,6 +242,36 @@ def test_parts_are_read_of_the_users_and_cycles_that_they_are_of(tmp_path: Path)
         assert one.root(one.error) == pytest.approx(math.sqrt(kept.mean()))
 
 
+def test_the_figure_of_sampled_places_shows_them_and_its_table_tells_near_from_far(tmp_path: Path) -> None:
+    from scenarios.ris.sampled import draw, report, summary
+
+    scene = RisSampledPlaces(n_cycles=1, n_scatterers=0, elements_per_side=9, range_min_m=0.15, range_max_m=3.0,
+                             angle_step_rad=0.12, n_users=2)  # fmt: skip
+    stored = engine.run(Sweep(scene, {}, realizations=6, block=3, name="t"), tmp_path / "x.zarr", serial=True).load()
+    found = summary(stored)
+    lines = {row[0]: row for row in report(stored, found)[1].rows}
+    for user, field in enumerate(stored.user_field.values.tolist()):
+        kept = stored.share_kept.isel(user=user).values
+        assert lines[field][3:] == (f"{kept.mean():.3f}", f"{np.percentile(kept, 5):.3f}")
+    assert lines["near"][3:] != lines["far"][3:]
+    drawn = [
+        place
+        for line in draw(stored, found).axes[0].lines
+        if line.get_marker() == "." and len(line.get_xdata())
+        for place in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    ]
+    places = scene.grid()
+    row = int(np.argmin(np.abs(places.polar_rad - np.pi / 2)))
+    expected = [
+        (np.sin(places.polar_rad[row]) / kappa * np.sin(phi), np.sin(places.polar_rad[row]) / kappa * np.cos(phi))
+        for level, kappa in enumerate(places.inverse_range_per_m)
+        for column, phi in enumerate(places.azimuth_rad)
+        if kappa > 0 and places.allowed[row, column, level]
+    ]
+    assert len(expected) > 10
+    np.testing.assert_allclose(sorted(drawn), sorted(expected))
+
+
 # --- near and far told apart
 
 
@@ -263,6 +293,8 @@ def test_shares_called_near() -> None:
                 assert one.near.value == pytest.approx(drawn[:, m, level, f::2].mean())
                 assert one.near.low <= rate[m, f] <= one.near.high or abs(one.near.value - rate[m, f]) < 0.06
                 assert one.users == 1000
+    of_cycles = xarray.concat([1 - data.labelled_near, 0 * data.labelled_near, data.labelled_near], "cycle")
+    assert list(shares.values()) == shares_called_near(data.assign(labelled_near=of_cycles), "snr_db")  # after the last
     lines = {row[:2]: row[2:] for row in told_apart_table(data, "snr_db").rows}
     assert lines["0", "b"][1].startswith("0 % (0–0")
     assert lines["20", "a"][0].startswith(f"{100 * drawn[:, 0, 2, ::2].mean():.0f} % (")
