@@ -253,6 +253,12 @@ def test_the_figure_of_sampled_places_shows_them_and_its_table_tells_near_from_f
     for user, field in enumerate(stored.user_field.values.tolist()):
         kept = stored.share_kept.isel(user=user).values
         assert lines[field][3:] == (f"{kept.mean():.3f}", f"{np.percentile(kept, 5):.3f}")
+        off = stored.isel(user=user)
+        range_m = math.sqrt(float(off.squared_mismatch_range_m2.mean()))
+        assert lines[field][1] == f"{math.sqrt(float(off.squared_mismatch_angle_rad2.mean())):.2g}"
+        assert lines[field][2] == ("–" if math.isnan(range_m) else f"{range_m:.2g}")
+        (points,) = (one for one in draw(stored, found).axes[1].lines if one.get_label() == f"{field} users")
+        np.testing.assert_allclose(sorted(points.get_ydata()), sorted(kept))
     assert lines["near"][3:] != lines["far"][3:]
     drawn = [
         place
