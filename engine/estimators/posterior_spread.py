@@ -1,14 +1,16 @@
 """How wide a posterior is."""
 
+from typing import Any
+
 import numpy as np
-from array_api_compat import is_numpy_namespace
 
 from engine.estimators.few_sensors import at_risk
 from engine.estimators.likelihood import Likelihood, Local
 from engine.estimators.peaks import STEPS
-from engine.estimators.posterior import Posterior, posterior
-from engine.estimators.problem import Estimates, Observations, trapezoid
-from engine.estimators.rivals import rivals
+from engine.estimators.posterior import highest, posterior
+from engine.estimators.posterior_moments import expected_squared_errors, moments_of
+from engine.estimators.problem import Estimates, trapezoid
+from engine.estimators.rivals import likelihood_on_host, on_host, rivals
 from engine.estimators.workbench import Batch
 from engine.numerics.leakage import LeakageModel
 from engine.numerics.pattern import SearchGrid
@@ -29,35 +31,28 @@ def spread(batch: Batch, model: LeakageModel, estimates: Estimates) -> Estimates
     along each peak's own ridge; or, of few sensors, over the cells of `few_sensors`. NaN where no place has any mass.
     """
     xp, problem = batch.workbench.xp, batch.workbench.problem
-    host = np.asarray if is_numpy_namespace(xp) else xp.asnumpy
-    seen = Observations(*map(host, batch.observations))
-    centre = np.stack([host(part) for part in estimates], axis=-1).reshape(seen.statistic.shape[0], -1, 2)
-    peaks = Local(*map(host, batch.once(rivals, model, STEPS)))
-    whole = Likelihood.of(np, problem, model, seen)
+    *shape, n_sensors = batch.observations.statistic.shape
+    centre = _on_host(xp, estimates)
+    peaks = Local(*(on_host(xp, part) for part in batch.once(rivals, model, STEPS)))
+    whole = likelihood_on_host(batch, model)
     found = np.empty_like(centre)
-    risky = at_risk(problem.grid, peaks, seen.statistic.shape[-1])  # type: ignore[arg-type]
+    risky = at_risk(problem.grid, peaks, n_sensors)  # type: ignore[arg-type]
     if risky.any():
-        held = Posterior(*map(host, batch.once(posterior, model)))
-        found[risky] = _from_sums(held, peaks, centre)[risky]
+        held = moments_of(batch, batch.once(posterior, model), highest(batch, model))
+        found[risky] = np.sqrt(_on_host(xp, expected_squared_errors(held, estimates)))[risky]
     for b, m in np.argwhere(~risky):
         one = whole.each(np.array([b]), np.array([m]), whole.n_snapshots[m])
         high = peaks.value[b, m] > peaks.value[b, m, 0] - _HIGH
         of_one = Local(*(part[b, m][high] for part in peaks))
         places = _on_ridges(one, of_one) if _slips_through(problem.grid, of_one) else _closing_in(one)
         found[b, m] = _distances(one, *places, centre[b, m])
-    shape = seen.statistic.shape[:3]
     return Estimates(*(xp.asarray(np.ascontiguousarray(found[..., i]).reshape(shape)) for i in (0, 1)))
 
 
-def _from_sums(held: Posterior, peaks: Local, centre: np.ndarray) -> np.ndarray:
-    """Root mean squared distances of a posterior from centres (B, M, 2)."""
-    mass, range_m, angle_rad, square_m, square_rad = (np.sum(part, axis=-1) for part in held)
-    mean, top = (
-        np.stack([range_m, angle_rad], axis=-1) / mass[..., None],
-        np.stack([peaks.range_m[..., 0], peaks.angle_rad[..., 0]], axis=-1),
-    )
-    variance = np.stack([square_m, square_rad], axis=-1) / mass[..., None] - (mean - top) ** 2
-    return np.sqrt(np.maximum(variance, 0.0) + (mean - centre) ** 2)
+def _on_host(xp: Any, estimates: Estimates) -> np.ndarray:
+    """(B, S, L) each as (B, M, 2)."""
+    stacked = np.stack([on_host(xp, part) for part in estimates], axis=-1)
+    return stacked.reshape(len(stacked), -1, 2)
 
 
 def _slips_through(grid: SearchGrid, peaks: Local) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.numerics.compiled import compiled
-from engine.numerics.local_cpu import bessel_tables
+from engine.numerics.local_cpu import bessel_tables, looked_up
 
 _STEEPER = 1.3
 """tangents are, as cells of gain and noise are up to 2 dB wide"""
@@ -21,15 +21,8 @@ _STEEPER = 1.3
 def _log_density_plain(statistic: float, amplitude: float, n: float, bessel: Any) -> tuple[float, float]:
     """log f(S; λ) but for its constant, and S I_L(x)/(x I_{L−1}(x)), x = √(λS), by a table of `local_cpu`."""
     root = np.sqrt(statistic)
-    x = root * amplitude
     offset = n + 3.0
-    v = offset / (x + np.sqrt(offset * offset + x * x))
-    place = v * bessel.shape[0]
-    piece = min(np.uint64(place), np.uint64(bessel.shape[0] - 1))
-    w = place - np.float64(piece) - 0.5
-    f, h = bessel[piece, 0], bessel[piece, 1]
-    smooth = ((((((f[0] * w + f[1]) * w + f[2]) * w + f[3]) * w + f[4]) * w + f[5]) * w + f[6]) * w + f[7]
-    slope = ((((((h[0] * w + h[1]) * w + h[2]) * w + h[3]) * w + h[4]) * w + h[5]) * w + h[6]) * w + h[7]
+    v, smooth, slope = looked_up(root, amplitude, offset, bessel)
     apart = root - amplitude
     return smooth + (n - 0.5) * np.log(v) - 0.5 * apart * apart, statistic * slope * v / offset
 

@@ -51,6 +51,25 @@ def information_pieces() -> np.ndarray:
     return np.ascontiguousarray(information_table(np).T)
 
 
+def _looked_up_plain(root: float, amplitude: float, offset: float, bessel: Any) -> tuple[float, float, float]:
+    """Of x = √(λS): v = o/(x + √(o² + x²)), o = L + 3, and the two functions of v that `bessel_tables` holds.
+
+    root: √S; amplitude: √λ; bessel (pieces, 2, 8) of this L.
+    """
+    x = root * amplitude
+    v = offset / (x + np.sqrt(offset * offset + x * x))
+    place = v * bessel.shape[0]
+    piece = min(np.uint64(place), np.uint64(bessel.shape[0] - 1))
+    w = place - np.float64(piece) - 0.5
+    f, h = bessel[piece, 0], bessel[piece, 1]
+    smooth = ((((((f[0] * w + f[1]) * w + f[2]) * w + f[3]) * w + f[4]) * w + f[5]) * w + f[6]) * w + f[7]
+    slope = ((((((h[0] * w + h[1]) * w + h[2]) * w + h[3]) * w + h[4]) * w + h[5]) * w + h[6]) * w + h[7]
+    return v, smooth, slope
+
+
+looked_up = compiled(_looked_up_plain)
+
+
 def _term_plain(
     g: float, statistic: float, unit: float, n: float, bessel: Any, j_2: Any
 ) -> tuple[float, float, float, float]:
@@ -61,14 +80,7 @@ def _term_plain(
     offset = n + 3.0
     rho = unit * g
     root, amplitude = np.sqrt(statistic), np.sqrt(n * rho)
-    x = root * amplitude
-    v = offset / (x + np.sqrt(offset * offset + x * x))
-    place = v * bessel.shape[0]
-    piece = min(np.uint64(place), np.uint64(bessel.shape[0] - 1))
-    w = place - np.float64(piece) - 0.5
-    f, h = bessel[piece, 0], bessel[piece, 1]
-    smooth = ((((((f[0] * w + f[1]) * w + f[2]) * w + f[3]) * w + f[4]) * w + f[5]) * w + f[6]) * w + f[7]
-    slope = ((((((h[0] * w + h[1]) * w + h[2]) * w + h[3]) * w + h[4]) * w + h[5]) * w + h[6]) * w + h[7]
+    v, smooth, slope = looked_up(root, amplitude, offset, bessel)
     apart = root - amplitude
     t = INFORMATION_SCALE / (rho + INFORMATION_SCALE)
     place = t * j_2.shape[0]

@@ -12,6 +12,7 @@ from engine import InputError
 from jobs.show.curves import Pen, draw_beside, draw_distribution, draw_measured, entries
 from jobs.show.metrics import Curve, Metric, beside, in_common, measured, metric, usual_metrics
 from jobs.show.placement import Asked, Placement, place
+from jobs.show.tables import left_out
 from jobs.show.words import axis_title, is_text, number, said, tame
 from scenarios.figures.panels import legend_below, legend_columns, titled
 from scenarios.figures.style import quiet
@@ -226,7 +227,7 @@ def _facts(results: xarray.Dataset, lines: list[Line], untold: list[str]) -> lis
     if any(line.placement.x and line.values["carried"].any() for line in lines):
         facts.append(f"hollow: one realization in a hundred makes over {100 * MOST:.0f} % of the mean")
     if missing := max(line.values.attrs["missing"] for line in lines):
-        facts.append(f"up to {missing} realizations a point have no number and are left out")
+        facts.append(left_out(missing))
     single = [str(dim) for dim in results.dims if dim != "realization" and results.sizes[dim] == 1]
     used = {str(dim) for line in lines for dim in line.values["value"].dims}
     facts += [said(results, dim, 0) for dim in single if dim in used]

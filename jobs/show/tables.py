@@ -71,7 +71,11 @@ def without_number(results: "xarray.Dataset", count: "xarray.DataArray") -> str:
     count: how many there are at each point.
     """
     missing = most_missing(results, count)
-    return f"; up to {missing} realizations a point have no number and are left out" if missing else ""
+    return f"; {left_out(missing)}" if missing else ""
+
+
+def left_out(missing: int) -> str:
+    return f"up to {missing} realizations a point have no number and are left out"
 
 
 def most_missing(results: "xarray.Dataset", count: "xarray.DataArray") -> int:

@@ -11,10 +11,11 @@ import numpy as np
 from engine import Sweep
 from engine.estimators import LeastSquares, MaximumLikelihood, PosteriorMean
 from engine.sweep import TextTable, scenario_of
-from scenarios.figures.rows import SQUARED_ERRORS, Quantity, Row, mean_text, of_those_asked, rows_of
+from scenarios.figures.rows import Row, mean_text
 from scenarios.figures.style import COLOURS, FAINT, INK, label, quiet
 from scenarios.multipath.beliefs import Belief
 from scenarios.multipath.estimation import MultipathEstimation
+from scenarios.multipath.rows import summary as in_order
 from scenarios.multipath.scene import MultipathScene
 
 if TYPE_CHECKING:
@@ -28,13 +29,8 @@ _ELSEWHERE = "_free_space"  # what such a table is made in is no place, whatever
 
 
 def summary(results: "xarray.Dataset") -> list[Row]:
-    """Every estimator under every belief. Sets of sensors share their users: a user's mean over them is a sample."""
-    blind = scenario_of(results, MultipathScene).variance_of_draws()
-    quantities = [
-        Quantity(name, unit, SQUARED_ERRORS[name], blind=variance)
-        for name, unit, variance in zip(("range", "angle"), ("m", "rad"), blind, strict=True)
-    ]
-    return of_those_asked(rows_of(results, quantities, order=_ORDER, average=("sensor_set",)))
+    """Every estimator under every belief."""
+    return in_order(results, _ORDER)
 
 
 def report(results: "xarray.Dataset", rows: list[Row]) -> list[TextTable]:

@@ -13,7 +13,7 @@ ORDER = ("n_sensors", "n_snapshots", "noise_dbm")
 SETS = ("sensor_set",)
 
 
-def summary(results: "xarray.Dataset") -> list[Row]:
+def summary(results: "xarray.Dataset", order: tuple[str, ...] = (*ORDER, "estimator")) -> list[Row]:
     """Every estimator that has estimates, all if none has, at every point.
 
     Sets of sensors share their users: a user's mean over the sets is one sample.
@@ -23,7 +23,7 @@ def summary(results: "xarray.Dataset") -> list[Row]:
         Quantity(name, unit, SQUARED_ERRORS[name], blind=variance)
         for name, unit, variance in zip(("range", "angle"), ("m", "rad"), blind, strict=True)
     ]
-    return of_those_asked(rows_of(results, quantities, order=(*ORDER, "estimator"), average=SETS))
+    return of_those_asked(rows_of(results, quantities, order=order, average=SETS))
 
 
 def errors_over_sets(results: "xarray.Dataset") -> "xarray.Dataset":
