@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from engine import Streams
+from engine import InputError, Streams
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
 from engine.estimators.paths.on_grid import OnGrid
 from engine.estimators.paths.range_posterior import LEVELS
@@ -221,3 +221,11 @@ def test_the_plane_wave_bound_of_each_user_level_and_count_of_cycles() -> None:
         variance = 35 / 10 ** ((0.0, 9.0, 30.0)[level] / 10)
         total = bias[0] ** 2 + bias[1] ** 2 + variance * (covariance[0, 0] + covariance[1, 1])
         assert found[NAME][trial, 1, level, r, user] == pytest.approx(total / 2, rel=1e-6)
+
+
+def test_a_dictionary_as_coarse_as_the_beam_is_the_coarsest() -> None:
+    """Of 7 × 5 elements the longer side counts: λ/D, D between the outermost centres."""
+    beam_rad = 299_792_458 / 20e9 / (6 * 0.005)
+    RisLocalization(**(SMALL | {"angle_step_rad": beam_rad}))
+    with pytest.raises(InputError, match="wider than the surface's beam"):
+        RisLocalization(**SMALL).replace(angle_step_rad=beam_rad * (1 + 1e-12))

@@ -23,6 +23,7 @@ from scenarios.ris.power import claims as of_power
 from scenarios.ris.power import report as power_report
 from scenarios.ris.protocol import Method
 from scenarios.ris.remark1 import claims as of_parts
+from scenarios.ris.remark1 import parts_of
 from scenarios.ris.remark1 import report as report_of_parts
 
 Margin = tuple[float, float]
@@ -203,10 +204,11 @@ def test_margins_of_remark_1_and_what_its_table_says() -> None:
     assert values[1] == pytest.approx([10 / 6], rel=0.05)
     assert values[2] == pytest.approx([1 / 4, 1 / 2], rel=0.05)
     said = [one.ours for one in judged(claimed)]
+    assert said[1].startswith("RMSE over mismatch, users found: 1.7; ")
     assert "after 20 cycles over that after 4 and 9, users found by both: 0.25 to 0.5; " in said[2]
     # A user who is lost at either of two counts is in neither mean; one without a number counts nowhere.
     half = curve[2].found.copy()
-    half[:1000] = False
+    half[:200], half[200:1000, 0] = False, False
     lost = curve[2]._replace(found=half, error=np.where(half, curve[2].error, 1.0))
     lost.misjudgment[1500:] = np.nan
     (_, _, falls) = ratios(of_parts(results, [*curve[:2], lost])).values()
@@ -220,7 +222,7 @@ def test_margins_of_remark_1_and_what_its_table_says() -> None:
         f"{math.sqrt(lost.mismatch[half].mean()):.2g}", f"{math.sqrt(kept.mean()):.2g}",
         f"{math.sqrt(lost.error[half].mean()):.2g}",
     )  # fmt: skip
-    assert line[7:] == (f"{100 * wrong:.0f} %", "50.0 %")
+    assert line[7:] == (f"{100 * wrong:.0f} %", "30.0 %")
     moved = curve[0]._replace(misjudgment=np.array([[0.0, 1e-24], [4e-18, np.nan]]))
     assert moved.misjudged == (1, 3)  # rounding moves nobody
 
@@ -313,3 +315,42 @@ def test_where_nothing_is_compared_nothing_is_claimed() -> None:
     ].comparisons
     (at_ten,) = margins(claims.against_snr(stored("snr_db", (5.0, 10.0), lambda *_: 1e-3, ("NOMP",), n=20))).values()
     assert at_ten == [NO_WORSE] * 2 + [(0.0, 0.01)] * 2
+
+
+def test_who_has_parts_and_of_whom() -> None:
+    """A method without a grid states no misjudgment and has none, whatever its errors are; users by their fields."""
+    dims = ("realization", "estimator", "cycle", "user")
+    random = np.random.default_rng(4)
+    parts_ = "mismatch", "misjudgment", "error"
+    names = [f"squared_{part}_{whole}" for whole in ("angle_rad2", "range_m2") for part in parts_]
+    values = {name: random.random((6, 2, 3, 3)) for name in names}
+    for name in values:
+        if "error" not in name:
+            values[name][:, 1] = np.nan
+        if "range" in name:
+            values[name][..., 1] = np.nan
+    values["direction_error_beams"] = random.choice([0.2, 0.75, 0.76, 3.0], (6, 2, 3, 3))
+    stored_ = xarray.Dataset(
+        {name: (dims, array) for name, array in values.items()},
+        {"estimator": ["grid", "free"], "cycle": [3, 5, 9], "user_field": ("user", ["near", "far", "near"])},
+    )
+    found = parts_of(stored_)
+    curves = [("angle", "far"), ("angle", "near"), ("range", "near")]
+    assert [one[:4] for one in found] == [(*which, "grid", cycle) for which in curves for cycle in (3, 5, 9)]
+    for one in found:
+        users, level = ([1] if one.field == "far" else [0, 2]), [3, 5, 9].index(one.cycle)
+        unit = "rad2" if one.quantity == "angle" else "m2"
+        for part in parts_:
+            expected = values[f"squared_{part}_{one.quantity}_{unit}"][:, 0, level][:, users]
+            np.testing.assert_array_equal(getattr(one, part), expected)
+        np.testing.assert_array_equal(one.found, values["direction_error_beams"][:, 0, level][:, users] < 0.755)
+
+
+def test_what_is_said_of_whom_is_compared() -> None:
+    """Angles with lost users as just lost, ranges of the users that both found."""
+    results = stored("snr_db", SNRS, lambda *_: 2e-3, ("hybrid", "AML"), n=40)
+    said = {one.claim: one.ours for one in judged(claims.against_snr(results))}
+    assert said["far users' angle: AML exceeded by 30 %"].startswith(
+        "RMSE of hybrid over AML, lost users as 0.75 beams: "
+    )
+    assert said["range: AML exceeded by 55 %"].startswith("RMSE of hybrid over AML, users found by both: ")
