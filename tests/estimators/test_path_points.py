@@ -1,0 +1,140 @@
+"""The points that a weak user's posterior is integrated at, and its likelihood beside scatterers, by other means."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ris_trials import LAB, trials
+from scipy import stats
+from scipy.special import ndtri
+
+from engine.estimators.paths.conditional import basis_of_scatterers
+from engine.estimators.paths.newtonised import NewtonisedPursuit
+from engine.estimators.paths.spread import N_POINTS, WIDER, _log_likelihood, _Points, _points, _widths, spread
+from engine.estimators.paths.trials import Paths as FoundPaths
+from engine.estimators.paths.trials import trials_of
+from engine.numerics.geometry import UniformPlanarArray
+from engine.numerics.path_information import Paths, path_covariance
+from engine.numerics.wavefront import wave
+
+TALL = UniformPlanarArray(7, 12, 0.004, 299_792_458 / 33e9)
+
+
+def test_points_are_haltons_and_their_mirror_image_with_a_parabolas_covariance() -> None:
+    """By SciPy's own sequence: bases 2, 3 and 5, its first point, zero, left out."""
+    shares, across = _points()[:, 0], _points()[:, 1:]
+    half = N_POINTS // 2
+    halton = stats.qmc.Halton(3, scramble=False).random(half + 1)[1:]
+    np.testing.assert_allclose(shares, [*halton[:, 0], *(1 - halton[:, 0])], rtol=1e-12)
+    np.testing.assert_array_equal(across[half:], -across[:half])
+    normal = ndtri(halton[:, 1:])
+    # Points as wide as the curvature's posterior are weighted by it over the density that they are drawn from.
+    weight = [math.exp(-(WIDER**2) * one @ one / 2) / math.exp(-one @ one / 2) for one in normal]
+    second = sum(w * np.outer(one, one) for w, one in zip(weight, across[:half], strict=True)) / sum(weight)
+    np.testing.assert_allclose(WIDER**2 * second, np.eye(2), atol=1e-10)
+    turn = np.linalg.lstsq(normal, across[:half], rcond=None)[0]
+    np.testing.assert_allclose(normal @ turn, across[:half], atol=1e-10)  # stretched a little, and no more
+    np.testing.assert_allclose(turn, np.eye(2), atol=0.1)
+
+
+def test_weights_of_points() -> None:
+    """The likelihood to a power times the prior, over their sum; none outside."""
+    rng = np.random.default_rng(1)
+    likelihood, prior = rng.normal(900, 5, (2, 2, 7)), rng.normal(0, 2, (2, 2, 7))
+    prior[0, 1, 3:] = -math.inf
+    prior[1, 1] = -math.inf
+    points = _Points(np.zeros((2, 2, 7, 3)), likelihood, prior)
+    power = np.array([[1.0, 0.3], [0.5, 2.0]])
+    found, some = points.weights(np, power)
+    np.testing.assert_array_equal(some, [[True, True], [True, False]])
+    np.testing.assert_array_equal(found[1, 1], 0)
+    for t, u in ((0, 0), (0, 1), (1, 0)):
+        expected = [math.exp(power[t, u] * (a - 900) + b) for a, b in zip(likelihood[t, u], prior[t, u], strict=True)]
+        np.testing.assert_allclose(found[t, u], np.array(expected) / sum(expected), rtol=1e-10)
+
+
+def found_paths(places: np.ndarray, count: np.ndarray, gain: np.ndarray | None = None) -> FoundPaths:
+    n_trials, n_users = len(places), 2 if gain is None else gain.shape[1]
+    gain = np.zeros((n_trials, n_users, 1 + places.shape[1] - n_users), dtype=complex) if gain is None else gain
+    none = np.zeros(n_trials)
+    return FoundPaths(places, gain, np.zeros((n_trials, n_users)), count, none, none + 1, none)
+
+
+def test_likelihood_beside_scatterers_is_that_of_a_fit_of_all_gains() -> None:
+    """−‖residual‖²/s² − ln det: least squares of the scatterers' gains and the user's, one place after the other."""
+    problem, cycles, _ = trials(2, (10.0,), n_cycles=12, n_users=2, seed=7, surface=TALL)
+    pursuit = NewtonisedPursuit().pursuit(problem, np)
+    some = trials_of(cycles, np)
+    rng = np.random.default_rng(3)
+    places = rng.uniform((0.1, 1.1, -0.5), (1.9, 2.0, 0.5), (2, 4, 3))
+    places[1, 3] = np.nan  # only one scatterer was found
+    count, noise = np.array([2, 1]), np.array([13.0, 4.0])
+    tried = rng.uniform((0.1, 1.1, -0.5), (1.9, 2.0, 0.5), (2, 2, 5, 3))
+    ours = _log_likelihood(pursuit, some, found_paths(places, count), tried, noise)
+    basis = basis_of_scatterers(pursuit, some, found_paths(places, count))
+    assert np.array_equal(basis[1, 1], np.zeros(12))
+    for t, user in np.ndindex(2, 2):
+        beams, samples = cycles.beams[t], cycles.samples[t, 0, :, user]
+        scatterers = beams @ wave(TALL, *places[t, 2 : 2 + count[t]].T).T
+        onto = scatterers @ np.linalg.lstsq(scatterers, samples, rcond=None)[0]
+        np.testing.assert_allclose(basis[t].T @ (basis[t].conj() @ samples), onto, atol=1e-9)
+        expected = []
+        for place in tried[t, user]:
+            every = np.column_stack([scatterers, beams @ wave(TALL, *place)])
+            residual = samples - every @ np.linalg.lstsq(every, samples, rcond=None)[0]
+            whole, part = (np.linalg.slogdet(one.conj().T @ one)[1] for one in (every, scatterers))
+            expected.append(-np.vdot(residual, residual).real / noise[t] - (whole - part))
+        np.testing.assert_allclose(np.diff(ours[t, user]), np.diff(expected), rtol=1e-8, atol=1e-8)
+
+
+def test_widths_of_the_view() -> None:
+    """Of κ from infinity on, of the angles as they are."""
+    problem, _, _ = trials(1, (10.0,), surface=TALL)
+    narrow = replace(problem.view, range_min_m=0.4, polar_min_rad=1.2, polar_max_rad=1.9, azimuth_min_rad=-0.2)
+    pursuit = NewtonisedPursuit().pursuit(replace(problem, view=narrow), np)
+    assert _widths(pursuit) == pytest.approx((2.5, 0.7, 0.2 + LAB.azimuth_max_rad))
+
+
+def test_a_weak_users_moments_beside_a_scatterer_against_a_lattice() -> None:
+    """The posterior with the scatterer held, summed over the user's lobe, and what the scatterer's place adds."""
+    problem, cycles, truth = trials(2, (2.0,), n_cycles=22, n_users=1, n_scatterers=1, seed=23, surface=TALL)
+    pursuit = NewtonisedPursuit(enough=None).pursuit(problem, np)
+    some = trials_of(cycles, np)
+    variance = cycles.noise_variance[0, 0]
+    places = np.concatenate([np.stack(part, axis=-1) for part in (truth.users, truth.scatterers)], axis=1)
+    gain = np.stack([truth.gains, 0.9 * truth.gains * np.exp(1j)], axis=-1)
+    paths = found_paths(places, np.array([1, 1]), gain)._replace(noise=some.noise_variance)
+    stated = spread(pursuit, some, paths).covariance
+    informed = Paths(*places[:, :1].transpose(2, 0, 1), gain[..., 0], *places[:, 1:].transpose(2, 0, 1), gain[..., 1:])
+    arguments = TALL, informed, cycles.beams, some.noise_variance
+    in_view = 12 / np.array([2.0, math.pi / 3, math.pi / 3]) ** 2
+    joint = path_covariance(*arguments, coordinate="inverse_range", scatterer_prior=in_view)
+    held = path_covariance(*arguments, variant="scatter_gains", coordinate="inverse_range")
+    for t in range(2):
+        _, polar, azimuth = places[t, 0]
+        axes = (
+            1 / np.linspace(LAB.range_min_m, LAB.range_max_m, 61),
+            np.linspace(max(LAB.polar_min_rad, polar - 0.16), min(LAB.polar_max_rad, polar + 0.16), 27),
+            np.linspace(max(LAB.azimuth_min_rad, azimuth - 0.32), min(LAB.azimuth_max_rad, azimuth + 0.32), 27),
+        )
+        tried = np.stack([part.ravel() for part in np.meshgrid(*axes, indexing="ij")], axis=-1)
+        along = np.sin(tried[:, 1]) * np.sin(tried[:, 2]) - math.sin(polar) * math.sin(azimuth)
+        width = TALL.wavelength_m / TALL.spacing_m
+        beams = np.hypot(7 * along, 12 * (np.cos(tried[:, 1]) - math.cos(polar))) / width
+        tried = tried[beams < 0.75]
+        scatterer = cycles.beams[t] @ wave(TALL, *places[t, 1])
+        scatterer = scatterer / np.linalg.norm(scatterer)
+        received = cycles.beams[t] @ wave(TALL, *tried.T).T
+        received = received - np.outer(scatterer, scatterer.conj() @ received)
+        samples = cycles.samples[t, 0, :, 0]
+        samples = samples - scatterer * (scatterer.conj() @ samples)
+        energy = np.sum(np.abs(received) ** 2, axis=0)
+        nats = np.abs(samples.conj() @ received) ** 2 / energy / variance - np.log(energy)
+        weight = np.exp(nats - nats.max())
+        away = tried - places[t, 0]
+        expected = (away * weight[:, None]).T @ away / weight.sum() + joint[t, 0] - held[t, 0]
+        scale = np.sqrt(np.diag(expected))
+        np.testing.assert_allclose(np.sqrt(np.diag(stated[t, 0])), scale, rtol=0.15)
+        np.testing.assert_allclose(stated[t, 0] / np.outer(scale, scale), expected / np.outer(scale, scale), atol=0.25)
+        assert np.sqrt(np.diag(joint[t, 0] - held[t, 0])).max() > 0
