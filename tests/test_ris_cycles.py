@@ -162,21 +162,23 @@ def test_random_cycles_by_the_formula() -> None:
     for n, k, power, snr in ((35, 1, 0.2, 3.0), (35, 1, 0.2, 300.0), (625, 4, 0.25, 1.0), (100, 0, 0.1, 10.0)):
         s = 1 / (1 / snr + k * power)
         assert cycles_before_lock(n, k, power, snr) == math.ceil(1 + k + math.log(400 * n, 1 + s)) + 2
-    scene = RisLocalization(**(SMALL | {"scatterer_db": -6.0, "snr_db": (0.0, 10.0), "n_cycles": 40}))
+    scene = RisLocalization(**(SMALL | {"scatterer_db": 10.0, "snr_db": (0.0, 10.0), "n_cycles": 40}))
     by_rule = scene.random_cycles(Method(estimator=OnGrid(), random_cycles=None))
-    shares = [1 / (10 ** (-snr_db / 10) + 10**-0.6) for snr_db in (0, 10)]
+    shares = [1 / (10 ** (-snr_db / 10) + 10) for snr_db in (0, 10)]
     assert by_rule == [math.ceil(2 + math.log(14_000, 1 + s)) + 2 for s in shares]
     assert scene.random_cycles(Method(estimator=OnGrid(), random_cycles=5)) == [5, 5]
 
 
 def test_operations_of_the_algorithm_as_printed() -> None:
     """Cycle by cycle and user by user, with the specification's 55 808 candidates, 2704 of them plane."""
+    by_rule = Method(estimator=OnGrid(), random_cycles=None)
     for fields, random, size in (
         ({}, 13, 55_808), ({"methods": (Method(estimator=OnGrid(), random_cycles=1),)}, 1, 55_808),
+        ({"methods": (by_rule,), "snr_db": (0.0, 30.0), "n_cycles": 30}, 26, 55_808),  # at the first ratio
         ({"model": "ff", "n_users": 3, "n_scatterers": 0}, 13, 2704),
         ({"methods": (Method(estimator=OnGrid(), phases="random"),), "n_cycles": 15}, 15, 55_808),
     ):  # fmt: skip
-        scene = RisLocalization(**fields, unidentifiable=True)  # type: ignore[arg-type]
+        scene = RisLocalization(**fields, unidentifiable=True)
         total = 0.0
         for cycle in range(1, scene.n_cycles + 1):
             if cycle > random:

@@ -177,7 +177,7 @@ def test_margins_of_our_own_claims() -> None:
     assert ratios([claim])[claim.claim] == pytest.approx([20] * 2, rel=0.06)
     alone = stored("user_separation_beams", (0.1, 2.0), lambda q, f, m, x: 1e-3 * x, ("NOMP",), n=400)
     assert ratios(robust_claims.against_separation(alone))[claim.claim] == pytest.approx([1 / 20] * 2, rel=0.06)
-    fields = {"angle_step_rad": 0.02, "users": "near", "n_users": 2}
+    fields = {"angle_step_rad": 0.04, "users": "near", "n_users": 2}
     off = stored("snr_db", (10.0, 20.0, 30.0), lambda q, f, m, x: 1e-3 * x, ("nf", "ff"), n=400, **fields)
     off = off.expand_dims(cycle=[10, 15, 20])
     off["squared_error_angle_rad2"] = off.squared_error_angle_rad2 * xarray.DataArray([9.0, 4.0, 1.0], dims="cycle")
@@ -186,7 +186,7 @@ def test_margins_of_our_own_claims() -> None:
     off[NAME] = off[NAME].where(off.user_field == "near", 1.0)  # of far users nothing is claimed
     (claim,) = robust_claims.against_mismatch(off)
     assert np.array(margins([claim])[claim.claim]) == pytest.approx(np.array([ALIKE] * 2))  # from 20 dB on
-    cells = 0.02**2 / 12
+    cells = 0.04**2 / 12
     expected = [1e-3 * x / math.sqrt(bound + cells) for x, bound in ((20, 2.7e-4), (30, 4.7e-4))]
     assert ratios([claim])[claim.claim] == pytest.approx(expected, rel=0.06)
 

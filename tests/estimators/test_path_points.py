@@ -11,7 +11,16 @@ from scipy.special import ndtri
 
 from engine.estimators.paths.conditional import basis_of_scatterers
 from engine.estimators.paths.newtonised import NewtonisedPursuit
-from engine.estimators.paths.spread import N_POINTS, WIDER, _log_likelihood, _Points, _points, _widths, spread
+from engine.estimators.paths.spread import (
+    N_POINTS,
+    WEAK_NATS,
+    WIDER,
+    _log_likelihood,
+    _Points,
+    _points,
+    _widths,
+    spread,
+)
 from engine.estimators.paths.trials import Paths as FoundPaths
 from engine.estimators.paths.trials import trials_of
 from engine.numerics.geometry import UniformPlanarArray
@@ -138,3 +147,25 @@ def test_a_weak_users_moments_beside_a_scatterer_against_a_lattice() -> None:
         np.testing.assert_allclose(np.sqrt(np.diag(stated[t, 0])), scale, rtol=0.15)
         np.testing.assert_allclose(stated[t, 0] / np.outer(scale, scale), expected / np.outer(scale, scale), atol=0.25)
         assert np.sqrt(np.diag(joint[t, 0] - held[t, 0])).max() > 0
+
+
+@pytest.mark.parametrize("gain", [-1.3, -0.8j, 0.6 - 1.1j])
+def test_only_low_peaks_are_integrated_whatever_the_gains_phase(gain: complex) -> None:
+    """|α|² Σ|w|²/s² high: above the limit the curvature's covariance as it is, below it another."""
+    problem, cycles, truth = trials(2, (10.0,), n_cycles=22, n_users=1, n_scatterers=1, seed=23, surface=TALL)
+    pursuit = NewtonisedPursuit(enough=None).pursuit(problem, np)
+    places = np.concatenate([np.stack(part, axis=-1) for part in (truth.users, truth.scatterers)], axis=1)
+    gains = np.tile(np.array([gain, 0.4j * gain]), (2, 1, 1))
+    informed = Paths(
+        *places[:, :1].transpose(2, 0, 1), gains[..., 0], *places[:, 1:].transpose(2, 0, 1), gains[..., 1:]
+    )
+    in_view = 12 / np.array([2.0, math.pi / 3, math.pi / 3]) ** 2
+    for share in (0.97, 1.03):
+        noise = np.full(2, abs(gain) ** 2 * 22 * 84 / (share * WEAK_NATS))
+        some = trials_of(cycles, np)._replace(noise_variance=noise)
+        stated = spread(pursuit, some, found_paths(places, np.array([1, 1]), gains)._replace(noise=noise)).covariance
+        joint = path_covariance(
+            TALL, informed, cycles.beams, noise, coordinate="inverse_range", scatterer_prior=in_view
+        )  # fmt: skip
+        off = np.abs(stated / joint - 1).max(axis=(1, 2, 3))
+        assert np.all(off > 1e-3 if share < 1 else off < 1e-9)
