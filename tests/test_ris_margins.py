@@ -188,6 +188,8 @@ def test_margins_of_our_own_claims() -> None:
     assert np.array(margins([claim])[claim.claim]) == pytest.approx(np.array([ALIKE] * 2))  # from 20 dB on
     cells = 0.04**2 / 12
     expected = [1e-3 * x / math.sqrt(bound + cells) for x, bound in ((20, 2.7e-4), (30, 4.7e-4))]
+    foreseen_of_both = [float(np.nanmax(one.under)) for one in claim.comparisons]  # type: ignore[attr-defined]
+    assert foreseen_of_both == pytest.approx([2 * (2.7e-4 + cells), 2 * (4.7e-4 + cells)], rel=1e-9)
     assert ratios([claim])[claim.claim] == pytest.approx(expected, rel=0.06)
 
 
