@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import xarray
 
 from engine import InputError, Streams
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
@@ -15,6 +16,7 @@ from scenarios.ris import NOMP, RisLocalization
 from scenarios.ris.hardware import channels_of, hardware_of
 from scenarios.ris.mismatch import NAME
 from scenarios.ris.protocol import Method, _widths, cycles_before_lock
+from scenarios.ris.remark1 import parts_of
 
 SMALL: dict[str, Any] = {
     "elements_per_side": 7, "elements_upwards": 5, "range_min_m": 0.15, "range_max_m": 2.0, "n_users": 2,
@@ -231,3 +233,33 @@ def test_a_dictionary_as_coarse_as_the_beam_is_the_coarsest() -> None:
     RisLocalization(**(SMALL | {"angle_step_rad": beam_rad}))
     with pytest.raises(InputError, match="wider than the surface's beam"):
         RisLocalization(**SMALL).replace(angle_step_rad=beam_rad * (1 + 1e-12))
+
+
+def test_who_has_parts_and_of_whom() -> None:
+    """A method without a grid states no misjudgment and has none, whatever its errors are; users by their fields."""
+    dims = ("realization", "estimator", "cycle", "user")
+    random = np.random.default_rng(4)
+    parts_ = "mismatch", "misjudgment", "error"
+    names = [f"squared_{part}_{whole}" for whole in ("angle_rad2", "range_m2") for part in parts_]
+    values = {name: random.random((6, 2, 3, 3)) for name in names}
+    for name in values:
+        if "error" not in name:
+            values[name][:, 1] = np.nan
+        if "range" in name:
+            values[name][..., 1] = np.nan
+    values["direction_error_beams"] = random.choice([0.2, 0.75, 0.76, 3.0], (6, 2, 3, 3))
+    stored_ = xarray.Dataset(
+        {name: (dims, array) for name, array in values.items()},
+        {"estimator": ["grid", "free"], "cycle": [3, 5, 9], "user_field": ("user", ["near", "far", "near"])},
+    )
+    other = stored_.copy(data={name: 7 * array.values for name, array in stored_.items()})
+    found = parts_of(xarray.concat([other, stored_], xarray.DataArray([5.0, 15.0], dims="snr_db", name="snr_db")))
+    curves = [("angle", "far"), ("angle", "near"), ("range", "near")]
+    assert [one[:4] for one in found] == [(*which, "grid", cycle) for which in curves for cycle in (3, 5, 9)]
+    for one in found:
+        users, level = ([1] if one.field == "far" else [0, 2]), [3, 5, 9].index(one.cycle)
+        unit = "rad2" if one.quantity == "angle" else "m2"
+        for part in parts_:
+            expected = values[f"squared_{part}_{one.quantity}_{unit}"][:, 0, level][:, users]
+            np.testing.assert_array_equal(getattr(one, part), expected)
+        np.testing.assert_array_equal(one.found, values["direction_error_beams"][:, 0, level][:, users] < 0.755)

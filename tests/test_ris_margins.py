@@ -23,7 +23,6 @@ from scenarios.ris.power import claims as of_power
 from scenarios.ris.power import report as power_report
 from scenarios.ris.protocol import Method
 from scenarios.ris.remark1 import claims as of_parts
-from scenarios.ris.remark1 import parts_of
 from scenarios.ris.remark1 import report as report_of_parts
 
 Margin = tuple[float, float]
@@ -323,35 +322,6 @@ def test_where_nothing_is_compared_nothing_is_claimed() -> None:
     ].comparisons
     (at_ten,) = margins(claims.against_snr(stored("snr_db", (5.0, 10.0), lambda *_: 1e-3, ("NOMP",), n=20))).values()
     assert at_ten == [NO_WORSE] * 2 + [(0.0, 0.01)] * 2
-
-
-def test_who_has_parts_and_of_whom() -> None:
-    """A method without a grid states no misjudgment and has none, whatever its errors are; users by their fields."""
-    dims = ("realization", "estimator", "cycle", "user")
-    random = np.random.default_rng(4)
-    parts_ = "mismatch", "misjudgment", "error"
-    names = [f"squared_{part}_{whole}" for whole in ("angle_rad2", "range_m2") for part in parts_]
-    values = {name: random.random((6, 2, 3, 3)) for name in names}
-    for name in values:
-        if "error" not in name:
-            values[name][:, 1] = np.nan
-        if "range" in name:
-            values[name][..., 1] = np.nan
-    values["direction_error_beams"] = random.choice([0.2, 0.75, 0.76, 3.0], (6, 2, 3, 3))
-    stored_ = xarray.Dataset(
-        {name: (dims, array) for name, array in values.items()},
-        {"estimator": ["grid", "free"], "cycle": [3, 5, 9], "user_field": ("user", ["near", "far", "near"])},
-    )
-    found = parts_of(stored_)
-    curves = [("angle", "far"), ("angle", "near"), ("range", "near")]
-    assert [one[:4] for one in found] == [(*which, "grid", cycle) for which in curves for cycle in (3, 5, 9)]
-    for one in found:
-        users, level = ([1] if one.field == "far" else [0, 2]), [3, 5, 9].index(one.cycle)
-        unit = "rad2" if one.quantity == "angle" else "m2"
-        for part in parts_:
-            expected = values[f"squared_{part}_{one.quantity}_{unit}"][:, 0, level][:, users]
-            np.testing.assert_array_equal(getattr(one, part), expected)
-        np.testing.assert_array_equal(one.found, values["direction_error_beams"][:, 0, level][:, users] < 0.755)
 
 
 def test_what_is_said_of_whom_is_compared() -> None:
