@@ -253,7 +253,9 @@ def test_who_has_parts_and_of_whom() -> None:
         {"estimator": ["grid", "free"], "cycle": [3, 5, 9], "user_field": ("user", ["near", "far", "near"])},
     )
     other = stored_.copy(data={name: 7 * array.values for name, array in stored_.items()})
-    found = parts_of(xarray.concat([other, stored_], xarray.DataArray([5.0, 15.0], dims="snr_db", name="snr_db")))
+    found = parts_of(
+        xarray.concat([other, other, stored_], xarray.DataArray([5.0, 9.0, 15.0], dims="snr_db", name="snr_db"))
+    )
     curves = [("angle", "far"), ("angle", "near"), ("range", "near")]
     assert [one[:4] for one in found] == [(*which, "grid", cycle) for which in curves for cycle in (3, 5, 9)]
     for one in found:
