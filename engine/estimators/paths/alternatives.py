@@ -55,7 +55,7 @@ def between_explanations(pursuit: JointPursuit, trials: Trials, rows: Rows, path
 
 
 def _nats(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
-    """How probable explanations are, (T,), up to what all have in common, without evidence those of as many scatterers."""
+    """Of explanations, (T,), up to a constant: of all by evidence, else of those with as many scatterers."""
     if trials.powers is not None:
         return paths.evidence
     return -pursuit.xp.sum(paths.energy, axis=-1) / trials.noise_variance

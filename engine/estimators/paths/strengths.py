@@ -13,6 +13,7 @@ give to gains that fall as 1/r. So users that differ are as free as they differ,
 import math
 from typing import Any
 
+from engine.estimators.paths.trials import put
 from engine.numerics.candidates import FieldOfView
 
 Array = Any
@@ -24,6 +25,8 @@ BEYOND = 1.0
 """Nats of amplitude beyond the weakest and the strongest that any peak of a user's may be"""
 NOTHING_NATS = -25.0
 """What is lower than the highest by more is nothing."""
+WEAKEST = 1e-6
+"""Of the strongest: a gain that is less, or none, is that."""
 LEAST = 1e-300
 
 
@@ -38,28 +41,33 @@ def with_others_strengths(xp: Any, nats: Array, amplitude: Array, sharpness: Arr
     nats (T, L, J): with gains that are anything, −∞ where there is no such place. amplitude, sharpness (T, L, J): |g|
     there, and S, so that its likelihood is exp(−S(a − |g|)²). spread: the greatest deviation of ln|g| among users.
     """
-    if nats.shape[1] == 1:
+    counts = nats > xp.max(nats, axis=-1, keepdims=True) + NOTHING_NATS
+    (index,) = xp.nonzero(xp.any(xp.sum(xp.astype(counts, xp.int64), axis=-1) > 1, axis=-1))
+    if nats.shape[1] == 1 or not index.shape[0]:
         return nats
-    highest = xp.max(nats, axis=-1, keepdims=True)
-    counts = (nats > highest + NOTHING_NATS) & (amplitude > 0)
-    ones = xp.ones_like(amplitude)
+    return put(nats, index, _weighed(xp, nats[index], counts[index], amplitude[index], sharpness[index], spread))
+
+
+def _weighed(xp: Any, nats: Array, counts: Array, amplitude: Array, sharpness: Array, spread: float) -> Array:
+    ones, infinite = xp.ones_like(nats), xp.full_like(nats, math.inf)
+    weakest = WEAKEST * xp.max(amplitude, axis=(-2, -1), keepdims=True)
+    amplitude = xp.maximum(amplitude, xp.where(weakest > 0, weakest, xp.ones_like(weakest)))
     amplitude, sharpness = xp.where(counts, amplitude, ones), xp.where(counts, sharpness, ones)
-    centre = xp.log(amplitude)
-    low = xp.min(xp.where(counts, centre, xp.full_like(centre, math.inf)), axis=(-2, -1)) - BEYOND
-    high = xp.max(xp.where(counts, centre, xp.full_like(centre, -math.inf)), axis=(-2, -1)) + BEYOND
+    low = xp.log(xp.min(xp.where(counts, amplitude, infinite), axis=(-2, -1))) - BEYOND
+    high = xp.log(xp.max(xp.where(counts, amplitude, -infinite), axis=(-2, -1))) + BEYOND
     step = ((high - low) / (N_LEVELS - 1))[:, None]
     level = low[:, None] + xp.arange(N_LEVELS) * step  # (T, G)
     given = _given_levels(xp, level, amplitude, sharpness, step)
     given = xp.where(counts[..., None], given, xp.zeros_like(given))  # (T, L, J, G)
-    mass = xp.where(counts, xp.exp(nats - highest), xp.zeros_like(nats))
+    mass = xp.where(counts, xp.exp(nats - xp.max(nats, axis=-1, keepdims=True)), xp.zeros_like(nats))
     alike = _alike(xp, level, spread)  # (T, H G, G)
     of_user = xp.sum(mass[..., None] * given, axis=-2) @ xp.matrix_transpose(alike)
     of_user = xp.log(xp.maximum(of_user, xp.full_like(of_user, LEAST)))
     others = xp.sum(of_user, axis=1, keepdims=True) - of_user + _prior(xp, level, spread)[:, None, :]
-    weight = xp.exp(others - xp.max(others, axis=-1, keepdims=True))
-    density = weight @ alike  # (T, L, G)
+    density = xp.exp(others - xp.max(others, axis=-1, keepdims=True)) @ alike  # (T, L, G)
     found = xp.maximum(xp.sum(given * density[:, :, None, :], axis=-1), xp.full_like(nats, LEAST))
-    return xp.where(counts, nats + xp.log(found), xp.full_like(nats, -math.inf))
+    never = xp.where(xp.isnan(nats), nats, -infinite)
+    return xp.where(counts, nats + xp.log(found), never)
 
 
 def _given_levels(xp: Any, level: Array, amplitude: Array, sharpness: Array, step: Array) -> Array:
