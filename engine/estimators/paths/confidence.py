@@ -56,9 +56,11 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
     prior = _prior(pursuit, places[..., 0], pursuit.range_width_per_m(height)[..., None])
     nats = xp.log(prior * pursuit.cells_of_a_peak(explained) / sharpness) - behind
-    parts = (nats, xp.sqrt(explained / sharpness), sharpness), _rest(pursuit, peaks, here, noise, height)
-    both = (xp.concat([peak, rest[..., None]], axis=-1) for peak, rest in zip(*parts, strict=True))
-    nats = with_others_strengths(xp, *both, greatest_spread(pursuit.problem.view))
+    peak, rest = (nats, xp.sqrt(explained / sharpness), sharpness), _rest(pursuit, peaks, here, noise, height)
+    nats, amplitude, sharpness = (
+        xp.concat([of, other[..., None]], axis=-1) for of, other in zip(peak, rest, strict=True)
+    )
+    nats = with_others_strengths(xp, nats, amplitude, sharpness, greatest_spread(pursuit.problem.view))
     mass = xp.exp(nats - xp.max(nats, axis=-1, keepdims=True))
     lost = xp.sum(mass[..., 1:], axis=-1) / xp.sum(mass, axis=-1)
     if n_users > 1 or not pursuit.problem.n_scatterers:
