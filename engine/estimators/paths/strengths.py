@@ -3,7 +3,8 @@
 A gain of which nothing is known makes a wave as likely to be weak as strong, and a weak one may be anywhere in the
 noise: where the highest peak is low, the next ones count as much as their heights say. Users that are about alike say
 more: a place at which a user would be half as strong as all others is not its own. Left out, the probabilities of being
-lost are too high by 1.3 to 2 at 0 dB, by more at higher ratios, as brute force over all places says as well.
+lost are too high: of a user at 0 to 5 dB by 1.2 to 1.6, as sums over all places in view say with its gain told and not
+(docs/evidence/cycles-before-lock.json).
 
 Here moduli are lognormal, ln|g| ~ N(ln a, τ²), phases uniform. a and τ are unknown and summed over, a with the density
 that makes one user's gain anything, τ on points in equal steps of its logarithm up to the spread that ranges in view
