@@ -172,6 +172,7 @@ class JointPursuit:
         xp, n_users = self.xp, self.problem.n_users
         places, gain = xp.full_like(paths.places, np.nan), xp.zeros_like(paths.gain)
         energy = xp.zeros_like(paths.energy)
+        received = xp.zeros((*places.shape[:2], trials.samples.shape[-1]), dtype=gain.dtype)
         for k in range(self.problem.n_scatterers + 1):
             (index,) = xp.nonzero(paths.count == k)
             if index.shape[0]:
@@ -180,9 +181,10 @@ class JointPursuit:
                 places[index, : n_users + k] = fit.places
                 gain[index, :, : 1 + k] = fit.gain
                 energy[index] = fit.energy
+                received[index, : n_users + k] = fit.received
         found = xp.zeros(paths.count.shape[0]), trials.noise_variance, xp.zeros(paths.count.shape[0])
         if trials.powers is not None:
-            found = log_evidence(self.problem, trials, places, paths.count, self.rooms, self.order, self.noise_known)
+            found = log_evidence(self.problem, trials, received, paths.count, self.rooms, self.order, self.noise_known)
         return Paths(places, gain, energy, paths.count, *found)
 
     def with_powers(self, trials: Trials, rows: Rows) -> Trials:
