@@ -170,8 +170,7 @@ class JointPursuit:
     def refined(self, trials: Trials, paths: Paths) -> Paths:
         """The joint fit, from the places of the users and of as many scatterers as are counted."""
         xp, n_users = self.xp, self.problem.n_users
-        places, gain = xp.full_like(paths.places, np.nan), xp.zeros_like(paths.gain)
-        energy = xp.zeros_like(paths.energy)
+        places, gain, energy = xp.full_like(paths.places, np.nan), xp.zeros_like(paths.gain), xp.zeros_like(paths.energy)
         received = xp.zeros((*places.shape[:2], trials.samples.shape[-1]), dtype=gain.dtype)
         for k in range(self.problem.n_scatterers + 1):
             (index,) = xp.nonzero(paths.count == k)
@@ -179,8 +178,7 @@ class JointPursuit:
                 some, start = trials.take(index), paths.places[index][:, : n_users + k, :]
                 fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self.bounds)
                 places[index, : n_users + k] = fit.places
-                gain[index, :, : 1 + k] = fit.gain
-                energy[index] = fit.energy
+                gain[index, :, : 1 + k], energy[index] = fit.gain, fit.energy
                 received[index, : n_users + k] = fit.received
         found = xp.zeros(paths.count.shape[0]), trials.noise_variance, xp.zeros(paths.count.shape[0])
         if trials.powers is not None:
