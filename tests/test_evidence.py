@@ -61,6 +61,22 @@ def test_another_number_is_noticed() -> None:
     assert missing_words(ROOT, fig3.EVIDENCE, changed(kept))
 
 
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [
+        ("16 of 16 are open", False),
+        ("0.6 of 16", False),
+        ("6 of 165", False),
+        ("6 of 16.5", False),
+        ("6 of\n16. So", True),
+    ],
+)
+def test_a_number_does_not_stand_in_a_longer_one(tmp_path: Path, said: str, stands: bool) -> None:
+    (tmp_path / "said.md").write_text(said)
+    evidence = Evidence("six of sixteen", None, lambda store: {}, {"said.md": lambda numbers: ["6 of 16"]}, "none")
+    assert missing_words(tmp_path, evidence, {}) == ([] if stands else ["said.md: 6 of 16"])
+
+
 def test_a_record_is_written_listed_and_judges_the_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

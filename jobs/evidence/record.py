@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,5 +68,10 @@ def missing_words(folder: Path, evidence: Evidence, numbers: dict[str, Any]) -> 
     found = []
     for document, words in evidence.words.items():
         text = " ".join((folder / document).read_text().split())
-        found += [f"{document}: {one}" for one in words(numbers) if " ".join(one.split()) not in text]
+        found += [f"{document}: {one}" for one in words(numbers) if not _stands(" ".join(one.split()), text)]
     return found
+
+
+def _stands(words: str, text: str) -> bool:
+    """Whether the words are in the text, and not as a part of a longer number: "6 of 16" is not in "16 of 16"."""
+    return re.search(rf"(?<![\d.]){re.escape(words)}(?!\.?\d)", text) is not None

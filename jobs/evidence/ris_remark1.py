@@ -62,7 +62,7 @@ def _cell(numbers: dict[str, Any], cycle: int, method: str, field: str, quantity
 
 EVIDENCE = Evidence(
     "parts of the errors on a grid at the points of ris:remark1",
-    remark1.replace(realizations=64, seed=20261129),
+    remark1.replace(realizations=1024, seed=20261129),
     _measured,
     {"docs/ris.md": words},
 )
