@@ -84,8 +84,7 @@ class JointPursuit:
         further = self.rows(beams)
         if rows is None:
             return further
-        value = self.xp.concat([rows.value, further.value], axis=1)
-        return Rows(value, rows.energy + further.energy)
+        return Rows(self.xp.concat([rows.value, further.value], axis=1), rows.energy + further.energy)
 
     def acquired(self, trials: Trials, rows: Rows, *, everything: bool = False) -> Paths:
         """Users from the grid, then scatterers; everything: as many as there may be, significant or not."""
@@ -170,7 +169,8 @@ class JointPursuit:
     def refined(self, trials: Trials, paths: Paths) -> Paths:
         """The joint fit, from the places of the users and of as many scatterers as are counted."""
         xp, n_users = self.xp, self.problem.n_users
-        places, gain, energy = xp.full_like(paths.places, np.nan), xp.zeros_like(paths.gain), xp.zeros_like(paths.energy)
+        places = xp.full_like(paths.places, np.nan)
+        gain, energy = xp.zeros_like(paths.gain), xp.zeros_like(paths.energy)
         received = xp.zeros((*places.shape[:2], trials.samples.shape[-1]), dtype=gain.dtype)
         for k in range(self.problem.n_scatterers + 1):
             (index,) = xp.nonzero(paths.count == k)
