@@ -20,12 +20,14 @@ from scenarios.ris import Method, RisLocalization
 from scenarios.ris.lost import LOST_BEAMS
 from scenarios.ris.protocol import LOST_PROBABILITY
 
-USERS, BLOCK, SEED = int(os.environ.get("CYCLES_USERS", "1000")), 32, 20261129
+USERS, BLOCK, SEED = int(os.environ.get("CYCLES_USERS", "1000")), 32, 20261130
 SETTINGS = (
-    *({"snr_db": snr} for snr in (0.0, 5.0, 10.0, 15.0, 20.0, 30.0)),
+    *({"snr_db": snr} for snr in (0.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0)),
     {"snr_db": 15.0, "n_users": 2, "n_scatterers": 4},
     {"snr_db": 5.0, "n_users": 8},
     {"snr_db": 0.0, "n_users": 1, "n_scatterers": 0},
+    {"snr_db": 5.0, "n_users": 1, "n_scatterers": 0},
+    {"snr_db": 0.0, "n_users": 2, "n_scatterers": 0},
     {"snr_db": 10.0, "n_users": 1, "n_scatterers": 0},
     {"snr_db": 10.0, "n_users": 1, "n_scatterers": 2},
     {"snr_db": 10.0, "elements_per_side": 12, "range_min_m": 0.3},

@@ -56,8 +56,8 @@ class Outcome(NamedTuple):
 def cycles_before_lock(n_elements: int, n_scatterers: int, scatterer_power: float, snr: float) -> int:
     """Random cycles after which few users are lost: 0.01 by the formula, and two more.
 
-    Measured with the closed loop's search: 0.026 at 0 dB, 0.006 at 5 dB, 0.001 at 10 dB with 4 users and 2 scatterers,
-    0.044 for one user alone at 0 dB (docs/evidence/cycles-before-lock.json has intervals and other settings). Each
+    Measured with the closed loop's search: 0.036 at 0 dB, 0.016 at 5 dB, 0.003 at 10 dB with 4 users and 2 scatterers,
+    0.051 for one user alone at 0 dB (docs/evidence/cycles-before-lock.json has intervals and other settings). Each
     estimate says how probable that is.
 
     1 + K + ln(4N/P)/ln(1 + s): 4N places that differ, s = 1/(1/SNR + Σ 10^{−κ/10}), the scatterers counted as noise;

@@ -3,6 +3,9 @@
 Weak scatterers have several peaks that explain the samples about as well, or may not be there at all; the users move a
 little with each of these, and no curvature at one of them knows. So each scatterer found is taken out and put at its
 other peaks, one that is not found is put at its highest, and the users' places in all that are spread by the evidence.
+
+Where all scatterers are fitted, whatever their power, explanations with as many of them compare by χ². Left out, NOMP's
+normalised squares are 1.3 on average at 5 dB in trials in which a scatterer was put in a wrong place, 1.0 in others.
 """
 
 from typing import Any
@@ -29,13 +32,12 @@ def between_explanations(pursuit: JointPursuit, trials: Trials, rows: Rows, path
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     here = paths.places[:, :n_users, :]
     moments, total = xp.zeros((*here.shape, 3)), xp.ones(here.shape[:2])
-    if trials.powers is None:
-        return moments
-    known = [paths.evidence]
+    stored = _nats(pursuit, trials, paths)
+    known = [stored]
     for index, other in _others(pursuit, trials, rows, paths):
         nats = xp.full(paths.count.shape, NEVER_NATS)
-        nats[index] = other.evidence
-        new = nats > paths.evidence - WORTH_NATS
+        nats[index] = _nats(pursuit, trials.take(index), other)
+        new = nats > stored - WORTH_NATS
         for before in known:
             new = new & ~(xp.abs(nats - before) < SAME_NATS)
         known.append(nats)
@@ -45,16 +47,24 @@ def between_explanations(pursuit: JointPursuit, trials: Trials, rows: Rows, path
             places[index] = other.places[:, :n_users, :]
             away = (places - here)[trial]
             # More probable than what is stored: as probable, as the search may not have been able to get there.
-            weight = xp.exp(xp.minimum(nats[trial] - paths.evidence[trial], xp.zeros_like(nats[trial])))[:, None]
+            weight = xp.exp(xp.minimum(nats[trial] - stored[trial], xp.zeros_like(nats[trial])))[:, None]
             weight = xp.where(pursuit.unresolved(places[trial], here[trial]), weight, xp.zeros_like(weight))
             moments[trial] = moments[trial] + (weight[..., None] * away)[..., :, None] * away[..., None, :]
             total[trial] = total[trial] + weight
     return moments / total[..., None, None]
 
 
+def _nats(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+    """Of explanations, (T,), up to a constant: of all by evidence, else of those with as many scatterers."""
+    if trials.powers is not None:
+        return paths.evidence
+    return -pursuit.xp.sum(paths.energy, axis=-1) / trials.noise_variance
+
+
 def _others(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Any:
-    """Trials by their numbers, and explanations of theirs with one scatterer elsewhere, less or more."""
+    """Trials by their numbers, and explanations of theirs: one scatterer elsewhere or, by evidence, less or more."""
     xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
+    by_evidence = trials.powers is not None
     for count in range(n_scatterers + 1):
         (index,) = xp.nonzero(paths.count == count)
         if not index.shape[0]:
@@ -64,9 +74,10 @@ def _others(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
             columns = [i for i in range(n_users + n_scatterers) if i != n_users + k] + [n_users + k]
             rest = mine._replace(places=mine.places[:, columns, :], count=mine.count - 1)
             rest = pursuit.refined(some, rest)
-            yield index, rest
+            if by_evidence:
+                yield index, rest
             yield from _with_one_more(pursuit, some, rows, (index, rest, mine))
-        if count < n_scatterers:
+        if by_evidence and count < n_scatterers:
             yield from _with_one_more(pursuit, some, rows, (index, mine, mine))
 
 

@@ -29,6 +29,8 @@ class Peaks(NamedTuple):
     """‖residual‖² of the scatterers alone, (T, L)"""
     scores: Array
     """what the user's energy falls by at each candidate, (T, L, M)"""
+    outside: Array
+    """what the beams receive from each candidate outside the scatterers' responses, (T, M)"""
 
 
 def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, n_peaks: int) -> Peaks:
@@ -38,8 +40,8 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
     samples = trials.samples - (trials.samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
     value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
     outside = energy - xp.sum(power(xp.conj(basis) @ value), axis=1)
-    outside = xp.maximum(outside, pursuit.least_new * energy)[:, None, :]
-    scores = power(xp.conj(samples) @ value) / outside
+    outside = xp.maximum(outside, pursuit.least_new * energy)
+    scores = power(xp.conj(samples) @ value) / outside[:, None, :]
     index, heights = pursuit.peaks(scores, n_peaks)
     beams = trials.of_group(trials.beams)
     beams = beams - xp.matrix_transpose(basis) @ (xp.conj(basis) @ beams)
@@ -56,7 +58,7 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
             fit = fit_paths(pursuit.problem.surface, beams, trial, alone, start, pursuit.bounds)
             places[trial, user, rank] = fit.places[:, 0, :]
             energy[trial, user, rank] = fit.energy[:, 0]
-    return Peaks(places, energy, nothing, scores)
+    return Peaks(places, energy, nothing, scores, outside)
 
 
 def basis_of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:

@@ -1,9 +1,11 @@
 """How sure an estimate is: the probability that a user is somewhere else, from its likelihood over the whole view.
 
-Given the scatterers, a user's posterior over places is exp(−‖residual‖²/σ²) for a uniform prior. Its mass around a peak
-is that at the peak times the peak's volume, which the signal's strength gives: along a direction cosine a lobe is
-1 − (πx)²/3 of its height x beams from its top, hence ρ nats high it is √(3/(πρ)) beams wide; along κ likewise. So every
-peak that was fitted counts with its own height, and the rest of the grid as a sum over cells.
+Given the scatterers, a user's posterior over places is exp(−‖residual‖²/σ²)/‖u‖² for a uniform prior, its gain being
+anything, u what the beams receive from there. Its mass around a peak is that at the peak times the peak's volume, which
+the peak's height gives: along a direction cosine a lobe is 1 − (πx)²/3 of its height x beams from its top, hence ρ nats
+high it is √(3/(πρ)) beams wide; along κ likewise. So every peak that was fitted counts with its own height, and the
+rest of the grid as a sum over cells. What the other users' gains say of this one's is in
+`engine.estimators.paths.strengths`.
 
 The prior is that of `engine.estimators.paths.spread`, uniform in range, hence as 1/κ² in κ. Uniform in κ, noise at
 ranges where hardly anybody is would count as much as the users do.
@@ -15,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.estimators.paths.conditional import Peaks, peaks_of_users
+from engine.estimators.paths.conditional import Peaks, basis_of_scatterers, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
-from engine.estimators.paths.trials import Paths, Rows, Trials
+from engine.estimators.paths.strengths import greatest_spread, with_others_strengths
+from engine.estimators.paths.trials import Paths, Rows, Trials, power
 from engine.numerics.path_projection import responses
 
 Array = Any
@@ -46,11 +49,20 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     behind = (peaks.energy - lowest[..., None]) / noise[..., None]
     counts = elsewhere & ~again
     behind = _refitted(pursuit, trials, paths, peaks, xp.where(counts, behind, xp.full_like(behind, np.inf)))
-    width = pursuit.range_width_per_m(height)
-    other = xp.sum(xp.exp(-behind) * _prior(pursuit, peaks.places[..., 0], width[..., None]), axis=-1)
-    own = xp.exp(-(paths.energy - lowest) / noise) * _prior(pursuit, here[..., 0], width)
-    other = other + _rest(pursuit, peaks, here, noise, height)
-    lost = other / (other + own)
+    places = xp.concat([here[:, :, None, :], peaks.places], axis=2)
+    behind = xp.concat([((paths.energy - lowest) / noise)[..., None], behind], axis=-1)
+    explained = peaks.nothing[..., None] - xp.concat([paths.energy[..., None], peaks.energy], axis=-1)
+    sharpness = _sharpness(pursuit, trials, paths, places, behind < -NOTHING_NATS) / noise[..., None]
+    explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
+    prior = _prior(pursuit, places[..., 0], pursuit.range_width_per_m(height)[..., None])
+    nats = xp.log(prior * pursuit.cells_of_a_peak(explained) / sharpness) - behind
+    peak, rest = (nats, xp.sqrt(explained / sharpness), sharpness), _rest(pursuit, peaks, here, noise, height)
+    nats, amplitude, sharpness = (
+        xp.concat([of, other[..., None]], axis=-1) for of, other in zip(peak, rest, strict=True)
+    )
+    nats = with_others_strengths(xp, nats, amplitude, sharpness, greatest_spread(pursuit.problem.view))
+    mass = xp.exp(nats - xp.max(nats, axis=-1, keepdims=True))
+    lost = xp.sum(mass[..., 1:], axis=-1) / xp.sum(mass, axis=-1)
     if n_users > 1 or not pursuit.problem.n_scatterers:
         return lost
     return lost + (1 - lost) * _mistaken(pursuit, trials, paths)
@@ -98,8 +110,31 @@ def _tail(xp: Any, deviations: Array) -> Array:
     return 1 / (1 + xp.exp(1.5976 * deviations + 0.070566 * deviations**3))  # Bowling et al., 2009
 
 
-def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height: Array) -> Array:
-    """The mass of the grid away from the estimate and from every peak that was fitted, over that of the highest."""
+def _sharpness(pursuit: JointPursuit, trials: Trials, paths: Paths, places: Array, worth: Array) -> Array:
+    """‖u‖² outside the scatterers' responses, (T, L, H), of users at places (T, L, H, 3), the estimate's first.
+
+    As at the estimate where another place is not worth it.
+    """
+    xp = pursuit.xp
+    basis = basis_of_scatterers(pursuit, trials, paths)
+
+    def outside(some: Trials, across: Array, here: Array) -> Array:
+        received = responses(pursuit.problem.surface, some.of_group(some.beams), here)
+        energy, along = xp.sum(power(received), axis=-1), received @ xp.conj(xp.matrix_transpose(across))
+        return xp.maximum(energy - xp.sum(power(along), axis=-1), pursuit.least_new * energy)
+
+    own = outside(trials, basis, places[:, :, 0, :])
+    found = xp.broadcast_to(own[..., None], worth.shape) + xp.zeros(worth.shape)
+    for user in range(places.shape[1]):
+        (index,) = xp.nonzero(xp.any(worth[:, user, 1:], axis=-1))
+        if index.shape[0]:
+            others = outside(trials.take(index), basis[index], places[index, user, 1:])
+            found[index, user, 1:] = xp.where(worth[index, user, 1:], others, found[index, user, 1:])
+    return found
+
+
+def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height: Array) -> tuple[Array, Array, Array]:
+    """Of the grid away from the estimate and every peak that was fitted: nats, |g| and S in the mean, (T, L) each."""
     xp = pursuit.xp
     cells = peaks.scores / noise[..., None] - height[..., None]
     cells = xp.where(cells > NOTHING_NATS, cells, xp.full_like(cells, -np.inf))
@@ -110,8 +145,18 @@ def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height
         place = here[trial, user] if i < 0 else peaks.places[trial, user, i]
         near = pursuit.unresolved(pursuit.all_places, place[:, None, :])
         cells[trial, user] = xp.where(near, xp.full_like(cells[trial, user], -np.inf), cells[trial, user])
-    prior = _prior(pursuit, pursuit.all_places[:, 0], xp.asarray(pursuit.level_per_m))
-    return xp.sum(xp.exp(cells) * prior, axis=-1) / pursuit.cells_of_a_peak(height)
+    nats, amplitude, sharpness = xp.full_like(height, -np.inf), xp.ones_like(height), xp.ones_like(height)
+    (trial, user) = xp.nonzero(xp.any(cells > NOTHING_NATS, axis=-1))
+    if trial.shape[0]:
+        prior = _prior(pursuit, pursuit.all_places[:, 0], xp.asarray(pursuit.level_per_m))
+        outside = peaks.outside[trial] / noise[trial]
+        mass = xp.exp(cells[trial, user]) * prior / outside
+        total = xp.sum(mass, axis=-1)
+        explained = xp.sum(mass * peaks.scores[trial, user], axis=-1) / noise[trial, 0] / total
+        here_sharp = xp.sum(mass * outside, axis=-1) / total
+        nats[trial, user], sharpness[trial, user] = xp.log(total), here_sharp
+        amplitude[trial, user] = xp.sqrt(explained / here_sharp)
+    return nats, amplitude, sharpness
 
 
 def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks, behind: Array) -> Array:

@@ -1,0 +1,171 @@
+"""The probability that a user is elsewhere, against sums over all places in view, and over all strengths."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import ive
+
+from engine.estimators.paths import Cycles, PathProblem
+from engine.estimators.paths.closed_loop import ClosedLoop
+from engine.estimators.paths.strengths import N_SPREADS, greatest_spread, with_others_strengths
+from engine.numerics.candidates import FieldOfView
+from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
+
+CARRIER_HZ, N_Y, N_Z, SPACING = 11e9, 9, 7, 0.43
+WAVELENGTH_M = SPEED_OF_LIGHT_M_PER_S / CARRIER_HZ
+SURFACE = UniformPlanarArray(N_Y, N_Z, SPACING * WAVELENGTH_M, WAVELENGTH_M)
+VIEW = FieldOfView(math.pi / 3, 2 * math.pi / 3, -math.pi / 6, math.pi / 6, 0.25, 2.0)
+SPREAD = math.log(2.0 / 0.25) / 12**0.5
+
+
+def waves(range_m: np.ndarray, polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    """exp(−jk(d − r)) at every element, (..., N): distances from point to point."""
+    y, z = ((np.arange(n) - (n - 1) / 2) * SPACING * WAVELENGTH_M for n in (N_Y, N_Z))
+    place = np.stack([np.zeros(N_Y * N_Z), np.repeat(y, N_Z), np.tile(z, N_Y)], axis=-1)
+    direction = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
+    away = np.linalg.norm(range_m[..., None, None] * direction[..., None, :] - place, axis=-1)
+    return np.exp(-2j * np.pi / WAVELENGTH_M * (away - range_m[..., None]))
+
+
+def in_beams(polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    return np.stack([np.sin(polar) * np.sin(azimuth) * N_Y * SPACING, np.cos(polar) * N_Z * SPACING], axis=-1)
+
+
+def drawn(seed: int, n: int, n_users: int, n_cycles: int, variance: float, strengths: np.ndarray) -> tuple:
+    rng = np.random.default_rng(seed)
+    shape = (n, n_users)
+    range_m, polar, azimuth = (
+        rng.uniform(*ends, shape)
+        for ends in (
+            (VIEW.range_min_m, VIEW.range_max_m),
+            (VIEW.polar_min_rad, VIEW.polar_max_rad),
+            (VIEW.azimuth_min_rad, VIEW.azimuth_max_rad),
+        )
+    )
+    gain = strengths * np.exp(2j * np.pi * rng.random(shape))
+    beams = np.exp(2j * np.pi * rng.random((n, n_cycles, N_Y * N_Z)))
+    noise = rng.normal(size=(2, n, n_cycles, n_users)) * math.sqrt(variance / 2)
+    samples = beams @ np.swapaxes(gain[..., None] * waves(range_m, polar, azimuth), 1, 2) + noise[0] + 1j * noise[1]
+    return beams, samples, in_beams(polar, azimuth)
+
+
+def elsewhere(beams: np.ndarray, samples: np.ndarray, variance: float, found: np.ndarray) -> np.ndarray:
+    """The posterior in other directions than those found (L, 2), (L,): one trial, summed over places and strengths."""
+    steps = (np.arange(34) + 0.5) / 34
+    kappas = 1 / VIEW.range_max_m + (np.arange(8) + 0.5) / 8 * (1 / VIEW.range_min_m - 1 / VIEW.range_max_m)
+    polar, azimuth, kappa = (
+        part.ravel()
+        for part in np.meshgrid(
+            VIEW.polar_min_rad + steps * (VIEW.polar_max_rad - VIEW.polar_min_rad),
+            VIEW.azimuth_min_rad + steps * (VIEW.azimuth_max_rad - VIEW.azimuth_min_rad),
+            kappas,
+        )
+    )
+    received = beams @ waves(1 / kappa, polar, azimuth).T
+    sharp = np.sum(np.abs(received) ** 2, axis=0) / variance
+    log_strength = np.linspace(math.log(0.15), math.log(5.0), 32)
+    strength = np.exp(log_strength)
+    away = log_strength[:, None] - log_strength[None, :]
+    alike = [np.exp(-((away * 2**i / SPREAD) ** 2) / 2) for i in range(N_SPREADS)]
+    alike = [part / part.sum(axis=1, keepdims=True) for part in alike]
+    parts = []
+    for user in range(samples.shape[1]):
+        onto = np.abs(samples[:, user].conj() @ received) / variance
+        keep = onto**2 / sharp > (onto**2 / sharp).max() - 12
+        argument = 2 * strength[:, None] * onto[keep]
+        height = np.log(ive(0, argument)) + argument - strength[:, None] ** 2 * sharp[keep] - 2 * np.log(kappa[keep])
+        mass = np.exp(height - height.max())
+        near = np.linalg.norm(in_beams(polar[keep], azimuth[keep]) - found[user], axis=-1) < 0.75
+        parts.append((mass @ near, mass @ ~near))
+    chances = []
+    for user in range(len(parts)):
+        density = np.zeros(strength.size)
+        for i, kernel in enumerate(alike):
+            weight = strength**2 * math.exp(-2 * (SPREAD / 2**i) ** 2)
+            for other, (near, far) in enumerate(parts):
+                weight = weight * (kernel @ (near + far)) if other != user else weight
+            density += weight @ kernel
+        if len(parts) == 1:
+            density = strength**2  # of one user alone any gain, in equal areas of the plane
+        near, far = (density @ part for part in parts[user])
+        chances.append(far / (near + far))
+    return np.array(chances)
+
+
+def stated(beams: np.ndarray, samples: np.ndarray, variance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (n, L), and directions in beams (n, L, 2)."""
+    n, _, n_users = samples.shape
+    observer = ClosedLoop().prepare(PathProblem(SURFACE, VIEW, n_users, 0), np).begin()
+    observer.observe(Cycles(beams, samples[:, None], np.full((n, 1), variance)))
+    found = observer.estimate()
+    return found.lost_probability[:, 0], in_beams(found.polar_rad[:, 0], found.azimuth_rad[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("n", "n_users", "n_cycles", "spread", "seed"),
+    [(24, 1, 9, 0.0, 1), (10, 4, 12, 0.0, 2), (8, 4, 12, 0.7, 3)],
+    ids=["one user", "users alike", "users that differ"],
+)
+def test_as_many_are_lost_as_all_places_and_strengths_say(
+    n: int, n_users: int, n_cycles: int, spread: float, seed: int
+) -> None:
+    variance = N_Y * N_Z / 10**0.1
+    strengths = np.exp(spread * np.random.default_rng(seed).standard_normal((n, n_users)))
+    beams, samples, true = drawn(seed, n, n_users, n_cycles, variance, strengths)
+    chance, found = stated(beams, samples, variance)
+    exact = np.stack([elsewhere(beams[i], samples[i], variance, found[i]) for i in range(n)])
+    assert exact.sum() > 1
+    assert chance.sum() == pytest.approx(exact.sum(), rel=0.2)
+    assert np.abs(chance - exact).mean() < 0.08
+    lost = np.sum(np.linalg.norm(found - true, axis=-1) > 0.75)
+    assert abs(lost - exact.sum()) < 4 * math.sqrt(np.sum(exact * (1 - exact)))
+
+
+def test_strengths_against_sums_over_all_of_them() -> None:
+    """Three users, up to three places each; the likelihood of a strength is a normal one here."""
+    rng = np.random.default_rng(5)
+    strength, sharp = rng.uniform(0.4, 1.6, (1, 3, 3)), rng.uniform(8.0, 30.0, (1, 3, 3))
+    nats = rng.uniform(-3.0, 0.0, (1, 3, 3))
+    nats[0, 1, 2] = -np.inf
+    spread = 0.9
+    log_a = np.linspace(-4.0, 4.0, 401)
+    a, area = np.exp(log_a), np.exp(2 * log_a)
+    given = np.exp(-sharp[0, ..., None] * (a - strength[0, ..., None]) ** 2) / np.sqrt(a)
+    given /= np.sum(given * area, axis=-1, keepdims=True)  # as many as there are by area
+    wanted = np.zeros((3, 3))
+    for i in range(N_SPREADS):
+        tau = spread / 2**i
+        kernel = np.exp(-((log_a[:, None] - log_a) ** 2) / (2 * tau**2)) / tau
+        of_places = np.exp(nats[0])[..., None] * (given @ kernel)  # (3, 3, A)
+        weight = area * math.exp(-2 * tau**2)
+        for user in range(3):
+            others = np.prod([of_places[other].sum(axis=0) for other in range(3) if other != user], axis=0)
+            wanted[user] += of_places[user] @ (weight * others)
+    wanted /= wanted.sum(axis=-1, keepdims=True)
+
+    def chances(scale: float) -> np.ndarray:
+        found = with_others_strengths(np, nats, strength * scale, sharp / scale**2, spread)
+        return (
+            np.exp(found - found.max(axis=-1, keepdims=True))[0]
+            / np.exp(found - found.max(axis=-1, keepdims=True)).sum(axis=-1)[0][:, None]
+        )
+
+    np.testing.assert_allclose(chances(1.0), wanted, atol=0.02)
+    np.testing.assert_allclose(chances(1e-4), chances(1.0), rtol=1e-9)  # in whatever unit
+    assert np.abs(wanted - np.exp(nats[0]) / np.exp(nats[0]).sum(axis=-1)[:, None]).max() > 0.1  # it does matter
+
+
+def test_strengths_say_nothing_of_one_user_of_what_is_certain_and_of_what_is_unknown() -> None:
+    nats = np.array([[[0.0, -1.0, -2.0]] * 2] * 3)
+    ones = np.ones_like(nats)
+    np.testing.assert_array_equal(with_others_strengths(np, nats[:, :1], ones[:, :1], ones[:, :1], 1.0), nats[:, :1])
+    nats[0, :, 1:], nats[1, 0] = -np.inf, np.nan
+    amplitude = ones.copy()
+    amplitude[2, 1] = 0.0
+    found = with_others_strengths(np, nats, amplitude, 20 * ones, 1.0)
+    np.testing.assert_array_equal(found[0], nats[0])
+    assert np.isnan(found[1, 0]).all()
+    assert np.isfinite(found[1, 1]).all()
+    assert np.isfinite(found[2]).all()
+    assert greatest_spread(VIEW) == pytest.approx(SPREAD)
