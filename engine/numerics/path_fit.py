@@ -35,6 +35,8 @@ class PathFit(NamedTuple):
     """‖residual‖² of each user, (T, L)"""
     steps: Array
     """tried, (T,)"""
+    received: Array
+    """what the beams receive from the places at gain one, (T, P, C)"""
 
 
 def fit_paths(
@@ -73,6 +75,7 @@ class _State(NamedTuple):
     energy: Array
     gradient: Array
     normal: Array
+    received: Array
     damping: Array
     steps: Array
 
@@ -91,17 +94,17 @@ def _fit_arrays(
     n_trials = start.shape[0]
     places = xp.clip(start, bounds[0, :], bounds[1, :])
     own_beams = xp.take(beams, group, axis=0)
-    gain, energy, gradient, normal = _linearised(array, own_beams, samples, places)
-    damping = xp.full((n_trials,), FIRST_DAMPING, dtype=energy.dtype)
+    linearised = _linearised(array, own_beams, samples, places)
+    damping = xp.full((n_trials,), FIRST_DAMPING, dtype=places.dtype)
     trial = xp.arange(n_trials)
-    state = _State(trial, own_beams, samples, places, gain, energy, gradient, normal, damping, xp.zeros_like(trial))
+    state = _State(trial, own_beams, samples, places, *linearised, damping, xp.zeros_like(trial))
     finished: list[tuple[Array, PathFit]] = []
     while state.trial.shape[0]:
         step, decrease = _damped_step(state, bounds)
         total = xp.sum(state.energy, axis=-1)
         # ~(a > b), not a <= b: a trial that is not a number ends here.
         done = ~(decrease > tolerance * total) | (state.steps >= most_steps) | (state.damping > HIGHEST_DAMPING)
-        parts = (state.places, state.gain, state.energy, state.steps)
+        parts = (state.places, state.gain, state.energy, state.steps, state.received)
         finished.append((state.trial[done], PathFit(*(part[done] for part in parts))))
         state, step = _State(*(part[~done] for part in state)), step[~done]
         if state.trial.shape[0]:
@@ -121,9 +124,8 @@ def _tried(array: UniformPlanarArray, state: _State, step: Array, bounds: Array)
     def kept(new: Array, old: Array) -> Array:
         return xp.where(xp.reshape(better, (-1,) + (1,) * (old.ndim - 1)), new, old)
 
-    gain, energy, gradient, normal = (
-        kept(*pair) for pair in zip(found, (state.gain, state.energy, state.gradient, state.normal), strict=True)
-    )
+    old = state.gain, state.energy, state.gradient, state.normal, state.received
+    gain, energy, gradient, normal, received = (kept(*pair) for pair in zip(found, old, strict=True))
     lower = xp.clip(state.damping * EASIER, LOWEST_DAMPING, None)
     return state._replace(
         places=kept(places, state.places),
@@ -131,6 +133,7 @@ def _tried(array: UniformPlanarArray, state: _State, step: Array, bounds: Array)
         energy=energy,
         gradient=gradient,
         normal=normal,
+        received=received,
         damping=xp.where(better, lower, state.damping * HARDER),
         steps=state.steps + 1,
     )
@@ -138,8 +141,8 @@ def _tried(array: UniformPlanarArray, state: _State, step: Array, bounds: Array)
 
 def _linearised(
     array: UniformPlanarArray, beams: Array, samples: Array, places: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Gains (T, L, 1 + K), energies (T, L), half their sum's gradient (T, 3P), and JᴴJ (T, 3P, 3P)."""
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Gains (T, L, 1 + K), energies (T, L), half their sum's gradient (T, 3P), JᴴJ (T, 3P, 3P), received (T, P, C)."""
     xp = array_namespace(beams, samples, places)
     n_trials, n_paths = places.shape[:2]
     front = wavefront(array, places[..., 0], places[..., 1], places[..., 2])
@@ -153,7 +156,7 @@ def _linearised(
         adjoint = xp.conj(jacobian)
         gradient = gradient + xp.real(xp.matmul(adjoint, fit.residual[:, user, :, None]))[..., 0]
         normal = normal + xp.real(xp.matmul(adjoint, xp.matrix_transpose(jacobian)))
-    return fit.gain, fit.energy, gradient, normal
+    return fit.gain, fit.energy, gradient, normal, received[0]
 
 
 def _jacobian(fit: Projection, slopes: Array, user: int) -> Array:

@@ -32,7 +32,8 @@ def _respond_plain(place: Any, elements: Any, wavenumber: float, beams: Any, wav
         t = y * along_y + z * along_z
         curved = kappa * squared
         ratio = np.sqrt(1.0 - kappa * (2.0 * t - curved))
-        half, inverse = 1.0 / (1.0 + ratio), 1.0 / ratio
+        both = 1.0 / (ratio + ratio * ratio)  # one division for 1/(1 + R) and 1/R
+        half, inverse = ratio * both, (1.0 + ratio) * both
         delta = (curved - 2.0 * t) * half
         waves[0, n], waves[1, n] = quarters(delta * to_quarters)
         waves[2, n] = (squared - delta * (curved - t) * inverse) * half
@@ -247,12 +248,14 @@ def _fit_plain(
     gain: Any,
     energy: Any,
     steps: Any,
+    received: Any,
 ) -> None:
     """Levenberg-Marquardt for each of T trials; see `engine.numerics.path_fit`.
 
     beams (G, C, N), group (T,): each trial's beams; samples (T, L, C); elements (3, N); bounds (2, 3); settings:
     tolerance, most steps; the damping's first, lowest and highest value, factors after a success and after a failure.
-    places (T, P, 3) comes in with the start; gain (T, L, 1 + K), energy (T, L), steps (T,).
+    places (T, P, 3) comes in with the start; gain (T, L, 1 + K), energy (T, L), steps (T,),
+    received (T, P, C): what the beams receive from the places at gain one.
     """
     tolerance, most_steps, first_damping, lowest_damping, highest_damping, easier, harder = settings
     n_trials, n_users, n_cycles = samples.shape
@@ -294,6 +297,8 @@ def _fit_plain(
                 _copy(tried_place.reshape(-1), place)
                 _copy(tried_gain.reshape(-1), gain[t].reshape(-1))
                 _copy(tried_energy, energy[t])
+                for p in range(n_paths):
+                    _copy(responses[p, 0], received[t, p])
                 _normal_equations(responses, basis, own, residual, tried_gain, parts, gradient, normal)
             else:
                 damping *= harder
@@ -320,15 +325,16 @@ def fit_on_cpu(
     start: np.ndarray,
     bounds: np.ndarray,
     settings: tuple[float, ...],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Places (T, P, 3), gains (T, L, 1 + K), energies (T, L) and steps (T,); see `engine.numerics.path_fit`."""
-    n_trials, n_users, _ = samples.shape
+) -> tuple[np.ndarray, ...]:
+    """The fields of `engine.numerics.path_fit.PathFit`."""
+    n_trials, n_users, n_cycles = samples.shape
     y, z = array.positions_m(np)
     elements = np.stack([y, z, y * y + z * z])
     places = np.minimum(np.maximum(start, bounds[0]), bounds[1])
     gain = np.empty((n_trials, n_users, 1 + start.shape[1] - n_users), dtype=complex)
     energy, steps = np.empty((n_trials, n_users)), np.empty(n_trials, dtype=np.int64)
+    received = np.empty((n_trials, start.shape[1], n_cycles), dtype=complex)
     k = array.wavenumber_rad_per_m
     inputs = (read_only(part) for part in (beams, group.astype(np.int64), samples, elements))
-    _fit(*inputs, k, read_only(bounds), settings, places, gain, energy, steps)
-    return places, gain, energy, steps
+    _fit(*inputs, k, read_only(bounds), settings, places, gain, energy, steps, received)
+    return places, gain, energy, steps, received

@@ -89,6 +89,7 @@ def test_evidence_is_the_likelihood_with_what_is_unknown_summed_over(noise_known
     places = np.random.default_rng(1).uniform((0.1, 1.1, -0.5), (2.0, 2.0, 0.5), (3, 6, 3))
     powers = np.array([[0.05, 0.2, 0.6], [2.0, 20.0, 50.0], [0.5, 5.0, 8.0]]) / (1 if noise_known else 20)
     some = some._replace(powers=powers, received=np.full(3, 7.0))
+    received = responses(SMALL, some.beams, places)
 
     def rooms(height):  # type: ignore[no-untyped-def]
         return 30 + height**0.5 if noise_known else 3 * height**1.5
@@ -96,7 +97,7 @@ def test_evidence_is_the_likelihood_with_what_is_unknown_summed_over(noise_known
     found, expected = [], []
     for counts in ((0, 1, 2), (3, 3, 1)):
         told = {"false_alarm": false_alarm, "noise_known": noise_known}
-        found.append(log_evidence(problem, some, places, np.array(counts), rooms, **told))
+        found.append(log_evidence(problem, some, received, np.array(counts), rooms, **told))
         rows = []
         for t, count in enumerate(counts):
             one = Cycles(cycles.beams[t : t + 1], cycles.samples[t : t + 1], cycles.noise_variance[t : t + 1])

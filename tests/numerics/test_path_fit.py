@@ -56,6 +56,8 @@ def test_recovers_without_noise(arrays: bool) -> None:
     fit = path_fit._fit_arrays(*inputs, 0.0, 60) if arrays else fit_paths(*inputs, tolerance=0.0, most_steps=60)
     np.testing.assert_allclose(fit.places, PLACES, atol=1e-13)
     np.testing.assert_allclose(fit.gain[0], GAIN, atol=1e-12)
+    waves = wavefront(SURFACE, *(fit.places[0, :, i] for i in range(3)))[0]
+    np.testing.assert_allclose(fit.received[0], waves @ everything[0].T, rtol=1e-10, atol=1e-10)
     assert np.sum(fit.energy) < 1e-20 * np.sum(np.abs(samples) ** 2)
     assert np.max(np.abs(fit_paths(*inputs, most_steps=4).places - PLACES)) > 1e-13  # the test can fail
 
@@ -154,6 +156,7 @@ def test_bounds_and_nonsense() -> None:
     narrow = np.stack([places.min(axis=(0, 1)) + 0.1, places.max(axis=(0, 1)) - 0.1])
     fit = fit_paths(SMALL, everything, group, samples, places, narrow)
     assert np.all((fit.places >= narrow[0]) & (fit.places <= narrow[1]))
+    np.testing.assert_allclose(fit.received, responses(SMALL, everything[group], fit.places), rtol=1e-10, atol=1e-10)
     assert np.any(fit.places == narrow[0])
     spoilt = samples.copy()
     spoilt[2] = np.nan

@@ -31,7 +31,6 @@ from array_api_compat import array_namespace
 
 from engine.estimators.paths.problem import PathProblem
 from engine.estimators.paths.trials import Rows, Trials, power
-from engine.numerics.path_projection import responses
 
 Array = Any
 
@@ -57,21 +56,21 @@ class Evidence(NamedTuple):
 def log_evidence(
     problem: PathProblem,
     trials: Trials,
-    places: Array,
+    received: Array,
     count: Array,
     rooms: Callable[[Array], Array],
     false_alarm: float | None = None,
     noise_known: bool = True,
 ) -> Evidence:
-    """Of places (T, L + K, 3), the first `count` (T,) scatterers of which are there.
+    """Of L users and the first `count` (T,) scatterers, of which the beams receive (T, L + K, C) at gain one.
 
     rooms: n of peaks so many nats high. false_alarm: of one scatterer more, their number not being told.
     """
-    xp, n_users, most = array_namespace(places), problem.n_users, problem.n_scatterers
+    xp, n_users, most = array_namespace(received), problem.n_users, problem.n_scatterers
     n_cycles = trials.samples.shape[-1]
     assert trials.powers is not None
     assert trials.received is not None
-    own, left, values, onto = _spectra(problem, trials, places, count)
+    own, left, values, onto = _spectra(trials, received, count)
     numbers = xp.arange(0 if false_alarm is not None else most, most + 1)
     missing = xp.astype(numbers[None, :] - count[:, None], xp.float64)[..., None]  # (T, H, 1)
     some_missing = xp.maximum(missing, xp.zeros_like(missing))
@@ -130,12 +129,10 @@ def with_powers(problem: PathProblem, trials: Trials, rows: Rows, *, told: bool,
     return trials._replace(powers=low[:, None] * (high / low)[:, None] ** steps, received=received)
 
 
-def _spectra(problem: PathProblem, trials: Trials, places: Array, count: Array) -> tuple[Array, Array, Array, Array]:
+def _spectra(trials: Trials, received: Array, count: Array) -> tuple[Array, Array, Array, Array]:
     """‖u_l‖² and ‖P_l y_l‖² (T, L), λ_li and |b_li|² (T, L, K); zero of scatterers that are not there."""
-    xp, n_users = array_namespace(places), problem.n_users
-    there = xp.arange(places.shape[1])[None, :] < n_users + count[:, None]
-    known = xp.where(there[..., None], places, xp.zeros_like(places))
-    received = responses(problem.surface, trials.of_group(trials.beams), known)
+    xp, n_users = array_namespace(received), trials.samples.shape[1]
+    there = xp.arange(received.shape[1])[None, :] < n_users + count[:, None]
     received = xp.where(there[..., None], received, xp.zeros_like(received))
     users, scatterers = received[:, :n_users, :], received[:, n_users:, :]
     own = xp.sum(power(users), axis=-1)

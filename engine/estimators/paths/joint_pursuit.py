@@ -84,8 +84,7 @@ class JointPursuit:
         further = self.rows(beams)
         if rows is None:
             return further
-        value = self.xp.concat([rows.value, further.value], axis=1)
-        return Rows(value, rows.energy + further.energy)
+        return Rows(self.xp.concat([rows.value, further.value], axis=1), rows.energy + further.energy)
 
     def acquired(self, trials: Trials, rows: Rows, *, everything: bool = False) -> Paths:
         """Users from the grid, then scatterers; everything: as many as there may be, significant or not."""
@@ -170,19 +169,20 @@ class JointPursuit:
     def refined(self, trials: Trials, paths: Paths) -> Paths:
         """The joint fit, from the places of the users and of as many scatterers as are counted."""
         xp, n_users = self.xp, self.problem.n_users
-        places, gain = xp.full_like(paths.places, np.nan), xp.zeros_like(paths.gain)
-        energy = xp.zeros_like(paths.energy)
+        places = xp.full_like(paths.places, np.nan)
+        gain, energy = xp.zeros_like(paths.gain), xp.zeros_like(paths.energy)
+        received = xp.zeros((*places.shape[:2], trials.samples.shape[-1]), dtype=gain.dtype)
         for k in range(self.problem.n_scatterers + 1):
             (index,) = xp.nonzero(paths.count == k)
             if index.shape[0]:
                 some, start = trials.take(index), paths.places[index][:, : n_users + k, :]
                 fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self.bounds)
                 places[index, : n_users + k] = fit.places
-                gain[index, :, : 1 + k] = fit.gain
-                energy[index] = fit.energy
+                gain[index, :, : 1 + k], energy[index] = fit.gain, fit.energy
+                received[index, : n_users + k] = fit.received
         found = xp.zeros(paths.count.shape[0]), trials.noise_variance, xp.zeros(paths.count.shape[0])
         if trials.powers is not None:
-            found = log_evidence(self.problem, trials, places, paths.count, self.rooms, self.order, self.noise_known)
+            found = log_evidence(self.problem, trials, received, paths.count, self.rooms, self.order, self.noise_known)
         return Paths(places, gain, energy, paths.count, *found)
 
     def with_powers(self, trials: Trials, rows: Rows) -> Trials:

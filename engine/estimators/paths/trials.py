@@ -85,8 +85,8 @@ def trials_of(cycles: Cycles, xp: Any) -> Trials:
 
 def joined(first: Cycles | None, further: Cycles, xp: Any) -> Cycles:
     """Cycles of the same trials, one after the other."""
-    if first is None:
-        return further
+    if first is None:  # may be a part of a larger array: contiguous, for all that reads it often
+        return further._replace(beams=xp.concat([further.beams], axis=1))
     beams = xp.concat([first.beams, further.beams], axis=1)
     return Cycles(beams, xp.concat([first.samples, further.samples], axis=2), further.noise_variance)
 
