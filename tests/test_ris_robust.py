@@ -62,9 +62,11 @@ def cartesian(range_m: float, polar: float, azimuth: float) -> np.ndarray:
     return np.array([across * math.cos(azimuth), across * math.sin(azimuth), range_m * math.cos(polar)])
 
 
-def test_a_surface_elsewhere_receives_what_its_elements_do() -> None:
+@pytest.mark.parametrize(("misplaced_m", "misturned_rad"), [(0.08, 0.2), (0.08, 0.0), (0.0, 0.2)])
+def test_a_surface_elsewhere_receives_what_its_elements_do(misplaced_m: float, misturned_rad: float) -> None:
     """Element by element in the room: where each really is, and how far from each user, scatterer and base station."""
-    scene = RisLocalization(**SMALL, misplaced_m=0.08, misturned_rad=0.2, n_users=2, subcarrier_hz=0.0)
+    off = {"misplaced_m": misplaced_m, "misturned_rad": misturned_rad}
+    scene = RisLocalization(**SMALL, **off, n_users=2, subcarrier_hz=0.0)
     here = drawn(scene)
     paths, surface = scene.paths(here, np), scene.surface()
     channels, hardware = channels_of(scene, here, paths, np), hardware_of(scene, here, np)
@@ -76,7 +78,7 @@ def test_a_surface_elsewhere_receives_what_its_elements_do() -> None:
         assert np.linalg.norm(here.misplacement[i], axis=1) == pytest.approx(1)
 
         def turned(p: np.ndarray, axis: np.ndarray = axis) -> np.ndarray:
-            cosine, sine = math.cos(0.2), math.sin(0.2)
+            cosine, sine = math.cos(misturned_rad), math.sin(misturned_rad)
             return cosine * p + sine * np.cross(axis, p) + (1 - cosine) * np.dot(axis, p) * axis
 
         places = [offset + turned(np.array([0, a, b])) for a, b in zip(y, z, strict=True)]

@@ -1,0 +1,101 @@
+"""Where family B's scenes put users, what places are unknown, and what they refuse: by hand and by plain loops."""
+
+import cmath
+import math
+
+import numpy as np
+import pytest
+
+from engine.numerics.candidates import FieldOfView
+from engine.numerics.geometry import UniformPlanarArray
+from engine.numerics.wavefront import near_field_range_m
+from scenarios.ris import RisLocalization
+from scenarios.ris.placing import beside, ends_of_near_field
+
+SURFACE = UniformPlanarArray(n_y=14, n_z=9, spacing_m=0.004, wavelength_m=0.011)
+
+
+@pytest.mark.parametrize(
+    ("users", "scatterers", "unknowns", "cycles"),
+    [(1, 0, 5, 3), (1, 2, 15, 8), (4, 2, 42, 6), (3, 1, 24, 4), (8, 4, 116, 8), (2, 0, 10, 3)],
+)
+def test_unknowns_and_the_cycles_that_they_need(users: int, scatterers: int, unknowns: int, cycles: int) -> None:
+    """A user: κ, θ, φ and a gain; a scatterer: κ, θ, φ and a gain to each user. A cycle: a sample of each user."""
+    scene = RisLocalization(n_users=users, n_scatterers=scatterers)
+    assert scene.unknowns() == unknowns
+    assert scene.cycles_needed() == cycles
+
+
+def test_beside_is_so_many_beams_away_towards_the_middle() -> None:
+    random = np.random.default_rng(5)
+    polar, azimuth = random.uniform(0.9, 2.2, 40), random.uniform(-0.6, 0.6, 40)
+    angle = random.uniform(0, math.pi / 2, 40)
+    found = beside(SURFACE, polar, azimuth, 0.7, angle)
+    for p, a, new_p, new_a, towards in zip(polar, azimuth, *found, angle, strict=True):
+        moved_y = math.sin(new_p) * math.sin(new_a) - math.sin(p) * math.sin(a)
+        moved_z = math.cos(new_p) - math.cos(p)
+        beams_y, beams_z = moved_y * 14 * 0.004 / 0.011, moved_z * 9 * 0.004 / 0.011
+        assert math.hypot(beams_y, beams_z) == pytest.approx(0.7)
+        assert math.atan2(abs(beams_z), abs(beams_y)) == pytest.approx(towards)
+        assert moved_y * math.sin(a) <= 0
+        assert moved_z * math.cos(p) <= 0
+
+
+def test_the_near_fields_ends_are_those_of_the_whole_view() -> None:
+    """In a view that is askew: the longest and the shortest range lie at its opposite corners."""
+    view = FieldOfView(0.7, 1.3, -0.9, -0.1, 0.2, 30.0)
+    shortest, longest = math.inf, 0.0
+    for polar in np.linspace(0.7, 1.3, 13):
+        for azimuth in np.linspace(-0.9, -0.1, 17):
+            end = float(near_field_range_m(SURFACE, np.asarray(polar), np.asarray(azimuth)))
+            shortest, longest = min(shortest, end), max(longest, end)
+    assert longest > 1.1 * shortest
+    assert ends_of_near_field(SURFACE, view) == pytest.approx((shortest, longest), rel=0.01)
+
+
+def test_the_zero_phases_ratio_is_the_median_realizations_mean_over_users() -> None:
+    """As the paper defines it, element by element; other draws than the scene's own 512."""
+    scene = RisLocalization(
+        elements_per_side=6, elements_upwards=9, carrier_hz=11e9, spacing_m=0.011, range_min_m=0.25, range_max_m=6.0,
+        subcarrier_hz=0.0, n_users=3, n_scatterers=0, snr_definition="zero_phases", snr_db=(4.0, 9.0),
+    )  # fmt: skip
+    surface, random = scene.surface(), np.random.default_rng(77)
+    k, (y, z) = surface.wavenumber_rad_per_m, surface.positions_m(np)
+    to_base, view = scene.cascade().to_base_station(np), scene.view()
+    means = []
+    for _ in range(1500):
+        total = 0.0
+        for field in ("near", "far", "near"):
+            polar = random.uniform(view.polar_min_rad, view.polar_max_rad)
+            azimuth = random.uniform(view.azimuth_min_rad, view.azimuth_max_rad)
+            end = float(near_field_range_m(surface, np.asarray(polar), np.asarray(azimuth)))
+            away = random.uniform(*((view.range_min_m, end) if field == "near" else (end, view.range_max_m)))
+            x = away * math.sin(polar) * math.cos(azimuth)
+            across, up = away * math.sin(polar) * math.sin(azimuth), away * math.cos(polar)
+            path = np.sqrt(x * x + (across - y) ** 2 + (up - z) ** 2) - away
+            total += abs(sum(cmath.exp(-1j * k * d) * b for d, b in zip(path, to_base, strict=True))) ** 2
+        means.append(total / surface.n_elements / 3)
+    expected = np.array([4.0, 9.0]) - 10 * math.log10(np.median(means))
+    np.testing.assert_allclose(scene.mean_snr_db(), expected, atol=1.0)
+    assert abs(10 * math.log10(np.median(means)) - 10 * math.log10(np.mean(means))) > 2  # which is told from the mean
+
+
+def test_a_base_station_in_the_surface_is_refused_and_one_before_it_is_not() -> None:
+    def at(*place: float) -> RisLocalization:
+        return RisLocalization(**{f"base_station_{axis}_m": value for axis, value in zip("xyz", place, strict=True)})
+
+    for place in ((0.0, 0.0, 0.0), (0.0009, 0.0, 0.0), (0.0005, -0.0005, 0.0005)):
+        with pytest.raises(ValueError, match="the base station lies in the surface's centre"):
+            at(*place)
+    for place in ((0.0011, 0.0, 0.0), (0.0, -0.02, 0.0), (0.0, 0.0, 0.02), (0.0007, 0.0007, 0.0007)):
+        at(*place)
+
+
+def test_a_separation_that_the_view_has_no_room_for_says_how_much_there_is() -> None:
+    """25 elements λ/2.14 apart: beams 0.0857 wide; ±π/6: half a unit to each side."""
+    width = RisLocalization().surface().wavelength_m / (25 * 0.005)
+    most = 0.4 / width
+    said = rf"is {most * 1.5 * width:.2g} in direction cosines, of 1 in the view: needed at most {most:.3g} beams"
+    with pytest.raises(ValueError, match=said):
+        RisLocalization(user_separation_beams=1.5 * most)
+    RisLocalization(user_separation_beams=0.99 * most)
