@@ -36,7 +36,6 @@ MISSED = {
     "maximum likelihood + posterior mean, L = 1",
     "on-grid trial against a direct on-grid one",
     "closed-loop trial against a direct on-grid one",
-    "nearfield list",
     "leakage:fig1, command to figure, against Ray",
     "multipath, memory for them",
     "multipath, off the grid",
