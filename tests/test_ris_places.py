@@ -40,12 +40,13 @@ def test_beside_is_so_many_beams_away_towards_the_middle() -> None:
         assert moved_z * math.cos(p) <= 0
 
 
-def test_the_near_fields_ends_are_those_of_the_whole_view() -> None:
-    """In a view that is askew: the longest and the shortest range lie next to opposite corners."""
-    view = FieldOfView(0.7, 1.3, -0.9, -0.1, 0.2, 30.0)
+@pytest.mark.parametrize("angles", [(0.7, 1.3, -0.9, -0.1), (0.2, 0.6, 0.1, 0.9), (1.9, 2.4, -0.9, -0.2)])
+def test_the_near_fields_ends_are_those_of_the_whole_view(angles: tuple[float, float, float, float]) -> None:
+    """In views that are askew: the longest and the shortest range lie next to corners."""
+    view = FieldOfView(*angles, 0.2, 30.0)
     shortest, longest = math.inf, 0.0
-    for polar in np.linspace(0.7, 1.3, 13):
-        for azimuth in np.linspace(-0.9, -0.1, 17):
+    for polar in np.linspace(*angles[:2], 17):
+        for azimuth in np.linspace(*angles[2:], 17):
             end = float(near_field_range_m(SURFACE, np.asarray(polar), np.asarray(azimuth)))
             shortest, longest = min(shortest, end), max(longest, end)
     assert longest > 1.1 * shortest
