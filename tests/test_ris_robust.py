@@ -66,7 +66,7 @@ def cartesian(range_m: float, polar: float, azimuth: float) -> np.ndarray:
 def test_a_surface_elsewhere_receives_what_its_elements_do(misplaced_m: float, misturned_rad: float) -> None:
     """Element by element in the room: where each really is, and how far from each user, scatterer and base station."""
     off = {"misplaced_m": misplaced_m, "misturned_rad": misturned_rad}
-    scene = RisLocalization(**SMALL, **off, n_users=2, subcarrier_hz=0.0)
+    scene = RisLocalization(**SMALL, **off, n_users=2, subcarrier_hz=0.0, base_station_z_m=-1.7)
     here = drawn(scene)
     paths, surface = scene.paths(here, np), scene.surface()
     channels, hardware = channels_of(scene, here, paths, np), hardware_of(scene, here, np)
