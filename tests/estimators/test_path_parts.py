@@ -8,13 +8,15 @@ from ris_trials import SURFACE, trials
 from scipy.stats import norm
 from test_closed_loop import estimate
 
+from engine.estimators.paths.alternatives import between_explanations
 from engine.estimators.paths.approximate_ml import ApproximateML
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.confidence import _mistaken, _tail, lost_probability
 from engine.estimators.paths.fit_bounds import cell_in_beams, fit_bounds
 from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
-from engine.estimators.paths.newtonised import acquired
+from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired, stated_of
 from engine.estimators.paths.on_grid import OnGrid
+from engine.estimators.paths.spread import spread
 from engine.estimators.paths.trials import trials_of
 from engine.numerics.candidates import CandidateGrid, FieldOfView
 from engine.numerics.geometry import UniformPlanarArray
@@ -159,3 +161,63 @@ def test_a_lone_user_is_mistaken_as_often_as_another_gain_is_larger(seed: int) -
         assert found[t] == pytest.approx(1 - np.prod(1 - larger.mean(axis=1)), abs=0.02)
         # What the two have in common, the user's own error, makes it rather too likely.
         assert found[t] > larger.any(axis=0).mean() - 0.02
+
+
+def test_what_a_search_is_unless_told_otherwise() -> None:
+    search = NewtonisedPursuit()
+    assert (search.beam_share, search.range_loss, search.enough, search.false_alarm) == (0.4, 0.05, 3.0, 0.01)
+    assert (search.noise, search.scattered, search.most_scatterers, search.on_problem_grid) == (
+        "told",
+        "any",
+        None,
+        False,
+    )
+    assert ClosedLoop().lost == 2.0
+    assert ClosedLoop().search == NewtonisedPursuit(enough=None, scattered="estimated")
+
+
+@pytest.mark.parametrize(
+    ("field", "taken", "refused"),
+    [
+        ("inverse_range_per_m", [(0.0,), (0.0, 0.5)], [()]),
+        ("angle_step_rad", [0.5, 1e-3, None], [0.0, -0.1, 0.51]),
+        ("beam_share", [0.6, 1e-3], [0.0, 0.61]),
+        ("range_loss", [0.49, 1e-3], [0.0, 0.5]),
+        ("most_scatterers", [0, 16, None], [-1, 17]),
+        ("false_alarm", [0.49, 1e-6], [0.0, 0.5]),
+        ("noise", ["told", "estimated"], ["guessed"]),
+        ("scattered", ["any", "estimated", "told"], ["none"]),
+    ],
+)
+def test_what_a_search_takes(field: str, taken: list, refused: list) -> None:
+    for value in taken:
+        assert getattr(NewtonisedPursuit(**{field: value}), field) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=field):
+            NewtonisedPursuit(**{field: value})
+
+
+def test_scattered_power_is_told_with_the_noise_only() -> None:
+    with pytest.raises(ValueError, match="needed scattered = 'estimated', or the noise told"):
+        NewtonisedPursuit(scattered="told", noise="estimated")
+    for scattered, noise in (("told", "told"), ("estimated", "estimated"), ("any", "estimated")):
+        NewtonisedPursuit(scattered=scattered, noise=noise)
+
+
+@pytest.mark.parametrize("method", [NewtonisedPursuit(), ClosedLoop()])
+def test_there_is_no_estimate_before_a_cycle(method: NewtonisedPursuit | ClosedLoop) -> None:
+    problem, _, _ = trials(1, (10.0,), n_cycles=12, n_users=1, surface=SMALL)
+    with pytest.raises(ValueError, match="no cycles: observe some before the first estimate"):
+        method.prepare(problem, np).begin().estimate()
+
+
+def test_what_lies_between_explanations_is_added_to_the_covariance() -> None:
+    """At 3 dB other places of scatterers explain the samples as well, and users move with them."""
+    problem, cycles, _ = trials(12, (3.0,), seed=8, n_cycles=14, n_users=2, surface=SMALL)
+    pursuit = NewtonisedPursuit().pursuit(problem, np)
+    rows = pursuit.more_rows(None, cycles.beams)
+    drawn, paths = acquired(pursuit, trials_of(cycles, np), rows)
+    between = between_explanations(pursuit, drawn, rows, paths)
+    assert np.max(np.trace(between, axis1=-2, axis2=-1)) > 0
+    here = spread(pursuit, drawn, paths).covariance
+    np.testing.assert_allclose(stated_of(pursuit, drawn, rows, paths)[1], here + between, rtol=1e-9, atol=1e-18)
