@@ -72,6 +72,8 @@ def test_fading_has_unit_power_and_is_new_for_every_element_and_channel() -> Non
     )
     for values in (drawn.fading_to_user, drawn.fading_to_base):
         assert abs((np.abs(values) ** 2).mean() - 1) < 4 / math.sqrt(values.size)
+        assert abs((values**2).mean()) < 4 / math.sqrt(values.size)  # no phase is more likely: both parts are their own
+        assert abs((np.abs(values) ** 4).mean() - 2) < 20 / math.sqrt(values.size)
     assert abs((drawn.fading_to_user * drawn.fading_to_base.conj()).mean()) < 4 / math.sqrt(values.size)
     assert abs((drawn.fading_to_user[:, 0] * drawn.fading_to_user[:, 1].conj()).mean()) < 4 / math.sqrt(4000)
 
