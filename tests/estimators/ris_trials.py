@@ -60,6 +60,24 @@ def trials(
     return problem, Cycles(beams, samples, variances), Truth(users, scatterers, gains)
 
 
+def lattice_around(
+    surface: UniformPlanarArray, polar: float, azimuth: float, away_rad: tuple[float, float], n: tuple[int, int]
+) -> np.ndarray:
+    """κ, θ, φ (M, 3) within 0.75 beams of a direction: n ranges in equal steps, n angles a side, so far off at most."""
+    axes = (
+        1 / np.linspace(LAB.range_min_m, LAB.range_max_m, n[0]),
+        np.linspace(max(LAB.polar_min_rad, polar - away_rad[0]), min(LAB.polar_max_rad, polar + away_rad[0]), n[1]),
+        np.linspace(
+            max(LAB.azimuth_min_rad, azimuth - away_rad[1]), min(LAB.azimuth_max_rad, azimuth + away_rad[1]), n[1]
+        ),
+    )
+    found = np.stack([part.ravel() for part in np.meshgrid(*axes, indexing="ij")], axis=-1)
+    along = np.sin(found[:, 1]) * np.sin(found[:, 2]) - math.sin(polar) * math.sin(azimuth)
+    upwards = np.cos(found[:, 1]) - math.cos(polar)
+    beams = np.hypot(surface.n_y * along, surface.n_z * upwards) * surface.spacing_m / surface.wavelength_m
+    return found[beams < 0.75]
+
+
 def angle_errors(estimates: PathEstimates, truth: Truth) -> np.ndarray:
     """√(δθ² + δφ²) in rad, (G, S, L)."""
     _, polar, azimuth = (part[:, None, :] for part in truth.users)

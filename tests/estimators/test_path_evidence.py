@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from path_scenes import path_scene
-from ris_trials import LAB, SURFACE, trials
+from ris_trials import SURFACE, lattice_around, trials
 from scipy import stats
 from test_closed_loop import LOST_RAD, SMALL, estimate
 
@@ -184,18 +184,9 @@ def test_second_moments_against_a_lattice() -> None:
     some, paths = acquired(pursuit, some, pursuit.rows(some.beams))
     stated = spread(pursuit, some, paths)
     ours = stated.covariance
-    width = SURFACE.wavelength_m / (25 * SURFACE.spacing_m)
     for t in range(2):
         polar, azimuth = paths.places[t, 0, 1:]
-        axes = (
-            1 / np.linspace(LAB.range_min_m, LAB.range_max_m, 191),
-            np.linspace(max(LAB.polar_min_rad, polar - 0.08), min(LAB.polar_max_rad, polar + 0.08), 29),
-            np.linspace(max(LAB.azimuth_min_rad, azimuth - 0.08), min(LAB.azimuth_max_rad, azimuth + 0.08), 29),
-        )
-        places = np.stack([part.ravel() for part in np.meshgrid(*axes, indexing="ij")], axis=-1)
-        along = np.sin(places[:, 1]) * np.sin(places[:, 2]) - math.sin(polar) * math.sin(azimuth)
-        beams = np.hypot(along, np.cos(places[:, 1]) - math.cos(polar)) / width
-        places = places[beams < 0.75]
+        places = lattice_around(SURFACE, polar, azimuth, (0.08, 0.08), (191, 29))
         received = cycles.beams[t] @ wave(SURFACE, *places.T).T
         energy = np.sum(np.abs(received) ** 2, axis=0)
         explained = np.abs(cycles.samples[t, 0, :, 0].conj() @ received) ** 2 / energy

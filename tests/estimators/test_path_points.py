@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ris_trials import LAB, trials
+from ris_trials import LAB, lattice_around, trials
 from scipy import stats
 from scipy.special import ndtri
 
@@ -122,16 +122,7 @@ def test_a_weak_users_moments_beside_a_scatterer_against_a_lattice() -> None:
     held = path_covariance(*arguments, variant="scatter_gains", coordinate="inverse_range")
     for t in range(2):
         _, polar, azimuth = places[t, 0]
-        axes = (
-            1 / np.linspace(LAB.range_min_m, LAB.range_max_m, 61),
-            np.linspace(max(LAB.polar_min_rad, polar - 0.16), min(LAB.polar_max_rad, polar + 0.16), 27),
-            np.linspace(max(LAB.azimuth_min_rad, azimuth - 0.32), min(LAB.azimuth_max_rad, azimuth + 0.32), 27),
-        )
-        tried = np.stack([part.ravel() for part in np.meshgrid(*axes, indexing="ij")], axis=-1)
-        along = np.sin(tried[:, 1]) * np.sin(tried[:, 2]) - math.sin(polar) * math.sin(azimuth)
-        width = TALL.wavelength_m / TALL.spacing_m
-        beams = np.hypot(7 * along, 12 * (np.cos(tried[:, 1]) - math.cos(polar))) / width
-        tried = tried[beams < 0.75]
+        tried = lattice_around(TALL, polar, azimuth, (0.16, 0.32), (61, 27))
         scatterer = cycles.beams[t] @ wave(TALL, *places[t, 1])
         scatterer = scatterer / np.linalg.norm(scatterer)
         received = cycles.beams[t] @ wave(TALL, *tried.T).T
