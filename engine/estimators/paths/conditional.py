@@ -31,6 +31,8 @@ class Peaks(NamedTuple):
     """what the user's energy falls by at each candidate, (T, L, M)"""
     outside: Array
     """what the beams receive from each candidate outside the scatterers' responses, (T, M)"""
+    basis: Array
+    """orthonormal, of the scatterers' responses, (T, K, C)"""
 
 
 def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, n_peaks: int) -> Peaks:
@@ -58,7 +60,7 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
             fit = fit_paths(pursuit.problem.surface, beams, trial, alone, start, pursuit.bounds)
             places[trial, user, rank] = fit.places[:, 0, :]
             energy[trial, user, rank] = fit.energy[:, 0]
-    return Peaks(places, energy, nothing, scores, outside)
+    return Peaks(places, energy, nothing, scores, outside, basis)
 
 
 def basis_of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:

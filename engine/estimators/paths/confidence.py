@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.estimators.paths.conditional import Peaks, basis_of_scatterers, peaks_of_users
+from engine.estimators.paths.conditional import Peaks, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.strengths import greatest_spread, with_others_strengths
 from engine.estimators.paths.trials import Paths, Rows, Trials, power
@@ -52,7 +52,7 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     places = xp.concat([here[:, :, None, :], peaks.places], axis=2)
     behind = xp.concat([((paths.energy - lowest) / noise)[..., None], behind], axis=-1)
     explained = peaks.nothing[..., None] - xp.concat([paths.energy[..., None], peaks.energy], axis=-1)
-    sharpness = _sharpness(pursuit, trials, paths, places, behind < -NOTHING_NATS) / noise[..., None]
+    sharpness = _sharpness(pursuit, trials, peaks.basis, places, behind < -NOTHING_NATS) / noise[..., None]
     explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
     prior = _prior(pursuit, places[..., 0], pursuit.range_width_per_m(height)[..., None])
     nats = xp.log(prior * pursuit.cells_of_a_peak(explained) / sharpness) - behind
@@ -110,13 +110,12 @@ def _tail(xp: Any, deviations: Array) -> Array:
     return 1 / (1 + xp.exp(1.5976 * deviations + 0.070566 * deviations**3))  # Bowling et al., 2009
 
 
-def _sharpness(pursuit: JointPursuit, trials: Trials, paths: Paths, places: Array, worth: Array) -> Array:
-    """‖u‖² outside the scatterers' responses, (T, L, H), of users at places (T, L, H, 3), the estimate's first.
+def _sharpness(pursuit: JointPursuit, trials: Trials, basis: Array, places: Array, worth: Array) -> Array:
+    """‖u‖² outside the basis of the scatterers, (T, L, H), of users at places (T, L, H, 3), the estimate's first.
 
     As at the estimate where another place is not worth it.
     """
     xp = pursuit.xp
-    basis = basis_of_scatterers(pursuit, trials, paths)
 
     def outside(some: Trials, across: Array, here: Array) -> Array:
         received = responses(pursuit.problem.surface, some.of_group(some.beams), here)
@@ -124,7 +123,7 @@ def _sharpness(pursuit: JointPursuit, trials: Trials, paths: Paths, places: Arra
         return xp.maximum(energy - xp.sum(power(along), axis=-1), pursuit.least_new * energy)
 
     own = outside(trials, basis, places[:, :, 0, :])
-    found = xp.broadcast_to(own[..., None], worth.shape) + xp.zeros(worth.shape)
+    found = own[..., None] + xp.zeros(worth.shape)
     for user in range(places.shape[1]):
         (index,) = xp.nonzero(xp.any(worth[:, user, 1:], axis=-1))
         if index.shape[0]:
