@@ -5,6 +5,14 @@ being those of `engine.numerics.path_projection`; what that has not is Levenberg
 Kaufman's Jacobian J = −P⊥ ∂B γ̂ (L. Kaufman, "A variable projection method for solving separable nonlinear least
 squares problems", BIT 15, 1975). Maximum likelihood in white Gaussian noise, when started near enough.
 
+Scattered gains may be known to be CN(0, v), in noise of variance s²: with ridge = s²/v and noise = s² the least of
+
+    Σ_l ‖y_l − B_l(places) γ_l‖² + ridge Σ_l ‖scattered γ_l‖² + noise Σ_l ln det A_lᴴA_l
+
+is sought instead, A_l being B_l with √ridge beneath each scatterer's column: −s² ln of the likelihood with scattered
+gains integrated out, and direct ones, which are anything. A gain's prior is a sample more, of zero; the determinant's
+gradient is Re (A⁺)_j ∂A_j for its column j.
+
 Damping, steps and stop are each trial's own: a trial's result does not depend on the others of its batch, on a CPU bit
 for bit. There it is compiled (`engine.numerics.path_fit_cpu`); elsewhere it is the arrays below, its oracle.
 """
@@ -30,9 +38,9 @@ class PathFit(NamedTuple):
     places: Array
     """κ (1/m), θ and φ (rad), (T, P, 3)"""
     gain: Array
-    """complex (T, L, 1 + K): each user's own path, then the scatterers'"""
+    """complex (T, L, 1 + K): each user's own path, then the scatterers', by least squares at these places"""
     energy: Array
-    """‖residual‖² of each user, (T, L)"""
+    """‖residual‖² of each user, (T, L), with these gains"""
     steps: Array
     """tried, (T,)"""
     received: Array
@@ -47,21 +55,26 @@ def fit_paths(
     start: Array,
     bounds: Array,
     *,
+    ridge: Array | None = None,
+    noise: Array | None = None,
     tolerance: float = 1e-6,
     most_steps: int = 50,
 ) -> PathFit:
     """The places from `start` (T, L + K, 3), within bounds (2, 3): lowest and highest κ, θ, φ.
 
     Trial t saw samples[t] (L, C) through beams[group[t]] (C, N). It ends before a step that is to take less than
-    `tolerance` of the residual's energy off, after `most_steps`, or when no step helps.
+    `tolerance` of the residual's energy off, after `most_steps`, or when no step helps. ridge, noise (T,): what is
+    known of scattered gains, see above; 0 where nothing is.
     """
     xp = array_namespace(beams, group, samples, start, bounds)
+    none = xp.zeros((start.shape[0],), dtype=start.dtype)
+    known = none if ridge is None else ridge, none if noise is None else noise
     if is_numpy_namespace(xp):
         settings = (tolerance, most_steps, FIRST_DAMPING, LOWEST_DAMPING, HIGHEST_DAMPING, EASIER, HARDER)
         from engine.numerics.path_fit_cpu import fit_on_cpu  # numba takes a while to import, and a GPU needs none
 
-        return PathFit(*fit_on_cpu(array, beams, group, samples, start, bounds, settings))
-    return _fit_arrays(array, beams, group, samples, start, bounds, tolerance, most_steps)
+        return PathFit(*fit_on_cpu(array, beams, group, samples, start, bounds, *known, settings))
+    return _fit_arrays(array, beams, group, samples, start, bounds, tolerance, most_steps, *known)
 
 
 class _State(NamedTuple):
@@ -76,8 +89,12 @@ class _State(NamedTuple):
     gradient: Array
     normal: Array
     received: Array
+    total: Array
+    """what is minimised"""
     damping: Array
     steps: Array
+    ridge: Array
+    noise: Array
 
 
 def _fit_arrays(
@@ -89,21 +106,23 @@ def _fit_arrays(
     bounds: Array,
     tolerance: float,
     most_steps: int,
+    ridge: Array,
+    noise: Array,
 ) -> PathFit:
     xp = array_namespace(beams, group, samples, start, bounds)
     n_trials = start.shape[0]
     places = xp.clip(start, bounds[0, :], bounds[1, :])
     own_beams = xp.take(beams, group, axis=0)
-    linearised = _linearised(array, own_beams, samples, places)
+    linearised = _linearised(array, own_beams, samples, places, ridge, noise)
     damping = xp.full((n_trials,), FIRST_DAMPING, dtype=places.dtype)
     trial = xp.arange(n_trials)
-    state = _State(trial, own_beams, samples, places, *linearised, damping, xp.zeros_like(trial))
+    state = _State(trial, own_beams, samples, places, *linearised, damping, xp.zeros_like(trial), ridge, noise)
     finished: list[tuple[Array, PathFit]] = []
     while state.trial.shape[0]:
         step, decrease = _damped_step(state, bounds)
-        total = xp.sum(state.energy, axis=-1)
+        least = xp.sum(state.energy, axis=-1)
         # ~(a > b), not a <= b: a trial that is not a number ends here.
-        done = ~(decrease > tolerance * total) | (state.steps >= most_steps) | (state.damping > HIGHEST_DAMPING)
+        done = ~(decrease > tolerance * least) | (state.steps >= most_steps) | (state.damping > HIGHEST_DAMPING)
         parts = (state.places, state.gain, state.energy, state.steps, state.received)
         finished.append((state.trial[done], PathFit(*(part[done] for part in parts))))
         state, step = _State(*(part[~done] for part in state)), step[~done]
@@ -118,14 +137,14 @@ def _tried(array: UniformPlanarArray, state: _State, step: Array, bounds: Array)
     """After one step each, taken where it helps."""
     xp = array_namespace(step)
     places = xp.clip(state.places + xp.reshape(step, state.places.shape), bounds[0, :], bounds[1, :])
-    found = _linearised(array, state.beams, state.samples, places)
-    better = xp.sum(found[1], axis=-1) < xp.sum(state.energy, axis=-1)
+    found = _linearised(array, state.beams, state.samples, places, state.ridge, state.noise)
+    better = found[-1] < state.total
 
     def kept(new: Array, old: Array) -> Array:
         return xp.where(xp.reshape(better, (-1,) + (1,) * (old.ndim - 1)), new, old)
 
-    old = state.gain, state.energy, state.gradient, state.normal, state.received
-    gain, energy, gradient, normal, received = (kept(*pair) for pair in zip(found, old, strict=True))
+    old = state.gain, state.energy, state.gradient, state.normal, state.received, state.total
+    gain, energy, gradient, normal, received, total = (kept(*pair) for pair in zip(found, old, strict=True))
     lower = xp.clip(state.damping * EASIER, LOWEST_DAMPING, None)
     return state._replace(
         places=kept(places, state.places),
@@ -134,29 +153,70 @@ def _tried(array: UniformPlanarArray, state: _State, step: Array, bounds: Array)
         gradient=gradient,
         normal=normal,
         received=received,
+        total=total,
         damping=xp.where(better, lower, state.damping * HARDER),
         steps=state.steps + 1,
     )
 
 
 def _linearised(
-    array: UniformPlanarArray, beams: Array, samples: Array, places: Array
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Gains (T, L, 1 + K), energies (T, L), half their sum's gradient (T, 3P), JᴴJ (T, 3P, 3P), received (T, P, C)."""
+    array: UniformPlanarArray, beams: Array, samples: Array, places: Array, ridge: Array, noise: Array
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Gains (T, L, 1 + K), energies (T, L), half of the gradient of what is minimised (T, 3P), JᴴJ (T, 3P, 3P),
+    received (T, P, C), and what is minimised (T,)."""
     xp = array_namespace(beams, samples, places)
     n_trials, n_paths = places.shape[:2]
+    n_users = samples.shape[1]
     front = wavefront(array, places[..., 0], places[..., 1], places[..., 2])
-    received = [xp.matmul(part, xp.matrix_transpose(beams)) for part in front]
-    fit = project(received[0], samples)
-    slopes = xp.stack(received[1:], axis=2)  # (T, P, 3, C)
+    received, *slopes = (xp.matmul(part, xp.matrix_transpose(beams)) for part in front)
+    rows = xp.concat([received, _prior_rows(ridge, n_users, n_paths, received)], axis=-1)
+    slope = xp.stack([_lengthened(part, rows) for part in slopes], axis=2)  # (T, P, 3, C + K)
+    fit = project(rows, _lengthened(samples, rows))
     gradient = xp.zeros((n_trials, 3 * n_paths), dtype=places.dtype)
     normal = xp.zeros((n_trials, 3 * n_paths, 3 * n_paths), dtype=places.dtype)
-    for user in range(samples.shape[1]):
-        jacobian = _jacobian(fit, slopes, user)
+    total = xp.sum(fit.energy, axis=-1)
+    for user in range(n_users):
+        jacobian = _jacobian(fit, slope, user)
         adjoint = xp.conj(jacobian)
         gradient = gradient + xp.real(xp.matmul(adjoint, fit.residual[:, user, :, None]))[..., 0]
         normal = normal + xp.real(xp.matmul(adjoint, xp.matrix_transpose(jacobian)))
-    return fit.gain, fit.energy, gradient, normal, received[0]
+        value, half = _log_determinant(rows, slope, n_users, user, noise > 0)
+        total, gradient = total + noise * value, gradient + noise[:, None] * half
+    plain = project(received, samples)
+    return plain.gain, plain.energy, gradient, normal, received, total
+
+
+def _prior_rows(ridge: Array, n_users: int, n_paths: int, like: Array) -> Array:
+    """√ridge beneath each scatterer's response, (T, P, K)."""
+    xp = array_namespace(ridge, like)
+    beneath = xp.eye(n_paths, dtype=like.dtype)[:, n_users:]
+    return xp.astype(xp.sqrt(ridge), like.dtype)[:, None, None] * beneath
+
+
+def _lengthened(values: Array, rows: Array) -> Array:
+    """With zeros at the end, (..., C) → (..., C + K)."""
+    xp = array_namespace(values, rows)
+    zeros = xp.zeros((*values.shape[:-1], rows.shape[-1] - values.shape[-1]), dtype=values.dtype)
+    return xp.concat([values, zeros], axis=-1)
+
+
+def _log_determinant(rows: Array, slopes: Array, n_users: int, user: int, asked: Array) -> tuple[Array, Array]:
+    """ln det AᴴA of a user's response and the scatterers', (T,), and half of its gradient by the places, (T, 3P).
+
+    Something else where it is not asked for, (T,): A may be singular there.
+    """
+    xp = array_namespace(rows, slopes)
+    n_paths = rows.shape[1]
+    columns = [user, *range(n_users, n_paths)]
+    conjugate = xp.conj(xp.stack([rows[:, p, :] for p in columns], axis=1))  # Aᴴ
+    gram = xp.matmul(conjugate, xp.conj(xp.matrix_transpose(conjugate)))
+    gram = xp.where(asked[:, None, None], gram, xp.eye(len(columns), dtype=gram.dtype))
+    pseudo = xp.linalg.solve(gram, conjugate)  # A⁺, (T, 1 + K, C + K)
+    zero = xp.zeros((rows.shape[0], 3), dtype=xp.real(rows[:1, :1, :1]).dtype)
+    half = [zero] * n_paths
+    for j, p in enumerate(columns):
+        half[p] = xp.real(xp.sum(pseudo[:, j, None, :] * slopes[:, p, :, :], axis=-1))
+    return xp.linalg.slogdet(gram)[1], xp.concat(half, axis=-1)
 
 
 def _jacobian(fit: Projection, slopes: Array, user: int) -> Array:

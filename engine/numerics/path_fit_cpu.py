@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.numerics.compiled import compiled
 from engine.numerics.geometry import UniformPlanarArray
-from engine.numerics.path_projection import NEGLIGIBLE
+from engine.numerics.path_projection_cpu import LEAST_NORM, copy, inner, invert, log_determinant, project
 from engine.numerics.received_cpu import read_only
 from engine.numerics.turns_cpu import quarters
 
@@ -62,97 +62,25 @@ def _respond_plain(place: Any, elements: Any, wavenumber: float, beams: Any, wav
 _respond = compiled(_respond_plain)
 
 
-def _inner_plain(a: Any, b: Any) -> complex:
-    """aᴴb."""
-    total = 0j
-    for c in range(a.shape[0]):
-        total += np.conj(a[c]) * b[c]
-    return total
-
-
-_inner = compiled(_inner_plain)
-
-
-def _copy_plain(source: Any, out: Any) -> None:
-    """Vectors. An assignment would be the same, but takes numba ten times as long to compile."""
-    for i in range(out.shape[0]):
-        out[i] = source[i]
-
-
-_copy = compiled(_copy_plain)
-
-
-def _orthogonalise_plain(vector: Any, basis: Any, count: int, coefficients: Any) -> float:
-    """Takes the first `count` rows of an orthonormal basis out of a vector and scales it to one; its norm before that.
-
-    coefficients[:count] = basisᴴ vector. What is nearly in the basis becomes zero.
-    """
-    before = _inner(vector, vector).real
-    for i in range(count):
-        coefficients[i] = 0.0
-    for _ in range(2):  # twice is enough (Kahan, Parlett)
-        for i in range(count):
-            part = _inner(basis[i], vector)
-            coefficients[i] += part
-            for c in range(vector.shape[0]):
-                vector[c] -= part * basis[i, c]
-    after = _inner(vector, vector).real
-    scale = 0.0 if after <= NEGLIGIBLE * before else 1.0 / np.sqrt(after)
-    for c in range(vector.shape[0]):
-        vector[c] *= scale
-    return after * scale
-
-
-_orthogonalise = compiled(_orthogonalise_plain)
-
-
-def _project_plain(
-    responses: Any, samples: Any, basis: Any, triangle: Any, own: Any, residual: Any, gain: Any, energy: Any
-) -> float:
-    """The best gains of L users and K scatterers at given places, what they leave, and its energy, of all users.
-
-    responses (L + K, 4, C), samples (L, C); basis (K, C): of the scatterers' responses, triangle (K + 1, K): theirs,
-    and a user's, in it; own (L, C): what each user's own path adds to the basis; residual (L, C); gain (L, 1 + K);
-    energy (L,).
-    """
-    n_users, n_scatterers, n_cycles = samples.shape[0], basis.shape[0], samples.shape[1]
-    for k in range(n_scatterers):
-        _copy(responses[n_users + k, 0], basis[k])
-        triangle[k, k] = _orthogonalise(basis[k], basis, k, triangle[k])
-    total = 0.0
-    for u in range(n_users):
-        _copy(responses[u, 0], own[u])
-        norm = _orthogonalise(own[u], basis, n_scatterers, triangle[n_scatterers])
-        _copy(samples[u], residual[u])
-        for k in range(n_scatterers):
-            part = _inner(basis[k], residual[u])
-            gain[u, 1 + k] = part
-            for c in range(n_cycles):
-                residual[u, c] -= part * basis[k, c]
-        part = _inner(own[u], residual[u])
-        for c in range(n_cycles):
-            residual[u, c] -= part * own[u, c]
-        gain[u, 0] = part / norm if norm > 0.0 else 0.0
-        for k in range(n_scatterers - 1, -1, -1):
-            value = gain[u, 1 + k] - triangle[n_scatterers, k] * gain[u, 0]
-            for i in range(k + 1, n_scatterers):
-                value -= triangle[i, k] * gain[u, 1 + i]
-            gain[u, 1 + k] = value / triangle[k, k] if triangle[k, k] != 0.0 else 0.0
-        energy[u] = _inner(residual[u], residual[u]).real
-        total += energy[u]
-    return total
-
-
-_project = compiled(_project_plain)
-
-
 def _normal_equations_plain(
-    responses: Any, basis: Any, own: Any, residual: Any, gain: Any, parts: Any, gradient: Any, normal: Any
+    responses: Any,
+    basis: Any,
+    own: Any,
+    residual: Any,
+    gain: Any,
+    corner: Any,
+    inverse: Any,
+    onto: Any,
+    noise: float,
+    parts: Any,
+    gradient: Any,
+    normal: Any,
 ) -> None:
-    """Half the gradient of ‖residual‖² by the places, (3P,), and its Gauss–Newton matrix (3P, 3P), P = L + K.
+    """Half the gradient of what is minimised by the places, (3P,), and its Gauss–Newton matrix (3P, 3P), P = L + K.
 
-    J = −P⊥ ∂B γ̂ (Kaufman, "A variable projection method for solving separable nonlinear least squares problems", 1975).
-    parts (K + 1, 3P) is overwritten.
+    J = −P⊥ ∂B γ̂ (Kaufman, "A variable projection method for solving separable nonlinear least squares problems", 1975);
+    and noise times half the gradient of ln det AᴴA, Re (A⁺)_j ∂A_j of its column j, A = QR. parts (K + 1, 3P) is
+    overwritten.
     """
     n_users, n_scatterers = own.shape[0], basis.shape[0]
     for a in range(gradient.shape[0]):
@@ -161,19 +89,26 @@ def _normal_equations_plain(
             normal[a, b] = 0.0
     for k in range(n_scatterers):
         for a in range(gradient.shape[0]):
-            parts[k, a] = _inner(basis[k], responses[a // 3, 1 + a % 3])
+            parts[k, a] = inner(basis[k], responses[a // 3, 1 + a % 3])
     for u in range(n_users):
         for i in range(1 + n_scatterers):
             p = u if i == 0 else n_users + i - 1
             for a in range(3 * p, 3 * p + 3):
                 slope = responses[p, 1 + a % 3]
-                parts[n_scatterers, a] = _inner(own[u], slope)
-                gradient[a] -= (np.conj(gain[u, i]) * _inner(slope, residual[u])).real
+                parts[n_scatterers, a] = inner(own[u], slope)
+                gradient[a] -= (np.conj(gain[u, i]) * inner(slope, residual[u])).real
+                if noise > 0.0:
+                    outside = parts[n_scatterers, a] / max(corner[u, n_scatterers].real, LEAST_NORM)
+                    if i > 0:
+                        outside *= -onto[u, i - 1]
+                        for k in range(i - 1, n_scatterers):
+                            outside += inverse[i - 1, k] * parts[k, a]
+                    gradient[a] += noise * outside.real
                 for j in range(i + 1):
                     q = u if j == 0 else n_users + j - 1
                     weight = np.conj(gain[u, i]) * gain[u, j]
                     for b in range(3 * q, min(3 * q + 3, a + 1)):
-                        value = _inner(slope, responses[q, 1 + b % 3])
+                        value = inner(slope, responses[q, 1 + b % 3])
                         for k in range(n_scatterers + 1):
                             value -= np.conj(parts[k, a]) * parts[k, b]
                         normal[a, b] += (weight * value).real
@@ -243,6 +178,8 @@ def _fit_plain(
     elements: Any,
     wavenumber: float,
     bounds: Any,
+    ridge: Any,
+    noise: Any,
     settings: Any,
     places: Any,
     gain: Any,
@@ -252,8 +189,9 @@ def _fit_plain(
 ) -> None:
     """Levenberg-Marquardt for each of T trials; see `engine.numerics.path_fit`.
 
-    beams (G, C, N), group (T,): each trial's beams; samples (T, L, C); elements (3, N); bounds (2, 3); settings:
-    tolerance, most steps; the damping's first, lowest and highest value, factors after a success and after a failure.
+    beams (G, C, N), group (T,): each trial's beams; samples (T, L, C); elements (3, N); bounds (2, 3); ridge, noise
+    (T,): what scattered gains' squares add, and what the logarithm of the determinant does; settings: tolerance, most
+    steps; the damping's first, lowest and highest value, factors after a success and after a failure.
     places (T, P, 3) comes in with the start; gain (T, L, 1 + K), energy (T, L), steps (T,),
     received (T, P, C): what the beams receive from the places at gain one.
     """
@@ -261,13 +199,18 @@ def _fit_plain(
     n_trials, n_users, n_cycles = samples.shape
     n_paths, n_elements = places.shape[1], elements.shape[1]
     n_scatterers, n_unknowns = n_paths - n_users, 3 * n_paths
+    n_rows = n_cycles + n_scatterers  # a gain's prior is a sample more: none of noise's deviations over the gain's
     split = np.empty((2, n_cycles, n_elements))
     waves = np.empty((5, n_elements))
-    responses = np.empty((n_paths, 4, n_cycles), np.complex128)
-    basis = np.empty((n_scatterers, n_cycles), np.complex128)
-    triangle = np.empty((n_scatterers + 1, n_scatterers), np.complex128)
-    own = np.empty((n_users, n_cycles), np.complex128)
-    residual = np.empty((n_users, n_cycles), np.complex128)
+    responses = np.zeros((n_paths, 4, n_rows), np.complex128)
+    seen = np.zeros((n_users, n_rows), np.complex128)
+    basis = np.empty((n_scatterers, n_rows), np.complex128)
+    triangle = np.zeros((n_scatterers, n_scatterers), np.complex128)
+    inverse = np.zeros((n_scatterers, n_scatterers), np.complex128)
+    onto = np.empty((n_users, n_scatterers), np.complex128)
+    corner = np.empty((n_users, n_scatterers + 1), np.complex128)
+    own = np.empty((n_users, n_rows), np.complex128)
+    residual = np.empty((n_users, n_rows), np.complex128)
     parts = np.empty((n_scatterers + 1, n_unknowns), np.complex128)
     normal = np.empty((n_unknowns, n_unknowns))
     matrix = np.empty((n_unknowns, n_unknowns))
@@ -284,22 +227,50 @@ def _fit_plain(
             for c in range(n_cycles):
                 for n in range(n_elements):
                     split[0, c, n], split[1, c, n] = beams[loaded, c, n].real, beams[loaded, c, n].imag
+        for u in range(n_users):
+            for c in range(n_cycles):
+                seen[u, c] = samples[t, u, c]
         place = places[t].reshape(-1)
-        _copy(place, tried_place.reshape(-1))
-        damping, current, steps[t] = first_damping / easier, np.inf, 0
+        copy(place, tried_place.reshape(-1))
+        damping, current, least, steps[t] = first_damping / easier, np.inf, np.inf, 0
         while True:
+            for k in range(n_scatterers):
+                responses[n_users + k, 0, n_cycles + k] = np.sqrt(ridge[t])
             for p in range(n_paths):
                 _respond(tried_place[p], elements, wavenumber, split, waves, responses[p])
-            total = _project(responses, samples[t], basis, triangle, own, residual, tried_gain, tried_energy)
+            energies = project(responses, seen, basis, triangle, own, corner, residual, tried_gain, tried_energy)
+            total = energies
+            if noise[t] > 0.0:
+                total += noise[t] * log_determinant(triangle, corner)
             if steps[t] == 0 or total < current:
                 damping = max(damping * easier, lowest_damping)
-                current = total
-                _copy(tried_place.reshape(-1), place)
-                _copy(tried_gain.reshape(-1), gain[t].reshape(-1))
-                _copy(tried_energy, energy[t])
+                current, least = total, energies
+                copy(tried_place.reshape(-1), place)
                 for p in range(n_paths):
-                    _copy(responses[p, 0], received[t, p])
-                _normal_equations(responses, basis, own, residual, tried_gain, parts, gradient, normal)
+                    for c in range(n_cycles):
+                        received[t, p, c] = responses[p, 0, c]
+                if noise[t] > 0.0:
+                    invert(triangle, corner, inverse, onto)
+                _normal_equations(
+                    responses,
+                    basis,
+                    own,
+                    residual,
+                    tried_gain,
+                    corner,
+                    inverse,
+                    onto,
+                    noise[t],
+                    parts,
+                    gradient,
+                    normal,
+                )
+                if ridge[t] > 0.0:  # the best gains at these places, whatever they are
+                    for k in range(n_scatterers):
+                        responses[n_users + k, 0, n_cycles + k] = 0.0
+                    least = project(responses, seen, basis, triangle, own, corner, residual, tried_gain, tried_energy)
+                copy(tried_gain.reshape(-1), gain[t].reshape(-1))
+                copy(tried_energy, energy[t])
             else:
                 damping *= harder
             decrease = -1.0
@@ -307,7 +278,7 @@ def _fit_plain(
                 decrease = _damped_step(place, bounds, gradient, normal, damping, free, matrix, step)
                 damping = damping * harder if decrease < 0.0 else damping
             # not (a > b), and not a <= b: what is not a number ends here.
-            if damping > highest_damping or not decrease > tolerance * current or steps[t] >= most_steps:
+            if damping > highest_damping or not decrease > tolerance * least or steps[t] >= most_steps:
                 break
             for a in range(n_unknowns):
                 tried_place[a // 3, a % 3] = min(max(place[a] + step[a], bounds[0, a % 3]), bounds[1, a % 3])
@@ -324,6 +295,8 @@ def fit_on_cpu(
     samples: np.ndarray,
     start: np.ndarray,
     bounds: np.ndarray,
+    ridge: np.ndarray,
+    noise: np.ndarray,
     settings: tuple[float, ...],
 ) -> tuple[np.ndarray, ...]:
     """The fields of `engine.numerics.path_fit.PathFit`."""
@@ -336,5 +309,17 @@ def fit_on_cpu(
     received = np.empty((n_trials, start.shape[1], n_cycles), dtype=complex)
     k = array.wavenumber_rad_per_m
     inputs = (read_only(part) for part in (beams, group.astype(np.int64), samples, elements))
-    _fit(*inputs, k, read_only(bounds), settings, places, gain, energy, steps, received)
+    _fit(
+        *inputs,
+        k,
+        read_only(bounds),
+        read_only(ridge),
+        read_only(noise),
+        settings,
+        places,
+        gain,
+        energy,
+        steps,
+        received,
+    )
     return places, gain, energy, steps, received

@@ -18,6 +18,7 @@ BOUNDS = np.array([[0.0, 0.8, -0.8], [4.0, 2.3, 0.8]])
 PLACES = np.concatenate([np.stack(PATHS[:3], axis=-1), np.stack(PATHS[4:7], axis=-1)])[None]
 GAIN = np.concatenate([PATHS.gain[:, None], PATHS.scatterer_gain], axis=-1)
 START = PLACES * np.array([[1.1], [0.8], [1.1]]) ** np.array([1, 0, 0]) + np.array([0.0, 0.01, -0.008])
+NOTHING_KNOWN = np.zeros(1), np.zeros(1)
 SMALL = UniformPlanarArray(9, 8, SURFACE.spacing_m, SURFACE.wavelength_m)
 
 
@@ -53,7 +54,7 @@ def test_recovers_without_noise(arrays: bool) -> None:
     everything = beams()[None]
     samples = received(SURFACE, everything, PLACES, GAIN[None])
     inputs = SURFACE, *read_only(everything, np.zeros(1, dtype=int), samples, START.copy(), BOUNDS.copy())
-    fit = path_fit._fit_arrays(*inputs, 0.0, 60) if arrays else fit_paths(*inputs, tolerance=0.0, most_steps=60)
+    fit = path_fit._fit_arrays(*inputs, 0.0, 60, *NOTHING_KNOWN) if arrays else fit_paths(*inputs, tolerance=0.0, most_steps=60)
     np.testing.assert_allclose(fit.places, PLACES, atol=1e-13)
     np.testing.assert_allclose(fit.gain[0], GAIN, atol=1e-12)
     waves = wavefront(SURFACE, *(fit.places[0, :, i] for i in range(3)))[0]
@@ -84,7 +85,7 @@ def test_derivatives() -> None:
     def energy(places: np.ndarray) -> np.ndarray:
         return np.sum(np.abs(residual(places)) ** 2)
 
-    gradient = path_fit._linearised(SURFACE, everything, samples, START)[2][0]
+    gradient = path_fit._linearised(SURFACE, everything, samples, START, *NOTHING_KNOWN)[2][0]
     np.testing.assert_allclose(gradient, _differences(energy, START) / 2, rtol=1e-6, atol=1e-6 * abs(gradient).max())
     front = wavefront(SURFACE, PLACES[..., 0], PLACES[..., 1], PLACES[..., 2])
     responses_and_slopes = [part @ everything.swapaxes(1, 2) for part in front]
@@ -122,13 +123,82 @@ def test_compiled_as_on_arrays(n_scatterers: int) -> None:
     everything, group, samples, places = some_trials(12, n_scatterers=n_scatterers)
     inputs = SMALL, everything, group, samples, *read_only(places + np.array([0.05, 0.02, -0.02]), BOUNDS.copy())
     compiled = fit_paths(*inputs)
-    close(compiled, path_fit._fit_arrays(*inputs, 1e-6, 50))
+    close(compiled, path_fit._fit_arrays(*inputs, 1e-6, 50, np.zeros(len(inputs[3])), np.zeros(len(inputs[3]))))
     assert 2 < np.mean(compiled.steps) < 50
-    few = (
-        SMALL,
-        *(array_api_strict.asarray(part) for part in (everything, group[:3], samples[:3], inputs[4][:3], BOUNDS)),
+    few = fit_paths(SMALL, *strict(everything, group[:3], samples[:3], inputs[4][:3], BOUNDS))
+    close(PathFit(*(part[:3] for part in compiled)), few)
+
+
+def strict(*parts: np.ndarray) -> list[Any]:
+    return [array_api_strict.asarray(part) for part in parts]
+
+
+def minus_log_likelihood(
+    beams: np.ndarray, samples: np.ndarray, places: np.ndarray, variances: tuple[float, float]
+) -> float:
+    """Of one trial, up to a constant: samples (L, C) with covariance s² + v S Sᴴ, scattered gains integrated out, and
+    direct ones, of a flat prior, too. variances: v, s²; beams (C, N), places (L + K, 3)."""
+    (gain_variance, noise), n_users = variances, samples.shape[0]
+    waves = wavefront(SMALL, *(places[:, i] for i in range(3)))[0]
+    columns = (waves @ beams.T).T  # (C, L + K)
+    scattered = columns[:, n_users:]
+    covariance = noise * np.eye(len(columns)) + gain_variance * scattered @ scattered.conj().T
+    precision = np.linalg.inv(covariance)
+    total = 0.0
+    for user in range(n_users):
+        own, seen = columns[:, user], samples[user]
+        information = (own.conj() @ precision @ own).real
+        onto = own.conj() @ precision @ seen
+        total += (seen.conj() @ precision @ seen).real - abs(onto) ** 2 / information
+        total += np.linalg.slogdet(covariance)[1] + np.log(information)
+    return total
+
+
+@pytest.mark.parametrize("n_scatterers", [1, 2, 3])
+def test_known_power_is_the_likelihoods_maximum(n_scatterers: int) -> None:
+    """Its derivatives by differences are zero, in units of the curvature, where those of least squares are not."""
+    everything, group, samples, places = some_trials(6, seed=4, n_scatterers=n_scatterers)
+    gain_variance, noise = 0.32, np.full(6, 1.0)
+    known: dict[str, Any] = {"ridge": noise / gain_variance, "noise": noise}
+    fit = fit_paths(SMALL, everything, group, samples, places, BOUNDS, tolerance=1e-12, most_steps=300, **known)
+    bare = fit_paths(SMALL, everything, group, samples, places, BOUNDS, tolerance=1e-12, most_steps=300)
+    steepest = {"known": 0.0, "bare": 0.0}
+    for trial in range(6):
+        for name, found in (("known", fit.places[trial]), ("bare", bare.places[trial])):
+            for path in range(found.shape[0]):
+                for axis in range(3):
+                    if not BOUNDS[0, axis] + 1e-3 < found[path, axis] < BOUNDS[1, axis] - 1e-3:
+                        continue
+                    step = np.zeros_like(found)
+                    step[path, axis] = (1e-3, 1e-4, 1e-4)[axis]
+                    here, up, down = (
+                        minus_log_likelihood(everything[group[trial]], samples[trial], at, (gain_variance, 1.0))
+                        for at in (found, found + step, found - step)
+                    )
+                    curvature = max((up + down - 2 * here) / step[path, axis] ** 2, 1e-3)
+                    slope = (up - down) / (2 * step[path, axis])
+                    steepest[name] = max(steepest[name], abs(slope) / np.sqrt(curvature))
+    assert steepest["known"] < 2e-3
+    assert steepest["bare"] > 0.05
+    np.testing.assert_allclose(
+        fit.energy, project(responses(SMALL, everything[group], fit.places), samples).energy, rtol=1e-9
     )
-    close(PathFit(*(part[:3] for part in compiled)), fit_paths(*few))
+
+
+@pytest.mark.parametrize("n_scatterers", [0, 1, 2])
+def test_known_power_compiled_as_on_arrays(n_scatterers: int) -> None:
+    everything, group, samples, places = some_trials(12, n_scatterers=n_scatterers)
+    inputs = SMALL, everything, group, samples, *read_only(places + np.array([0.05, 0.02, -0.02]), BOUNDS.copy())
+    ridge, noise = read_only(np.linspace(0.5, 4.0, 12), np.linspace(0.5, 2.0, 12) * (np.arange(12) % 4 > 0))
+    compiled = fit_paths(*inputs, ridge=ridge, noise=noise)
+    arrays = path_fit._fit_arrays(*inputs, 1e-6, 50, ridge, noise)
+    close(compiled, arrays)
+    few = fit_paths(SMALL, *strict(everything, group, samples, *inputs[4:]), **dict(zip(("ridge", "noise"), strict(ridge, noise), strict=True)))
+    close(compiled, few)
+    alone = fit_paths(SMALL, everything, group[3:5], samples[3:5], inputs[4][3:5], BOUNDS, ridge=ridge[3:5], noise=noise[3:5])
+    assert all(np.array_equal(a, b[3:5]) for a, b in zip(alone, compiled, strict=True))
+    if n_scatterers:
+        assert np.max(np.abs(compiled.places - fit_paths(*inputs).places)) > 1e-3
 
 
 def test_on_a_gpu() -> None:
@@ -144,7 +214,7 @@ def test_on_a_gpu() -> None:
 def test_a_trial_does_not_depend_on_the_batch() -> None:
     everything, group, samples, places = some_trials(9)
     start = places + np.array([0.05, 0.02, -0.02])
-    for fit in (fit_paths, lambda *inputs: path_fit._fit_arrays(*inputs, 1e-6, 50)):
+    for fit in (fit_paths, lambda *inputs: path_fit._fit_arrays(*inputs, 1e-6, 50, *np.zeros((2, len(inputs[3]))))):
         whole = fit(SMALL, everything, group, samples, start, BOUNDS)
         for index in ([0], [4, 7], [8, 3, 1]):
             alone = fit(SMALL, everything, group[index], samples[index], start[index], BOUNDS)
