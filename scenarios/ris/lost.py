@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.estimators.paths.joint_pursuit import UNRESOLVED_BEAMS
+from engine.estimators.paths.search_grid import UNRESOLVED_BEAMS
 from engine.numerics.resolution import beam_widths
 from engine.sweep import scenario_of
 from scenarios.ris.scene import RisScene

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.estimators.paths import Cycles, PathEstimates, PathProblem
 from engine.estimators.paths.fit_bounds import fit_bounds
-from engine.estimators.paths.joint_pursuit import UNRESOLVED_BEAMS
+from engine.estimators.paths.search_grid import UNRESOLVED_BEAMS
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.path_fit import fit_paths

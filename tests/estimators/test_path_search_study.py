@@ -45,8 +45,10 @@ def nats_behind_truth(scene: PathScene) -> tuple[PathEstimates, np.ndarray]:
     if not scene.problem.n_scatterers:
         return estimates, (scene.chi_squared(estimates) - scene.chi_squared_from_truth()) / 2
     trials, paths = acquired(pursuit, trials_of(scene.cycles, np), observer.rows)
-    start = paths._replace(places=scene.places, count=np.full(len(scene.places), scene.problem.n_scatterers))
-    truth = pursuit.pruned(trials, pursuit.refined(trials, start))
+    n_trials, unknown = len(scene.places), np.zeros(len(scene.places))
+    count = np.full(n_trials, scene.problem.n_scatterers)
+    start = pursuit.refined(trials, paths._replace(places=scene.places, count=count, ridge=unknown))
+    truth = pursuit.polished(trials, pursuit.pruned(trials, pursuit.polished(trials, start)))
     return estimates, truth.evidence - observer.paths.evidence
 
 

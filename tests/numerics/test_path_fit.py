@@ -54,7 +54,11 @@ def test_recovers_without_noise(arrays: bool) -> None:
     everything = beams()[None]
     samples = received(SURFACE, everything, PLACES, GAIN[None])
     inputs = SURFACE, *read_only(everything, np.zeros(1, dtype=int), samples, START.copy(), BOUNDS.copy())
-    fit = path_fit._fit_arrays(*inputs, 0.0, 60, *NOTHING_KNOWN) if arrays else fit_paths(*inputs, tolerance=0.0, most_steps=60)
+    fit = (
+        path_fit._fit_arrays(*inputs, 0.0, 60, *NOTHING_KNOWN)
+        if arrays
+        else fit_paths(*inputs, tolerance=0.0, most_steps=60)
+    )
     np.testing.assert_allclose(fit.places, PLACES, atol=1e-13)
     np.testing.assert_allclose(fit.gain[0], GAIN, atol=1e-12)
     waves = wavefront(SURFACE, *(fit.places[0, :, i] for i in range(3)))[0]
@@ -193,9 +197,15 @@ def test_known_power_compiled_as_on_arrays(n_scatterers: int) -> None:
     compiled = fit_paths(*inputs, ridge=ridge, noise=noise)
     arrays = path_fit._fit_arrays(*inputs, 1e-6, 50, ridge, noise)
     close(compiled, arrays)
-    few = fit_paths(SMALL, *strict(everything, group, samples, *inputs[4:]), **dict(zip(("ridge", "noise"), strict(ridge, noise), strict=True)))
+    few = fit_paths(
+        SMALL,
+        *strict(everything, group, samples, *inputs[4:]),
+        **dict(zip(("ridge", "noise"), strict(ridge, noise), strict=True)),
+    )
     close(compiled, few)
-    alone = fit_paths(SMALL, everything, group[3:5], samples[3:5], inputs[4][3:5], BOUNDS, ridge=ridge[3:5], noise=noise[3:5])
+    alone = fit_paths(
+        SMALL, everything, group[3:5], samples[3:5], inputs[4][3:5], BOUNDS, ridge=ridge[3:5], noise=noise[3:5]
+    )
     assert all(np.array_equal(a, b[3:5]) for a, b in zip(alone, compiled, strict=True))
     if n_scatterers:
         assert np.max(np.abs(compiled.places - fit_paths(*inputs).places)) > 1e-3

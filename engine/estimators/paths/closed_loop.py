@@ -68,7 +68,7 @@ class _Observer:
             if not pursuit.noise_known:
                 trials = pursuit.with_noise_left(trials, paths)
             paths = self._tracked(trials, rows, paths)
-        self.paths = paths
+        self.paths = pursuit.polished(trials, paths)
         if not pursuit.noise_known:
             trials = pursuit.with_noise_left(trials, paths)
         stated = stated_of(pursuit, trials, rows, self.paths) if stating else None

@@ -1,8 +1,13 @@
 """Each user's best places while the scatterers are held: a search of the whole view, and how sure it leaves one.
 
-Given the scatterers' places, users do not touch each other: what user l's own wave may explain lies outside the span of
-the scatterers' responses, y' = P⊥ y, through beams of its own, W' = P⊥ W. So its likelihood over the whole grid is one
-matrix product, and a fit of one wave takes each of its highest peaks off the grid. No joint fit finds less.
+Given the scatterers' places, users do not touch each other. Where scattered gains are anything, what user l's own wave
+may explain lies outside the span of the scatterers' responses, y' = P⊥ y, through beams of its own, W' = P⊥ W. Where
+they are CN(0, v), they are noise of covariance s² + v S Sᴴ, and y' and W' are whitened: of what lies along its
+eigenvectors a share is left. So a user's likelihood over the whole grid is one matrix product, and a fit of one wave
+takes each of its highest peaks off the grid. No joint fit finds less.
+
+Over few cycles a peak of a few steps of inverse range may have two tops, of which the grid shows one: the highest is
+also sought from the grid's other ranges.
 """
 
 from typing import Any, NamedTuple
@@ -24,51 +29,112 @@ class Peaks(NamedTuple):
     places: Array
     """κ, θ, φ off the grid, (T, L, H, 3)"""
     energy: Array
-    """‖residual‖² with the user there and the scatterers' gains fitted, (T, L, H)"""
+    """‖residual‖² with the user there, scatterers' gains fitted or, where their power is known, whitened, (T, L, H)"""
     nothing: Array
-    """‖residual‖² of the scatterers alone, (T, L)"""
+    """the same of the scatterers alone, (T, L)"""
     scores: Array
     """what the user's energy falls by at each candidate, (T, L, M)"""
     outside: Array
     """what the beams receive from each candidate outside the scatterers' responses, (T, M)"""
     basis: Array
     """orthonormal, of the scatterers' responses, (T, K, C)"""
+    samples: Array
+    """what scatterers leave of the samples, (T, L, C)"""
+    share: Array
+    """of the power along each vector of the basis, what scatterers leave of it, (T, K)"""
 
 
 def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, n_peaks: int) -> Peaks:
     """The highest peaks of every user, with the scatterers of `paths` held where they are."""
     xp = pursuit.xp
-    basis = basis_of_scatterers(pursuit, trials, paths)
-    samples = trials.samples - (trials.samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
+    basis, share = _of_scatterers(pursuit, trials, paths)
+    samples = _left(xp, trials.samples, basis, share)
     value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
-    outside = energy - xp.sum(power(xp.conj(basis) @ value), axis=1)
+    outside = energy - xp.sum((1 - share)[..., None] * power(xp.conj(basis) @ value), axis=1)
     outside = xp.maximum(outside, pursuit.least_new * energy)
-    scores = power(xp.conj(samples) @ value) / outside[:, None, :]
+    scores = power(xp.conj(_left(xp, samples, basis, share)) @ value) / outside[:, None, :]
     index, heights = pursuit.peaks(scores, n_peaks)
-    beams = trials.of_group(trials.beams)
-    beams = beams - xp.matrix_transpose(basis) @ (xp.conj(basis) @ beams)
-    places = pursuit.places(index)
+    beams = xp.matrix_transpose(_left(xp, xp.matrix_transpose(trials.of_group(trials.beams)), basis, share))
     nothing = xp.sum(power(samples), axis=-1)
-    energy = nothing[..., None] - heights
-    first = xp.arange(n_peaks) == 0
-    for worth in (xp.broadcast_to(first, energy.shape), None):
-        if worth is None:  # what is left to fit, now that the highest is known off the grid
-            worth = ~first & (nothing[..., None] - heights / HOPE < energy[..., :1])
+
+    def fitted(places: Array, energy: Array, worth: Array) -> None:
+        """In place: where it is worth it, (T, L, H), from (T, L, H, 3)."""
         trial, user, rank = xp.nonzero(worth)
         if trial.shape[0]:
             start, alone = places[trial, user, rank][:, None, :], samples[trial, user][:, None, :]
             fit = fit_paths(pursuit.problem.surface, beams, trial, alone, start, pursuit.bounds)
             places[trial, user, rank] = fit.places[:, 0, :]
             energy[trial, user, rank] = fit.energy[:, 0]
-    return Peaks(places, energy, nothing, scores, outside, basis)
+
+    places, energy = pursuit.places(index), nothing[..., None] - heights
+    first = xp.broadcast_to(xp.arange(n_peaks) == 0, energy.shape)
+    fitted(places, energy, first)
+    fitted(places, energy, ~first & (nothing[..., None] - heights / HOPE < energy[..., :1]))
+    chosen = xp.arange(n_peaks) == xp.argmin(energy, axis=-1)[..., None]
+    here = xp.sum(xp.where(chosen, index, xp.zeros_like(index)), axis=-1)
+    levels = pursuit.levels(here)
+    others = (levels >= 0) & (levels != here[..., None])
+    levels = xp.where(others, levels, xp.zeros_like(levels))
+    again, tops = nothing[..., None] - xp.take_along_axis(scores, levels, axis=-1), pursuit.places(levels)
+    lowest = xp.min(energy, axis=-1)[..., None]
+    worth = others & (nothing[..., None] - (nothing[..., None] - again) / HOPE < lowest)
+    fitted(tops, again, worth)
+    again = xp.where(worth, again, xp.full_like(again, xp.inf))
+    lower = chosen & (xp.min(again, axis=-1)[..., None] < lowest)
+    best = xp.arange(levels.shape[-1]) == xp.argmin(again, axis=-1)[..., None]
+    top = xp.sum(xp.where(best[..., None], tops, xp.zeros_like(tops)), axis=-2)
+    places = xp.where(lower[..., None], top[..., None, :], places)
+    energy = xp.where(lower, xp.min(again, axis=-1)[..., None], energy)
+    return Peaks(places, energy, nothing, scores, outside, basis, samples, share)
+
+
+def best_places(xp: Any, peaks: Peaks) -> Array:
+    """κ, θ, φ of each user's highest peak, (T, L, 3)."""
+    chosen = xp.arange(peaks.energy.shape[-1]) == xp.argmin(peaks.energy, axis=-1)[..., None]
+    return xp.sum(xp.where(chosen[..., None], peaks.places, xp.zeros_like(peaks.places)), axis=-2)
+
+
+def energy_of_users(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks) -> Array:
+    """What the peaks' energy is where the users are, (T, L)."""
+    if trials.powers is None:
+        return paths.energy
+    xp, users = pursuit.xp, paths.places[:, : pursuit.problem.n_users, :]
+    own = responses(pursuit.problem.surface, trials.of_group(trials.beams), users)
+    own = _left(xp, own, peaks.basis, peaks.share)
+    return peaks.nothing - power(xp.vecdot(own, peaks.samples)) / xp.sum(power(own), axis=-1)
 
 
 def basis_of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     """Orthonormal, of what the beams receive from the scatterers, (T, K, C); zero where there is none."""
+    return project(_received_from_scatterers(pursuit, trials, paths), trials.samples[:, :0, :]).basis
+
+
+def _received_from_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
+    """(T, K, C), zero where there is none."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     places = paths.places[:, n_users:, :]
     present = xp.arange(places.shape[1])[None, :] < paths.count[:, None]
     places = xp.where(present[..., None], places, xp.zeros_like(places))
     received = responses(pursuit.problem.surface, trials.of_group(trials.beams), places)
-    received = xp.where(present[..., None], received, xp.zeros_like(received))
-    return project(received, trials.samples[:, :0, :]).basis
+    return xp.where(present[..., None], received, xp.zeros_like(received))
+
+
+def _of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> tuple[Array, Array]:
+    """A basis as above and, where their power is known, of principal axes, and the shares of `Peaks`, (T, K)."""
+    xp = pursuit.xp
+    received = _received_from_scatterers(pursuit, trials, paths)
+    basis = project(received, trials.samples[:, :0, :]).basis
+    if trials.powers is None or not basis.shape[1]:
+        return basis, xp.zeros(basis.shape[:2])
+    parts = received @ xp.conj(xp.matrix_transpose(basis))  # (T, K, K): each scatterer along the basis
+    size, axes = xp.linalg.eigh(xp.conj(xp.matrix_transpose(parts)) @ parts)
+    size, ridge = xp.maximum(size, xp.zeros_like(size)), paths.ridge[:, None]
+    share = ridge / xp.where(ridge + size > 0, ridge + size, xp.ones_like(size))
+    return xp.conj(xp.matrix_transpose(axes)) @ basis, share
+
+
+def _left(xp: Any, values: Array, basis: Array, share: Array) -> Array:
+    """What scatterers leave of values (T, …, C), whitened: all but what lies along the basis, and the share's root of
+    that."""
+    along = values @ xp.conj(xp.matrix_transpose(basis))
+    return values - ((1 - xp.sqrt(share))[:, None, :] * along) @ basis

@@ -36,7 +36,8 @@ REFITTED_NATS = 30.0
 def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Array:
     """Of each user, (T, L): what of its posterior is in other directions than the estimate's, scatterers held."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
-    peaks = peaks_of_users(pursuit, trials, rows, paths, N_PEAKS)
+    any_gain = paths._replace(ridge=xp.zeros_like(paths.ridge))
+    peaks = peaks_of_users(pursuit, trials, rows, any_gain, N_PEAKS)
     noise = pursuit.noise(trials, paths)[:, None]
     here = paths.places[:, :n_users, :]
     lowest = xp.minimum(xp.min(peaks.energy, axis=-1), paths.energy)

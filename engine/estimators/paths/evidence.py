@@ -51,6 +51,8 @@ class Evidence(NamedTuple):
     """mean of s², (T,)"""
     unseen: Array
     """of that, what scatterers bring that are not found, (T,)"""
+    ridge: Array
+    """mean of s² over E|γ|², the variance of a scattered gain, (T,); 0 where no scatterer is found"""
 
 
 def log_evidence(
@@ -103,7 +105,9 @@ def log_evidence(
     total = xp.sum(weight, axis=(-2, -1))
     unseen = xp.where(possible, some_missing * ratio * noise, xp.zeros_like(noise))
     means = (xp.sum(weight * part, axis=(-2, -1)) / total for part in (noise, unseen))
-    return Evidence(highest[:, 0, 0] + xp.log(total), *means)
+    some = xp.where(count > 0, 1 / total, xp.zeros_like(total))
+    ridge = some * xp.sum(weight * (1 / scale[:, 0, ..., 0]), axis=(-2, -1))
+    return Evidence(highest[:, 0, 0] + xp.log(total), *means, ridge)
 
 
 def with_powers(problem: PathProblem, trials: Trials, rows: Rows, *, told: bool, noise_known: bool) -> Trials:

@@ -6,38 +6,35 @@ pursuit", IEEE Trans. Signal Process. 64, 2016; here with a direct path to each 
 share, as in Algorithm 1 of Cao et al., arXiv 2501.17868.
 """
 
-import math
 from typing import Any, Literal
 
 import numpy as np
-from array_api_compat import is_numpy_namespace
 
 from engine.estimators.paths.evidence import log_evidence, with_powers
-from engine.estimators.paths.fit_bounds import RANGE_LOSS, cell_in_beams, fit_bounds
-from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
 from engine.estimators.paths.order import least_fall
 from engine.estimators.paths.problem import PathEstimates, PathProblem, nothing_stated
+from engine.estimators.paths.search_grid import SearchGrid
 from engine.estimators.paths.trials import Paths, Rows, Trials, power, with_scatterer
 from engine.numerics.candidates import CandidateGrid
-from engine.numerics.dictionary import Dictionary
 from engine.numerics.path_fit import fit_paths
 from engine.numerics.path_projection import project, responses
 from engine.numerics.pursuit import degrees_of_freedom
-from engine.numerics.resolution import beam_widths, inverse_range_step_per_m
 
 Array = Any
 
-LEAST_START = 0.02
-"""Of a step of inverse range: κ where a fit starts at least, as at κ = 0 the bound might hold it."""
-UNRESOLVED_BEAMS = 0.75
-"""Of a beam's width: directions nearer than this are not told apart."""
 FARTHEST_PER_M = 1e-9
 """A user's κ is at least this: what the fit leaves at 0 is a range too long to tell, and no plane wave by choice."""
 LEAST_NEW = 0.02
 """Of a candidate's energy: what counts at least as outside the paths already there."""
+POLISHING = 10
+"""Further fits of what is stored, at most"""
+POLISHED_NATS = 1e-3
+"""Between two of them, when no further one is needed"""
+ASTRAY_NATS = 0.1
+"""By how much a further fit may be less probable: with a mean of powers its maximum is the evidence's but nearly"""
 
 
-class JointPursuit:
+class JointPursuit(SearchGrid):
     """The search over one grid and the fits, prepared for one problem.
 
     enough: the misfit below which no further scatterer is looked for. order: instead of that, the false-alarm rate at
@@ -56,35 +53,11 @@ class JointPursuit:
         noise_known: bool = True,
         scattered: Literal["told", "estimated"] | None = None,
     ) -> None:
-        self.problem, self.xp, self.enough = problem, xp, enough
+        super().__init__(problem, grid, xp)
+        self.enough = enough
         self.scattered = scattered if problem.n_scatterers else None
         self.order, self.noise_known = order, noise_known
         self.least_new = LEAST_NEW
-        self._dictionary = Dictionary(problem.surface, grid, xp)
-        places = np.stack(grid.candidates(), axis=-1)
-        step_per_m = inverse_range_step_per_m(problem.surface, RANGE_LOSS)
-        self.range_step_per_m = step_per_m
-        places[:, 0] = np.maximum(places[:, 0], min(LEAST_START * step_per_m, 0.5 / problem.view.range_min_m))
-        self._candidates = xp.asarray(places)
-        self.lattice = grid.allowed.shape
-        self._position = None if grid.allowed.all() else xp.asarray(np.flatnonzero(grid.allowed))
-        self._number = np.where(grid.allowed, np.cumsum(grid.allowed).reshape(grid.allowed.shape) - 1, -1)
-        self.cell_beams = cell_in_beams(problem.surface, grid)
-        self._beams = beam_widths(problem.surface)
-        self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
-        self.level_per_m = float(self.bounds[1, 0]) / self.lattice[-1]
-
-    def rows(self, beams: Array) -> Rows:
-        """Of beams complex (G, C, N)."""
-        value = self._dictionary.rows(beams)
-        return Rows(value, self.xp.sum(power(value), axis=1))
-
-    def more_rows(self, rows: Rows | None, beams: Array) -> Rows:
-        """With those of further beams (G, C', N)."""
-        further = self.rows(beams)
-        if rows is None:
-            return further
-        return Rows(self.xp.concat([rows.value, further.value], axis=1), rows.energy + further.energy)
 
     def acquired(self, trials: Trials, rows: Rows, *, everything: bool = False) -> Paths:
         """Users from the grid, then scatterers; everything: as many as there may be, significant or not."""
@@ -97,7 +70,7 @@ class JointPursuit:
         places = xp.concat([users, xp.zeros((n_trials, k, 3))], axis=1)
         gain = xp.zeros((n_trials, n_users, 1 + k), dtype=trials.samples.dtype)
         none, count = xp.zeros(n_trials), xp.zeros(n_trials, dtype=xp.int64)
-        start = Paths(places, gain, xp.zeros((n_trials, n_users)), count, none, trials.noise_variance, none)
+        start = Paths(places, gain, xp.zeros((n_trials, n_users)), count, none, trials.noise_variance, none, none)
         return self.refined(trials, start)
 
     def extended(self, trials: Trials, rows: Rows, paths: Paths, *, everything: bool = False) -> Paths:
@@ -167,7 +140,33 @@ class JointPursuit:
         return least_fall(n_users, n_places, self.order, freedom, noise_known=self.noise_known)
 
     def refined(self, trials: Trials, paths: Paths) -> Paths:
-        """The joint fit, from the places of the users and of as many scatterers as are counted."""
+        """The joint fit, from the places of the users and of as many scatterers as are counted.
+
+        With the power of scattered gains as these paths have it; where they had none, first without and then with what
+        that tells.
+        """
+        found = self._fitted(trials, paths)
+        (index,) = self.xp.nonzero((paths.ridge == 0) & (found.ridge > 0))
+        if index.shape[0]:
+            found = found.replaced(index, self._fitted(trials.take(index), found.take(index)))
+        return found
+
+    def polished(self, trials: Trials, paths: Paths) -> Paths:
+        """Fitted again with the power of scattered gains as it is known now, until that tells nothing more."""
+        xp = self.xp
+        (index,) = xp.nonzero(paths.ridge > 0)
+        for _ in range(POLISHING):
+            if not index.shape[0]:
+                break
+            mine = paths.take(index)
+            again = self._fitted(trials.take(index), mine)
+            change = again.evidence - mine.evidence
+            (kept,) = xp.nonzero(change > -ASTRAY_NATS)
+            paths = paths.replaced(index[kept], again.take(kept))
+            index = index[(change > -ASTRAY_NATS) & (xp.abs(change) > POLISHED_NATS)]
+        return paths
+
+    def _fitted(self, trials: Trials, paths: Paths) -> Paths:
         xp, n_users = self.xp, self.problem.n_users
         places = xp.full_like(paths.places, np.nan)
         gain, energy = xp.zeros_like(paths.gain), xp.zeros_like(paths.energy)
@@ -176,11 +175,14 @@ class JointPursuit:
             (index,) = xp.nonzero(paths.count == k)
             if index.shape[0]:
                 some, start = trials.take(index), paths.places[index][:, : n_users + k, :]
-                fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self.bounds)
+                ridge = paths.ridge[index] if k else xp.zeros(index.shape[0])
+                known = {"ridge": ridge, "noise": xp.where(ridge > 0, paths.noise[index], xp.zeros_like(ridge))}
+                fit = fit_paths(self.problem.surface, some.beams, some.group, some.samples, start, self.bounds, **known)
                 places[index, : n_users + k] = fit.places
                 gain[index, :, : 1 + k], energy[index] = fit.gain, fit.energy
                 received[index, : n_users + k] = fit.received
-        found = xp.zeros(paths.count.shape[0]), trials.noise_variance, xp.zeros(paths.count.shape[0])
+        none = xp.zeros(paths.count.shape[0])
+        found = none, trials.noise_variance, none, none
         if trials.powers is not None:
             found = log_evidence(self.problem, trials, received, paths.count, self.rooms, self.order, self.noise_known)
         return Paths(places, gain, energy, paths.count, *found)
@@ -190,10 +192,6 @@ class JointPursuit:
         if self.scattered is None or trials.powers is not None:
             return trials
         return with_powers(self.problem, trials, rows, told=self.scattered == "told", noise_known=self.noise_known)
-
-    def rooms(self, height: Array) -> Array:
-        """How many peaks of the likelihood, so many nats high, the grid has room for."""
-        return self.xp.maximum(self.all_places.shape[0] / self.cells_of_a_peak(height), self.xp.ones_like(height))
 
     def noise(self, trials: Trials, paths: Paths) -> Array:
         """The variance of a sample besides the paths found, (T,): with that of scatterers not found, if known."""
@@ -297,54 +295,3 @@ class JointPursuit:
             samples = samples - (samples @ xp.conj(xp.matrix_transpose(basis))) @ basis
             outside = xp.maximum(energy - xp.sum(power(xp.conj(basis) @ value), axis=1), LEAST_NEW * energy)
         return xp.sum(power(xp.conj(samples) @ value), axis=1) / outside
-
-    def candidates(self, scores: Array) -> Array:
-        """κ, θ, φ of the highest score, (..., M) → (..., 3)."""
-        return self._candidates[self.xp.argmax(scores, axis=-1)]
-
-    def peaks(self, scores: Array, n: int) -> tuple[Array, Array]:
-        """The n highest of the candidates whose neighbours in angles and range are all lower: (..., M) → (..., n).
-
-        Indices and scores, highest first; 0 where there are no more.
-        """
-        if is_numpy_namespace(self.xp):
-            from engine.numerics.lattice_peaks_cpu import highest_peaks  # numba takes a while to import
-
-            return highest_peaks(scores, self._number, n)
-        return self.peaks_of_arrays(scores, n)
-
-    def peaks_of_arrays(self, scores: Array, n: int) -> tuple[Array, Array]:
-        return highest_peaks_of_arrays(self.xp, scores, self.lattice, self._position, n)
-
-    @property
-    def all_places(self) -> Array:
-        """κ, θ, φ of every candidate, (M, 3)."""
-        return self._candidates
-
-    def places(self, index: Array) -> Array:
-        """κ, θ, φ of candidates, (...) → (..., 3)."""
-        return self._candidates[index]
-
-    def cells_of_a_peak(self, height: Array) -> Array:
-        """The volume of a peak of the likelihood, so many nats high, in cells of the grid.
-
-        Along a direction cosine a lobe is 1 − (πx)²/3 of its height x beams from its top; along κ a step costs a share.
-        """
-        xp = self.xp
-        height = xp.maximum(height, xp.ones_like(height))
-        return 3 / (math.pi * height) / self.cell_beams**2 * self.range_width_per_m(height) / self.level_per_m
-
-    def range_width_per_m(self, height: Array) -> Array:
-        """Of a peak so many nats high along κ, at most all there is."""
-        widths = self.range_step_per_m * self.xp.sqrt(math.pi / (RANGE_LOSS * self.xp.clip(height, 1.0, None)))
-        return self.xp.clip(widths, None, float(self.bounds[1, 0]))
-
-    def unresolved(self, places: Array, others: Array) -> Array:
-        """Whether direction cosines are within most of a beam of each other; κ, θ, φ (..., 3) each."""
-        (y, z), (other_y, other_z) = self._along_surface(places), self._along_surface(others)
-        width_y, width_z = self._beams
-        return ((y - other_y) / width_y) ** 2 + ((z - other_z) / width_z) ** 2 < UNRESOLVED_BEAMS**2
-
-    def _along_surface(self, places: Array) -> tuple[Array, Array]:
-        polar, azimuth = places[..., 1], places[..., 2]
-        return self.xp.sin(polar) * self.xp.sin(azimuth), self.xp.cos(polar)

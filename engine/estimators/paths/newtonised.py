@@ -145,6 +145,6 @@ class _Observer:
         if self.cycles is None or self.rows is None:
             raise ValueError("no cycles: observe some before the first estimate")
         trials, paths = acquired(self.pursuit, trials_of(self.cycles, self.pursuit.xp), self.rows)
-        paths = self.pursuit.pruned(trials, paths)
+        paths = self.pursuit.polished(trials, self.pursuit.pruned(trials, paths))
         stated = stated_of(self.pursuit, trials, self.rows, paths) if stating else None
         return self.pursuit.estimates(trials, paths, self.cycles.noise_variance.shape, stated)

@@ -9,7 +9,9 @@ where a scatterer is; a scatterer was sought before another one was known. So
 - scatterers are taken out by ones and twos, the users are sought without them, and they are sought again at the
   highest, the second, … peak of what is left, and all that is settled: wherever a peak may explain as much as is
   explained now, and everywhere where χ² is larger than noise makes it (`reconsidered`);
-- where there is such doubt, all scatterers are sought before the users, and users at other peaks before scatterers.
+- where there is such doubt, all scatterers are sought before the users, and users at other peaks before scatterers;
+- of one or two users, whose samples alone hardly tell one explanation from another, all of this is tried always, but
+  for scatterers by twos.
 
 Every step is kept only if it lowers the cost, χ² or, where gains of scattered paths count as random, the negative
 evidence: what is stored is the most likely, or the most probable, of all explanations tried.
@@ -23,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.estimators.paths.conditional import HOPE, peaks_of_users
+from engine.estimators.paths.conditional import HOPE, best_places, energy_of_users, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.trials import Paths, Rows, Trials, put, with_scatterer
 
@@ -70,6 +72,9 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
             if index.shape[0]:
                 found = proposal(pursuit, trials.take(index), rows, paths.take(index))
                 paths = paths.replaced(index, found)
+        if hopeful and n_users <= FEW_USERS:
+            for proposal in _proposals_for_few(pursuit):
+                paths = proposal(pursuit, trials, rows, paths)
     if trials.powers is not None:
         several = n_scatterers - paths.count > 1
         (index,) = xp.nonzero(several & (_overlooked(pursuit, trials, paths) > lost))
@@ -104,16 +109,27 @@ def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[tuple[Propos
     And whether the slightest doubt is worth it.
     """
     n_scatterers = pursuit.problem.n_scatterers
+    how: dict[str, Any] = {"hopeful": hopeful, "within": _within(pursuit, hopeful=hopeful)}
     if pursuit.scattered is not None and not hopeful:
         yield _with_all, True
     for k in range(n_scatterers):
-        yield partial(_sought_again, these=(k,), hopeful=hopeful), True
+        yield partial(_sought_again, these=(k,), **how), True
     for pair in combinations(range(n_scatterers), 2):
-        yield partial(_sought_again, these=pair, hopeful=hopeful), False
-    yield partial(_scatterers_first, most=1 if hopeful else PEAKS_OF_SCATTERERS, hopeful=hopeful), False
+        yield partial(_sought_again, these=pair, **how), False
+    yield partial(_scatterers_first, most=1 if hopeful else PEAKS_OF_SCATTERERS, within=how["within"]), False
     few = pursuit.problem.n_users <= FEW_USERS  # several tell the scatterers from one another by themselves
     if few or not hopeful:
-        yield partial(_user_elsewhere, most=2 if hopeful else USERS_ELSEWHERE, hopeful=hopeful), False
+        yield partial(_user_elsewhere, most=2 if hopeful else USERS_ELSEWHERE, **how), False
+
+
+def _proposals_for_few(pursuit: JointPursuit) -> Iterator[Proposal]:
+    """What else might explain the trials of one or two users, whether there is doubt or not."""
+    if pursuit.scattered is not None:
+        yield _with_all
+    for k in range(pursuit.problem.n_scatterers):
+        yield partial(_sought_again, these=(k,), hopeful=False, within=2 * NATS)
+    yield partial(_scatterers_first, most=PEAKS_OF_SCATTERERS, within=np.inf)
+    yield partial(_user_elsewhere, most=USERS_ELSEWHERE, hopeful=False, within=np.inf)
 
 
 def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
@@ -124,14 +140,12 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
     for _ in range(SETTLING):
         some, mine = trials.take(index), paths.take(index)
         peaks = peaks_of_users(pursuit, some, rows, mine, PEAKS_OF_USERS)
-        best = xp.argmin(peaks.energy, axis=-1)
-        chosen = (xp.arange(PEAKS_OF_USERS) == best[..., None])[..., None]
-        places = xp.sum(xp.where(chosen, peaks.places, xp.zeros_like(peaks.places)), axis=-2)
-        moves = xp.min(peaks.energy, axis=-1) < mine.energy - WORTH * some.noise_variance[:, None]
+        now = energy_of_users(pursuit, some, mine, peaks)
+        moves = xp.min(peaks.energy, axis=-1) < now - WORTH * some.noise_variance[:, None]
         (moved,) = xp.nonzero(xp.any(moves, axis=-1))
         if not moved.shape[0]:
             break
-        users = xp.where(moves[..., None], places, mine.places[:, :n_users, :])
+        users = xp.where(moves[..., None], best_places(xp, peaks), mine.places[:, :n_users, :])
         start = mine._replace(places=xp.concat([users, mine.places[:, n_users:, :]], axis=1)).take(moved)
         some, mine, index = some.take(moved), mine.take(moved), index[moved]
         found = pursuit.extended(some, rows, pursuit.refined(some, start))
@@ -183,7 +197,14 @@ def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -
 
 
 def _sought_again(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, these: tuple[int, ...], hopeful: bool
+    pursuit: JointPursuit,
+    trials: Trials,
+    rows: Rows,
+    paths: Paths,
+    *,
+    these: tuple[int, ...],
+    hopeful: bool,
+    within: float,
 ) -> Paths:
     """The paths, or better ones with some scatterers at other peaks of what there is once the others settle without.
 
@@ -211,7 +232,6 @@ def _sought_again(
                 few = some.take(here)
                 tried = pursuit.refined(few, with_scatterer(rest.take(here), first, place[here]))
                 tried = pursuit.extended(few, rows, tried)
-                within = _within(pursuit, hopeful=hopeful)
                 mine = mine.replaced(here, _settled_if_near(pursuit, few, rows, mine.take(here), tried, within))
         paths = paths.replaced(index, mine)
     return paths
@@ -236,13 +256,11 @@ def _at_best(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) ->
     """Users at their best places given the scatterers; not fitted."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     peaks = peaks_of_users(pursuit, trials, rows, paths, PEAKS_OF_USERS)
-    chosen = (xp.arange(PEAKS_OF_USERS) == xp.argmin(peaks.energy, axis=-1)[..., None])[..., None]
-    users = xp.sum(xp.where(chosen, peaks.places, xp.zeros_like(peaks.places)), axis=-2)
-    return paths._replace(places=xp.concat([users, paths.places[:, n_users:, :]], axis=1))
+    return paths._replace(places=xp.concat([best_places(xp, peaks), paths.places[:, n_users:, :]], axis=1))
 
 
 def _scatterers_first(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, hopeful: bool
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, within: float
 ) -> Paths:
     """The paths, or better ones from scatterers by what users have in common, the first at each of its peaks."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
@@ -254,7 +272,7 @@ def _scatterers_first(
             scores = pursuit.common_scores(trials, rows, tried.places[:, n_users : n_users + k, :])
             tried = with_scatterer(tried, n_users + k, pursuit.candidates(scores))
         tried = pursuit.refined(trials, _at_best(pursuit, trials, rows, tried))
-        paths = _settled_if_near(pursuit, trials, rows, paths, tried, _within(pursuit, hopeful=hopeful))
+        paths = _settled_if_near(pursuit, trials, rows, paths, tried, within)
     return paths
 
 
@@ -269,17 +287,26 @@ def _within(pursuit: JointPursuit, *, hopeful: bool) -> float:
 
 
 def _with_all(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Paths:
-    """The paths, or better ones with all scatterers there may be besides those found."""
-    (index,) = pursuit.xp.nonzero(paths.count < pursuit.problem.n_scatterers)
-    if not index.shape[0]:
-        return paths
-    some, mine = trials.take(index), paths.take(index)
-    tried = pursuit.extended(some, rows, mine, everything=True)
-    return paths.replaced(index, _settled_if_near(pursuit, some, rows, mine, tried, np.inf))
+    """The paths, or better ones with all scatterers there may be besides those found, one at each of its peaks."""
+    xp, n_users, n_scatterers = pursuit.xp, pursuit.problem.n_users, pursuit.problem.n_scatterers
+    for count in range(n_scatterers):
+        (index,) = xp.nonzero(paths.count == count)
+        if not index.shape[0]:
+            continue
+        some, mine = trials.take(index), paths.take(index)
+        begun, first = mine, n_users + count
+        scores, _ = pursuit.scatterer_scores(some, rows, mine.places[:, :first, :])
+        found, _ = pursuit.peaks(scores, PEAKS_OF_SCATTERERS)
+        for rank in range(PEAKS_OF_SCATTERERS):
+            tried = pursuit.refined(some, with_scatterer(begun, first, pursuit.places(found[:, rank])))
+            tried = pursuit.extended(some, rows, tried, everything=True)
+            mine = _settled_if_near(pursuit, some, rows, mine, tried, np.inf)
+        paths = paths.replaced(index, mine)
+    return paths
 
 
 def _user_elsewhere(
-    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, hopeful: bool
+    pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, hopeful: bool, within: float
 ) -> Paths:
     """The paths, or better ones begun with one user at another of its peaks, scatterers unknown; so many peaks.
 
@@ -288,9 +315,7 @@ def _user_elsewhere(
     xp, n_users = pursuit.xp, pursuit.problem.n_users
     alone = paths._replace(count=xp.zeros_like(paths.count))
     peaks = peaks_of_users(pursuit, trials, rows, alone, PEAKS_OF_USERS)
-    best = xp.argmin(peaks.energy, axis=-1)
-    chosen = (xp.arange(PEAKS_OF_USERS) == best[..., None])[..., None]
-    users = xp.sum(xp.where(chosen, peaks.places, xp.zeros_like(peaks.places)), axis=-2)
+    users = best_places(xp, peaks)
     same = pursuit.unresolved(peaks.places, users[:, :, None, :])
     behind = (peaks.energy - xp.min(peaks.energy, axis=-1)[..., None]) / peaks.nothing[..., None]
     behind = xp.reshape(xp.where(same, xp.full_like(behind, np.inf), behind), (behind.shape[0], -1))
@@ -303,7 +328,7 @@ def _user_elsewhere(
         moved = put(users, (trial, user), peaks.places[trial, user, rank])
         start = alone._replace(places=xp.concat([moved, paths.places[:, n_users:, :]], axis=1))
         tried = pursuit.extended(trials, rows, pursuit.refined(trials, start), everything=every)
-        paths = _settled_if_near(pursuit, trials, rows, paths, tried, _within(pursuit, hopeful=hopeful))
+        paths = _settled_if_near(pursuit, trials, rows, paths, tried, within)
     return paths
 
 

@@ -61,6 +61,8 @@ class Paths(NamedTuple):
     """variance of a sample besides the paths found, (T,)"""
     unseen: Array
     """of that, what scatterers bring that are not found, (T,)"""
+    ridge: Array
+    """that noise over the power of scattered gains, as far as these paths tell it, (T,); 0: gains are anything"""
 
     def take(self, index: Array) -> "Paths":
         return Paths(*(part[index] for part in self))
