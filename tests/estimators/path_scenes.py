@@ -5,13 +5,16 @@
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.estimators.paths import Cycles, PathEstimates, PathProblem
+from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
+from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.fit_bounds import fit_bounds
+from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
 from engine.estimators.paths.search_grid import UNRESOLVED_BEAMS
+from engine.estimators.paths.trials import trials_of
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.path_fit import fit_paths
@@ -22,6 +25,8 @@ from scenarios.ris.protocol import cycles_before_lock
 LAB = (math.pi / 3, 2 * math.pi / 3, -math.pi / 6, math.pi / 6)
 WIDE = (math.pi / 6, 5 * math.pi / 6, -math.pi / 3, math.pi / 3)
 SCATTERED = 10 ** (-6 / 20)
+FITTED = ClosedLoop(search=NewtonisedPursuit(enough=None))
+"""Seeks the least χ², all scatterers fitted"""
 
 
 class PathScene(NamedTuple):
@@ -34,6 +39,10 @@ class PathScene(NamedTuple):
     @property
     def users(self) -> np.ndarray:
         return self.places[:, : self.problem.n_users]
+
+    def of_trial(self, trial: int) -> "PathScene":
+        one = slice(trial, trial + 1)
+        return self._replace(cycles=Cycles(*(part[one] for part in self.cycles)), places=self.places[one])
 
     def chi_squared(self, estimates: PathEstimates) -> np.ndarray:
         """2‖residual‖²/σ² of the estimates, from their misfit, (n,)."""
@@ -105,3 +114,25 @@ def _places(rng: np.random.Generator, problem: PathProblem, n: int, count: int) 
     low = np.where(near, view.range_min_m, np.minimum(ends, 0.8 * view.range_max_m))
     high = np.where(near, np.maximum(ends, 1.1 * view.range_min_m), view.range_max_m)
     return np.stack([1 / rng.uniform(low, high), polar, azimuth], axis=-1)
+
+
+def estimate(method: PathEstimator, scene: PathScene) -> PathEstimates:
+    observer = method.prepare(scene.problem, np).begin()
+    observer.observe(scene.cycles)
+    return observer.estimate()
+
+
+def nats_behind_truth(scene: PathScene) -> tuple[PathEstimates, np.ndarray]:
+    """The default's estimates, and by how much they are less probable than a fit that began at the truth, (n,)."""
+    observer: Any = ClosedLoop().prepare(scene.problem, np).begin()
+    observer.observe(scene.cycles)
+    estimates = observer.estimate()
+    pursuit = observer.pursuit
+    if not scene.problem.n_scatterers:
+        return estimates, (scene.chi_squared(estimates) - scene.chi_squared_from_truth()) / 2
+    trials, paths = acquired(pursuit, trials_of(scene.cycles, np), observer.rows)
+    n_trials, unknown = len(scene.places), np.zeros(len(scene.places))
+    count = np.full(n_trials, scene.problem.n_scatterers)
+    start = pursuit.refined(trials, paths._replace(places=scene.places, count=count, ridge=unknown))
+    truth = pursuit.polished(trials, pursuit.pruned(trials, pursuit.polished(trials, start)))
+    return estimates, truth.evidence - observer.paths.evidence

@@ -258,7 +258,7 @@ def test_scatterers_that_count_as_noise_are_found_where_one_would_see_them(seed:
     some, paths = acquired(pursuit, trials_of(cycles, np), observer.rows)
     n_scatterers = scene.problem.n_scatterers
     start = paths._replace(places=scene.places[one], count=np.array([n_scatterers]))
-    truth = pursuit.refined(some, start)
+    truth = pursuit.polished(some, pursuit.refined(some, start))
     assert observer.paths.evidence[0] > truth.evidence[0] - 0.1
     assert truth.count[0] == observer.paths.count[0] == n_scatterers
     users = pursuit.refined(some, start._replace(count=np.array([0])))
@@ -301,6 +301,7 @@ def test_scatterers_elsewhere_are_explanations_where_they_are_weak() -> None:
         pursuit, some = search.pursuit(problem, np), trials_of(cycles, np)
         rows = pursuit.rows(some.beams)
         some, paths = acquired(pursuit, some, rows)
+        paths = pursuit.polished(some, paths)
         found = alternatives.between_explanations(pursuit, some, rows, paths)
         assert np.any(found > 0) == some_other
         values = np.linalg.eigvalsh(found)
@@ -308,7 +309,7 @@ def test_scatterers_elsewhere_are_explanations_where_they_are_weak() -> None:
         for index, other in alternatives._others(pursuit, some, rows, paths):
             again = pursuit.refined(some.take(index), other)
             np.testing.assert_allclose(again.evidence, other.evidence, atol=0.3)
-            np.testing.assert_allclose(again.energy, other.energy, rtol=0.02)
+            np.testing.assert_allclose(again.energy, other.energy, rtol=0.05)
             # By χ² alone another number of them is no matter of probability.
             assert np.all(np.abs(other.count - paths.count[index]) <= (scattered != "any"))
 

@@ -67,7 +67,7 @@ def found_paths(places: np.ndarray, count: np.ndarray, gain: np.ndarray | None =
     n_trials, n_users = len(places), 2 if gain is None else gain.shape[1]
     gain = np.zeros((n_trials, n_users, 1 + places.shape[1] - n_users), dtype=complex) if gain is None else gain
     none = np.zeros(n_trials)
-    return FoundPaths(places, gain, np.zeros((n_trials, n_users)), count, none, none + 1, none)
+    return FoundPaths(places, gain, np.zeros((n_trials, n_users)), count, none, none + 1, none, none)
 
 
 def test_likelihood_beside_scatterers_is_that_of_a_fit_of_all_gains() -> None:

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from path_scenes import LAB, PathScene, path_scene
+from path_scenes import FITTED, LAB, PathScene, estimate, nats_behind_truth, path_scene
 
-from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
+from engine.estimators.paths import Cycles, PathEstimator, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.conditional import peaks_of_users
 from engine.estimators.paths.confidence import _mistaken, _tail
@@ -20,18 +20,20 @@ from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.wavefront import wave
 
 
-def estimate(method: PathEstimator, scene: PathScene) -> PathEstimates:
-    observer = method.prepare(scene.problem, np).begin()
-    observer.observe(scene.cycles)
-    return observer.estimate()
-
-
 @pytest.mark.parametrize("seed", [2, 4, 7, 8, 9, 13, 19, 153])
 def test_as_likely_as_a_fit_from_the_truth(seed: int) -> None:
     """Also where the former search stopped at 7920 instead of 184 (153), or at 1358 instead of 174 (19)."""
     scene = path_scene(seed, 4)
-    estimates = estimate(ClosedLoop(), scene)
-    assert np.all(scene.chi_squared(estimates) <= scene.chi_squared_from_truth() * (1 + 1e-4) + 0.02)
+    assert np.all(nats_behind_truth(scene)[1] < 0.01)
+    fitted = estimate(FITTED, scene)
+    assert np.all(scene.chi_squared(fitted) <= scene.chi_squared_from_truth() * (1 + 1e-4) + 0.02)
+
+
+@pytest.mark.parametrize(("seed", "trial"), [(9519, 4), (9323, 9), (9531, 1), (9267, 9), (9284, 6), (9249, 8)])
+def test_what_former_searches_had_left_behind(seed: int, trial: int) -> None:
+    """The other top of a peak, 3.2 and 0.6 nats; a scatterer for a user's own wave, 12.5; users without one, 80; one of
+    two users' that alone brings nothing, 7; four of one user that one by one bring nothing, 19."""
+    assert nats_behind_truth(path_scene(seed, 10).of_trial(trial))[1][0] < 0.01
 
 
 def test_users_as_near_as_the_view_allows_are_found() -> None:
@@ -81,7 +83,7 @@ def test_users_given_the_scatterers_against_a_search_of_everything() -> None:
     assert n_scatterers
     gain = np.zeros((2, n_users, 1 + n_scatterers), dtype=complex)
     none = np.zeros(2)
-    held = FoundPaths(scene.places, gain, np.zeros((2, n_users)), np.full(2, n_scatterers), none, none, none)
+    held = FoundPaths(scene.places, gain, np.zeros((2, n_users)), np.full(2, n_scatterers), none, none, none, none)
     peaks = peaks_of_users(pursuit, trials, pursuit.rows(trials.beams), held, 8)
     view = scene.problem.view
     axes = (
@@ -143,7 +145,7 @@ def test_a_single_users_path_is_mistaken_as_often_as_its_gains_are_uncertain() -
     for variance, turn_rad in ((1.0, 0.0), (2.0, 1.6), (2.0, 3.1), (8.0, -2.0), (8.0, 0.8)):
         gain = np.array([[[1.1, 0.9 * np.exp(1j * turn_rad), 0.4]]])
         none = np.zeros(1)
-        paths = FoundPaths(places, gain, np.zeros((1, 1)), np.array([2]), none, none, none)
+        paths = FoundPaths(places, gain, np.zeros((1, 1)), np.array([2]), none, none, none, none)
         cycles = Cycles(beams, np.zeros((1, 1, 14, 1), complex), np.full((1, 1), variance))
         ours = float(_mistaken(pursuit, trials_of(cycles, np), paths)[0, 0])
         root = np.linalg.cholesky(variance * np.linalg.inv(received.conj().T @ received))

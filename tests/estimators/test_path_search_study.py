@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from path_scenes import PathScene, path_scene
+from path_scenes import FITTED, PathScene, estimate, nats_behind_truth, path_scene
 
-from engine.estimators.paths import PathEstimates, PathEstimator
+from engine.estimators.paths import PathEstimates
 from engine.estimators.paths.closed_loop import ClosedLoop
-from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
-from engine.estimators.paths.trials import trials_of
+from engine.estimators.paths.newtonised import NewtonisedPursuit
 
 FIRST, SCENES = (
     int(os.environ.get(f"PATH_SEARCH_{name}", usual)) for name, usual in (("FIRST", "3000"), ("SCENES", "200"))
@@ -25,31 +24,7 @@ TRIALS = 10
 ALLOWED = 0.002
 ALLOWED_LESS = 0.012
 """As measured, where 0.002 was the goal: of several weak scatterers others may be more probable than those found"""
-FITTED = ClosedLoop(search=NewtonisedPursuit(enough=None))
-"""Seeks the least χ², all scatterers fitted"""
 UNKNOWN = ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=5, scattered="estimated"))
-
-
-def estimate(method: PathEstimator, scene: PathScene) -> PathEstimates:
-    observer = method.prepare(scene.problem, np).begin()
-    observer.observe(scene.cycles)
-    return observer.estimate()
-
-
-def nats_behind_truth(scene: PathScene) -> tuple[PathEstimates, np.ndarray]:
-    """The default's estimates, and by how much they are less probable than a fit that began at the truth, (n,)."""
-    observer: Any = ClosedLoop().prepare(scene.problem, np).begin()
-    observer.observe(scene.cycles)
-    estimates = observer.estimate()
-    pursuit = observer.pursuit
-    if not scene.problem.n_scatterers:
-        return estimates, (scene.chi_squared(estimates) - scene.chi_squared_from_truth()) / 2
-    trials, paths = acquired(pursuit, trials_of(scene.cycles, np), observer.rows)
-    n_trials, unknown = len(scene.places), np.zeros(len(scene.places))
-    count = np.full(n_trials, scene.problem.n_scatterers)
-    start = pursuit.refined(trials, paths._replace(places=scene.places, count=count, ridge=unknown))
-    truth = pursuit.polished(trials, pursuit.pruned(trials, pursuit.polished(trials, start)))
-    return estimates, truth.evidence - observer.paths.evidence
 
 
 def normalised(scene: PathScene, estimates: PathEstimates) -> np.ndarray:

@@ -84,7 +84,7 @@ def test_users_beside_a_scatterer_that_nobody_can_place_are_as_sure_as_without_i
         count = np.full(2, 2 if share else 1)
         places[:, 5] = places[:, 5] if share else np.nan
         paths = FoundPaths(
-            places, np.concatenate([gain, both], axis=-1), energy, count, none, some.noise_variance, none
+            places, np.concatenate([gain, both], axis=-1), energy, count, none, some.noise_variance, none, none
         )
         return spread(pursuit, some, paths).covariance
 

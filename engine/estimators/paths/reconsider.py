@@ -49,6 +49,8 @@ FEW_USERS = 2
 """Up to so many, also without doubt: their samples alone hardly tell one explanation from another."""
 SAME = 1e-3
 """In the same units: the same explanation again."""
+SUSPECT = 0.7
+"""Of a user's own gain: a scatterer's to it, larger than to all others, that may be its own path's"""
 ROUNDING = 1e-12
 MARGIN = 3.0
 """In the same units: by how much a peak may fall short and still be tried."""
@@ -81,7 +83,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
         if index.shape[0]:
             some, mine = trials.take(index), paths.take(index)
             paths = paths.replaced(index, better(pursuit, some, mine, _least_squares(pursuit, some, rows, lost)))
-    return _labelled(pursuit, trials, rows, paths) if n_users == 1 else paths
+    return _labelled(pursuit, trials, rows, paths)
 
 
 def _least_squares(pursuit: JointPursuit, trials: Trials, rows: Rows, lost: float) -> Paths:
@@ -333,10 +335,14 @@ def _user_elsewhere(
 
 
 def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, user: int, k: int) -> Paths:
-    """A user and scatterer k change places where the user's gain is larger by way of it, and that is better."""
+    """A user and scatterer k change places where the scatterer may be its own path, and that is better.
+
+    Its gain is larger by way of it, or not much less and the largest of all users'.
+    """
     xp, column = pursuit.xp, pursuit.problem.n_users + k
-    amplitude = xp.abs(paths.gain[:, user, :])
-    (index,) = xp.nonzero(amplitude[:, 1 + k] > amplitude[:, 0])
+    own, other = xp.abs(paths.gain[:, user, 0]), xp.abs(paths.gain[:, :, 1 + k])
+    largest = xp.argmax(other, axis=-1) == user
+    (index,) = xp.nonzero(xp.where(largest, other[:, user] > SUSPECT * own, other[:, user] > own))
     if not index.shape[0]:
         return paths
     some, mine = trials.take(index), paths.take(index)

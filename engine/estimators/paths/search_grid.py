@@ -74,7 +74,7 @@ class SearchGrid:
         return highest_peaks_of_arrays(self.xp, scores, self.lattice, self._position, n)
 
     def levels(self, index: Array) -> Array:
-        """Candidates in the same direction at each inverse range of the grid, (...) → (..., R); −1: outside the view."""
+        """Candidates in the same direction at each inverse range of the grid, (...) → (..., R); −1: not in view."""
         return self._levels[index]
 
     @property

@@ -73,8 +73,16 @@ class Paths(NamedTuple):
 
 
 def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:
-    """One scatterer more, at `place` (T, 3), in a column of the places; not fitted."""
-    return paths._replace(places=put(paths.places, (slice(None), column), place), count=paths.count + 1)
+    """One scatterer more, at `place` (T, 3), in a column of the places; not fitted.
+
+    What is not found is a share less of the noise.
+    """
+    places = put(paths.places, (slice(None), column), place)
+    less = paths.unseen / (paths.places.shape[1] - column)
+    noise, ridge = paths.noise - less, paths.ridge * (1 - less / paths.noise)
+    return paths._replace(
+        places=places, count=paths.count + 1, noise=noise, unseen=paths.unseen - less, ridge=ridge
+    )
 
 
 def trials_of(cycles: Cycles, xp: Any) -> Trials:
