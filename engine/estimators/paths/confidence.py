@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.estimators.paths import prior_mass
+from engine.estimators.paths import peak_integrals, prior_mass
 from engine.estimators.paths.conditional import Peaks, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.prior_mass import tail
@@ -31,6 +31,10 @@ NOTHING_NATS = -25.0
 """What is lower than the highest by more is nothing."""
 NEVER = 1e-300
 """Of all that cells hold, which have no part of the prior"""
+UNSURE = 0.003
+"""Who is lost less probably has no peaks that are to be integrated,"""
+WORTH_NATS = -5.0
+"""nor which are lower than the highest by more."""
 REFITTED_NATS = 30.0
 """How far behind a peak may be to be fitted together with the scatterers."""
 
@@ -56,8 +60,12 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     explained = peaks.nothing[..., None] - xp.concat([paths.energy[..., None], peaks.energy], axis=-1)
     sharpness = _sharpness(pursuit, trials, peaks.basis, places, behind < -NOTHING_NATS) / noise[..., None]
     explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
-    nats = xp.log(prior_mass.of_peaks(pursuit, places, explained) / sharpness) - behind
-    peak, rest = (nats, xp.sqrt(explained / sharpness), sharpness), _rest(pursuit, peaks, here, noise, height)
+    rest = _rest(pursuit, peaks, here, noise, height)
+    behind = behind + xp.log(sharpness)
+    nats = xp.log(prior_mass.of_peaks(pursuit, places, explained)) - behind
+    worth = _worth(xp, xp.concat([nats, rest[0][..., None]], axis=-1))
+    nats = xp.log(peak_integrals.of_peaks(pursuit, trials, peaks.basis, noise, places, explained, worth)) - behind
+    peak = nats, xp.sqrt(explained / sharpness), sharpness
     nats, amplitude, sharpness = (
         xp.concat([of, other[..., None]], axis=-1) for of, other in zip(peak, rest, strict=True)
     )
@@ -70,6 +78,14 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     if n_users > 1 or not pursuit.problem.n_scatterers:
         return lost
     return lost + (1 - lost) * _mistaken(pursuit, trials, paths)
+
+
+def _worth(xp: Any, nats: Array) -> Array:
+    """Which peaks of nats (T, L, J), the last being the rest, are to be integrated: of users that may be lost."""
+    behind = nats - xp.max(nats, axis=-1, keepdims=True)
+    mass = xp.exp(behind)
+    unsure = xp.sum(mass[..., 1:], axis=-1) > UNSURE * xp.sum(mass, axis=-1)
+    return (behind[..., :-1] > WORTH_NATS) & unsure[..., None]
 
 
 def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:

@@ -22,14 +22,17 @@ DEVIATIONS = 4.0
 """Of a peak along κ: how far it is summed over"""
 LEAST_TURN = 0.2
 """Of sin θ and cos φ: a beam that looks along the surface is no wider than so, as in `fit_bounds`."""
-LEAST_SHARE = 1e-12
-"""Of a peak: what counts at least as in view; an estimate beyond it has its mass at the edge."""
+MOST_AWAY = 8.0
+"""Deviations from the peak: an estimate so far beyond the view has its mass at the edge."""
+LEAST_SHARE = 1e-9
+"""Of a peak: what counts at least as in view; and of the view, the least that is summed over"""
 
 
 def of_peaks(pursuit: JointPursuit, places: Array, height: Array) -> Array:
     """Of peaks so many nats high (...) at places (..., 3): rad² m of the prior, the likelihood being one at the top."""
-    height = pursuit.xp.maximum(height, pursuit.xp.ones_like(height))
-    return _of_directions(pursuit, places, height) * _of_ranges(pursuit, places[..., 0], height)
+    xp = pursuit.xp
+    height = xp.maximum(height, xp.ones_like(height))
+    return _of_directions(pursuit, places, height) * xp.sum(_along_range(pursuit, places[..., 0], height)[2], axis=-1)
 
 
 def of_cells(pursuit: JointPursuit) -> Array:
@@ -63,34 +66,64 @@ def tail(xp: Any, deviations: Array) -> Array:
     return 1 / (1 + xp.exp(1.5976 * deviations + 0.070566 * deviations**3))  # Bowling et al., 2009
 
 
+def points_of_lobes(pursuit: JointPursuit, places: Array, height: Array, shares: Array) -> tuple[Array, Array]:
+    """Places drawn from peaks at places (T, 3), so many nats high (T,): (T, J, 3), and ln of their density, per rad² m.
+
+    shares (J, 3): uniform on 0 to 1, and two standard normal deviations. Not cut at the view, but for ranges.
+    """
+    xp = pursuit.xp
+    height = xp.maximum(height, xp.ones_like(height))
+    below, above, metres = _along_range(pursuit, places[:, 0], height)
+    total = xp.sum(metres, axis=-1, keepdims=True)
+    up_to = xp.cumulative_sum(metres, axis=-1) / total  # (T, Q)
+    passed = xp.astype(up_to[:, None, :] < shares[None, :, :1], xp.int64)
+    step = xp.clip(xp.sum(passed, axis=-1), None, N_STEPS - 1)  # (T, J)
+    row = xp.arange(step.shape[0])[:, None]
+    share = metres[row, step] / total
+    part = xp.clip((up_to[row, step] - shares[None, :, 0]) / share, 0.0, 1.0)
+    near, far = 1 / above[row, step], 1 / below[row, step]
+    of_polar, of_azimuth = (deviation[:, None] for deviation in _deviations(pursuit, places, height))
+    polar = places[:, None, 1] + of_polar * shares[None, :, 1]
+    azimuth = places[:, None, 2] + of_azimuth * shares[None, :, 2]
+    log_density = xp.log(share / (far - near)) - (shares[:, 1] ** 2 + shares[:, 2] ** 2) / 2
+    log_density = log_density - xp.log(2 * math.pi * of_polar * of_azimuth)
+    return xp.stack([1 / (near + (far - near) * part), polar, azimuth], axis=-1), log_density
+
+
+def _deviations(pursuit: JointPursuit, places: Array, height: Array) -> tuple[Array, Array]:
+    """Of the lobe in θ and φ, rad."""
+    xp = pursuit.xp
+    width_y, width_z = beam_widths(pursuit.problem.surface)
+    upwards = xp.clip(xp.sin(places[..., 1]), LEAST_TURN, None)
+    along = upwards * xp.clip(xp.cos(places[..., 2]), LEAST_TURN, None)
+    deviation = xp.sqrt(1.5 / height) / math.pi  # in beams
+    return deviation * width_z / upwards, deviation * width_y / along
+
+
 def _of_directions(pursuit: JointPursuit, places: Array, height: Array) -> Array:
     """rad²: the lobe's area, and what of it is in view."""
     xp, view = pursuit.xp, pursuit.problem.view
-    width_y, width_z = beam_widths(pursuit.problem.surface)
-    polar, azimuth = places[..., 1], places[..., 2]
-    upwards = xp.clip(xp.sin(polar), LEAST_TURN, None)
-    along = upwards * xp.clip(xp.cos(azimuth), LEAST_TURN, None)
-    deviation = xp.sqrt(1.5 / height) / math.pi  # in beams
-    of_polar, of_azimuth = deviation * width_z / upwards, deviation * width_y / along
+    of_polar, of_azimuth = _deviations(pursuit, places, height)
     area = 2 * math.pi * of_polar * of_azimuth
     for angle, low, high, of_angle in (
-        (polar, view.polar_min_rad, view.polar_max_rad, of_polar),
-        (azimuth, view.azimuth_min_rad, view.azimuth_max_rad, of_azimuth),
+        (places[..., 1], view.polar_min_rad, view.polar_max_rad, of_polar),
+        (places[..., 2], view.azimuth_min_rad, view.azimuth_max_rad, of_azimuth),
     ):
         share = tail(xp, (low - angle) / of_angle) - tail(xp, (high - angle) / of_angle)
         area = area * xp.clip(share, LEAST_SHARE, None)
     return area
 
 
-def _of_ranges(pursuit: JointPursuit, kappa: Array, height: Array) -> Array:
-    """m: ∫ exp(−½((κ − κ₀)/deviation)²) dκ/κ² over the view."""
+def _along_range(pursuit: JointPursuit, kappa: Array, height: Array) -> tuple[Array, Array, Array]:
+    """Steps of κ, from and to, over the lobe and the view, and what each holds of ∫ lobe dκ/κ², m; (..., Q) each."""
     xp, view = pursuit.xp, pursuit.problem.view
     nearest, farthest = 1 / view.range_min_m, 1 / view.range_max_m
     deviation = pursuit.range_step_per_m / xp.sqrt(2 * RANGE_LOSS * height)
-    low = xp.clip(kappa - DEVIATIONS * deviation, farthest, nearest)
-    high = xp.clip(kappa + DEVIATIONS * deviation, farthest, nearest)
+    least = LEAST_SHARE * (nearest - farthest)
+    low = xp.clip(kappa - DEVIATIONS * deviation, farthest, nearest - least)
+    high = xp.maximum(xp.clip(kappa + DEVIATIONS * deviation, farthest, nearest), low + least)
     edges = low[..., None] + (high - low)[..., None] * xp.arange(N_STEPS + 1) / N_STEPS
     below, above = edges[..., :-1], edges[..., 1:]
     away = (xp.sqrt(below * above) - kappa[..., None]) / deviation[..., None]
-    metres = xp.sum(xp.exp(-away * away / 2) * (1 / below - 1 / above), axis=-1)
-    return xp.clip(metres, LEAST_SHARE * (view.range_max_m - view.range_min_m), None)
+    away = xp.clip(away, -MOST_AWAY, MOST_AWAY)
+    return below, above, xp.exp(-away * away / 2) * (1 / below - 1 / above)
