@@ -23,7 +23,8 @@ Array = Any
 N_POINTS = 96
 WIDER = 1.5
 """Deviations of the points over the mean lobe's"""
-NEVER = 1e-300
+NEVER, MOST_NATS = 1e-300, 600.0
+"""What still are numbers"""
 
 
 def of_peaks(
@@ -65,7 +66,8 @@ def _integrated(
     energy = xp.maximum(xp.sum(power(received), axis=-1), pursuit.least_new * own)
     onto = (received @ xp.conj(trials.samples[:, user, :])[..., None])[..., 0]
     nats = power(onto) / energy / noise - xp.log(energy)
-    weight = xp.exp(xp.where(inside, nats[:, 1:] - nats[:, :1] - log_density, xp.full_like(log_density, -math.inf)))
+    log_weight = xp.clip(nats[:, 1:] - nats[:, :1] - log_density, None, MOST_NATS)
+    weight = xp.exp(xp.where(inside, log_weight, xp.full_like(log_weight, -math.inf)))
     return xp.maximum(xp.mean(weight, axis=-1), xp.full_like(height, NEVER))
 
 
@@ -73,10 +75,11 @@ def _integrated(
 def _shares() -> np.ndarray:
     """(J, 3): shares of a range's distribution, uniform on 0 to 1, and two standard normal deviations.
 
-    Of an additive sequence of low discrepancy, multiples of powers of the root of x⁴ = x + 1.
+    Of an additive sequence of low discrepancy, multiples of powers of the root of x⁴ = x + 1, and its mirror image.
     """
     from scipy.special import ndtri
 
     root = 1.2207440846057596
-    shares = (0.5 + np.arange(1, N_POINTS + 1)[:, None] * root ** -np.arange(1, 4)) % 1
+    shares = (0.5 + np.arange(1, N_POINTS // 2 + 1)[:, None] * root ** -np.arange(1.0, 4.0)) % 1
+    shares = np.concatenate([shares, 1 - shares])
     return np.concatenate([shares[:, :1], ndtri(shares[:, 1:])], axis=-1)
