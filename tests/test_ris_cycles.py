@@ -149,10 +149,12 @@ def test_the_next_beam_lowers_the_bounds_at_the_places_estimated() -> None:
 
 
 def test_what_is_known_beforehand() -> None:
-    """Widths of the view in range and angles, by hand; what a scatterer brings."""
+    """Widths of the view in range and angles, by hand; what a scatterer brings, and a user if that is told."""
     problem = RisLocalization(**SMALL, scatterer_db=-7.0).problem()
     assert _widths(problem) == pytest.approx((1.85, math.pi / 3, math.pi / 3))
     assert problem.scattered_power == pytest.approx(10**-0.7)
+    assert problem.direct_power is None
+    assert RisLocalization(**SMALL, direct_strength="told").problem().direct_power == 1.0
     assert (problem.model, problem.angle_step_rad, problem.range_step_m) == ("hybrid", 0.1, 0.25)
     wide = RisLocalization(**SMALL, users="far", field_of_view="wide", range_step_m=0.5, model="nf").problem()
     assert _widths(wide) == pytest.approx((1.85, 2 * math.pi / 3, 2 * math.pi / 3))

@@ -5,7 +5,7 @@ Equation numbers are that paper's.
 """
 
 import math
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -34,7 +34,7 @@ class RisLocalization(RisScene):
     random phases, in which optimised ones start.
     """
 
-    code_version: ClassVar[int] = 8
+    code_version: ClassVar[int] = 9
 
     methods: tuple[Method, ...] = Field((Method(estimator=OnGrid()),), min_length=1, description="methods compared")
     recorded_cycles: tuple[int, ...] = Field(
@@ -44,6 +44,9 @@ class RisLocalization(RisScene):
     angle_step_rad: float = Field(0.02, gt=0, description="angle spacing of the dictionary")
     range_step_m: float = Field(0.25, gt=0, description="range spacing of the dictionary")
     unidentifiable: bool = Field(False, description="allow fewer cycles than there are unknowns")
+    direct_strength: Literal["any", "told"] = Field(
+        "any", description="|g| of users' own paths, as estimators know it when they state that a user is lost"
+    )
     mismatched_bound: bool = Field(False, description="store what plane waves leave of near users' errors as well")
 
     @field_validator("recorded_cycles", mode="before")
@@ -90,6 +93,7 @@ class RisLocalization(RisScene):
             self.angle_step_rad,
             self.range_step_m,
             scattered_power=10 ** (self.scatterer_db / 10),
+            direct_power=1.0 if self.direct_strength == "told" else None,
         )
 
     def recorded(self) -> tuple[int, ...]:

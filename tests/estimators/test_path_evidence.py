@@ -13,7 +13,6 @@ from test_closed_loop import LOST_RAD, SMALL, estimate
 from engine.errors import InputError
 from engine.estimators.paths import Cycles, alternatives
 from engine.estimators.paths.closed_loop import ClosedLoop
-from engine.estimators.paths.confidence import _prior
 from engine.estimators.paths.evidence import log_evidence, with_powers
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
 from engine.estimators.paths.range_posterior import LEVELS
@@ -312,14 +311,3 @@ def test_scatterers_elsewhere_are_explanations_where_they_are_weak() -> None:
             np.testing.assert_allclose(again.energy, other.energy, rtol=0.05)
             # By χ² alone another number of them is no matter of probability.
             assert np.all(np.abs(other.count - paths.count[index]) <= (scattered != "any"))
-
-
-def test_of_ranges_uniform_in_view() -> None:
-    """The mean density of κ within a width, by a sum."""
-    problem, _, _ = trials(1, (10.0,), n_users=1, surface=SMALL)
-    pursuit = ClosedLoop().search.pursuit(problem, np)
-    lowest, highest = 1 / problem.view.range_max_m, 1 / problem.view.range_min_m
-    for kappa, width in ((0.0, 0.3), (0.4, 0.2), (0.9, 0.5)):
-        fine = np.linspace(max(kappa - width / 2, lowest), min(kappa + width / 2, highest), 200_001)
-        ours = float(_prior(pursuit, np.array(kappa), np.array(width)))
-        assert ours == pytest.approx(np.mean(fine**-2), rel=1e-3)

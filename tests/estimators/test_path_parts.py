@@ -11,11 +11,12 @@ from test_closed_loop import estimate
 from engine.estimators.paths.alternatives import between_explanations
 from engine.estimators.paths.approximate_ml import ApproximateML
 from engine.estimators.paths.closed_loop import ClosedLoop
-from engine.estimators.paths.confidence import _mistaken, _tail, lost_probability
+from engine.estimators.paths.confidence import _mistaken, lost_probability
 from engine.estimators.paths.fit_bounds import cell_in_beams, fit_bounds
 from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired, stated_of
 from engine.estimators.paths.on_grid import OnGrid
+from engine.estimators.paths.prior_mass import tail
 from engine.estimators.paths.spread import spread
 from engine.estimators.paths.trials import trials_of
 from engine.numerics.candidates import CandidateGrid, FieldOfView
@@ -130,8 +131,8 @@ def test_approximate_ml_leaves_what_one_gain_a_user_leaves() -> None:
 
 def test_the_tail_is_a_normal_distributions() -> None:
     x = np.linspace(-8, 8, 401)
-    np.testing.assert_allclose(_tail(np, x), norm.sf(x), atol=5e-3)
-    assert _tail(np, np.array([-1e9, 1e9])) == pytest.approx([1.0, 0.0], abs=1e-12)
+    np.testing.assert_allclose(tail(np, x), norm.sf(x), atol=5e-3)
+    assert tail(np, np.array([-1e9, 1e9])) == pytest.approx([1.0, 0.0], abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -9,10 +9,11 @@ from path_scenes import FITTED, LAB, PathScene, estimate, nats_behind_truth, pat
 from engine.estimators.paths import Cycles, PathEstimator, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.conditional import peaks_of_users
-from engine.estimators.paths.confidence import _mistaken, _tail
+from engine.estimators.paths.confidence import _mistaken
 from engine.estimators.paths.fit_bounds import fit_bounds
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.order import NEVER, least_fall
+from engine.estimators.paths.prior_mass import tail
 from engine.estimators.paths.trials import Paths as FoundPaths
 from engine.estimators.paths.trials import trials_of
 from engine.numerics.candidates import FieldOfView
@@ -158,7 +159,7 @@ def test_a_single_users_path_is_mistaken_as_often_as_its_gains_are_uncertain() -
 
 def test_the_normal_tail() -> None:
     for x in (-6.0, -1.3, 0.0, 0.7, 2.4, 900.0):
-        assert float(_tail(np, np.array(x))) == pytest.approx(math.erfc(x / math.sqrt(2)) / 2, abs=4e-3)
+        assert float(tail(np, np.array(x))) == pytest.approx(math.erfc(x / math.sqrt(2)) / 2, abs=4e-3)
 
 
 ORDERS = (

@@ -8,7 +8,13 @@ from scipy.special import ive
 
 from engine.estimators.paths import Cycles, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
-from engine.estimators.paths.strengths import N_SPREADS, greatest_spread, with_others_strengths
+from engine.estimators.paths.strengths import (
+    N_SPREADS,
+    _log_bessel,
+    greatest_spread,
+    with_others_strengths,
+    with_told_strength,
+)
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 
@@ -19,13 +25,17 @@ VIEW = FieldOfView(math.pi / 3, 2 * math.pi / 3, -math.pi / 6, math.pi / 6, 0.25
 SPREAD = math.log(2.0 / 0.25) / 12**0.5
 
 
-def waves(range_m: np.ndarray, polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+def waves_of(surface: UniformPlanarArray, range_m: np.ndarray, polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
     """exp(−jk(d − r)) at every element, (..., N): distances from point to point."""
-    y, z = ((np.arange(n) - (n - 1) / 2) * SPACING * WAVELENGTH_M for n in (N_Y, N_Z))
-    place = np.stack([np.zeros(N_Y * N_Z), np.repeat(y, N_Z), np.tile(z, N_Y)], axis=-1)
+    y, z = ((np.arange(n) - (n - 1) / 2) * surface.spacing_m for n in (surface.n_y, surface.n_z))
+    place = np.stack([np.zeros(surface.n_elements), np.repeat(y, z.size), np.tile(z, y.size)], axis=-1)
     direction = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
     away = np.linalg.norm(range_m[..., None, None] * direction[..., None, :] - place, axis=-1)
-    return np.exp(-2j * np.pi / WAVELENGTH_M * (away - range_m[..., None]))
+    return np.exp(-2j * np.pi / surface.wavelength_m * (away - range_m[..., None]))
+
+
+def waves(range_m: np.ndarray, polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    return waves_of(SURFACE, range_m, polar, azimuth)
 
 
 def in_beams(polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
@@ -50,8 +60,13 @@ def drawn(seed: int, n: int, n_users: int, n_cycles: int, variance: float, stren
     return beams, samples, in_beams(polar, azimuth)
 
 
-def elsewhere(beams: np.ndarray, samples: np.ndarray, variance: float, found: np.ndarray) -> np.ndarray:
-    """The posterior in other directions than those found (L, 2), (L,): one trial, summed over places and strengths."""
+def elsewhere(
+    beams: np.ndarray, samples: np.ndarray, variance: float, found: np.ndarray, told: float | None = None
+) -> np.ndarray:
+    """The posterior in other directions than those found (L, 2), (L,): one trial, summed over places and strengths.
+
+    told: every user's |g|, if it is known.
+    """
     steps = (np.arange(34) + 0.5) / 34
     kappas = 1 / VIEW.range_max_m + (np.arange(8) + 0.5) / 8 * (1 / VIEW.range_min_m - 1 / VIEW.range_max_m)
     polar, azimuth, kappa = (
@@ -64,7 +79,7 @@ def elsewhere(beams: np.ndarray, samples: np.ndarray, variance: float, found: np
     )
     received = beams @ waves(1 / kappa, polar, azimuth).T
     sharp = np.sum(np.abs(received) ** 2, axis=0) / variance
-    log_strength = np.linspace(math.log(0.15), math.log(5.0), 32)
+    log_strength = np.linspace(math.log(0.15), math.log(5.0), 32) if told is None else np.log([told])
     strength = np.exp(log_strength)
     away = log_strength[:, None] - log_strength[None, :]
     alike = [np.exp(-((away * 2**i / SPREAD) ** 2) / 2) for i in range(N_SPREADS)]
@@ -86,17 +101,22 @@ def elsewhere(beams: np.ndarray, samples: np.ndarray, variance: float, found: np
             for other, (near, far) in enumerate(parts):
                 weight = weight * (kernel @ (near + far)) if other != user else weight
             density += weight @ kernel
-        if len(parts) == 1:
+        if told is not None:
+            density = np.ones(1)
+        elif len(parts) == 1:
             density = strength**2  # of one user alone any gain, in equal areas of the plane
         near, far = (density @ part for part in parts[user])
         chances.append(far / (near + far))
     return np.array(chances)
 
 
-def stated(beams: np.ndarray, samples: np.ndarray, variance: float) -> tuple[np.ndarray, np.ndarray]:
+def stated(
+    beams: np.ndarray, samples: np.ndarray, variance: float, told: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (n, L), and directions in beams (n, L, 2)."""
     n, _, n_users = samples.shape
-    observer = ClosedLoop().prepare(PathProblem(SURFACE, VIEW, n_users, 0), np).begin()
+    problem = PathProblem(SURFACE, VIEW, n_users, 0, direct_power=None if told is None else told**2)
+    observer = ClosedLoop().prepare(problem, np).begin()
     observer.observe(Cycles(beams, samples[:, None], np.full((n, 1), variance)))
     found = observer.estimate()
     return found.lost_probability[:, 0], in_beams(found.polar_rad[:, 0], found.azimuth_rad[:, 0])
@@ -120,6 +140,38 @@ def test_as_many_are_lost_as_all_places_and_strengths_say(
     assert np.abs(chance - exact).mean() < 0.08
     lost = np.sum(np.linalg.norm(found - true, axis=-1) > 0.75)
     assert abs(lost - exact.sum()) < 4 * math.sqrt(np.sum(exact * (1 - exact)))
+
+
+@pytest.mark.parametrize(("n", "n_users", "strength"), [(24, 1, 1.0), (10, 4, 0.6)])
+def test_who_knows_the_strength_loses_as_many_as_all_places_say(n: int, n_users: int, strength: float) -> None:
+    variance = N_Y * N_Z * strength**2 / 10**0.1
+    beams, samples, true = drawn(4, n, n_users, 9, variance, np.full((n, n_users), strength))
+    chance, found = stated(beams, samples, variance, strength)
+    blind, _ = stated(beams, samples, variance)
+    exact = np.stack([elsewhere(beams[i], samples[i], variance, found[i], strength) for i in range(n)])
+    assert exact.sum() > 0.8
+    assert chance.sum() == pytest.approx(exact.sum(), rel=0.2)
+    assert np.abs(chance - exact).mean() < 0.06 < np.abs(chance - blind).max()
+    lost = np.sum(np.linalg.norm(found - true, axis=-1) > 0.75)
+    assert abs(lost - exact.sum()) < 4 * math.sqrt(np.sum(exact * (1 - exact)))
+
+
+def test_a_strength_that_is_told() -> None:
+    """ln ∫ of the likelihood over the phase, over that of any gain, by sums; −∞ and NaN stay; nothing at 0."""
+    nats = np.array([[[0.0, -1.0, -np.inf, np.nan]]])
+    amplitude, sharp = np.array([[[0.9, 0.2, 1.0, 1.0]]]), np.array([[[18.0, 0.7, 1.0, 1.0]]])
+    found = with_told_strength(np, nats, amplitude, sharp, 1.2)[0, 0]
+    turn = np.exp(2j * np.pi * np.arange(720) / 720)
+    level = (np.arange(4000) + 0.5) / 400
+    for i in range(2):
+        known = np.mean(np.exp(-sharp[0, 0, i] * np.abs(1.2 * turn - amplitude[0, 0, i]) ** 2))
+        anything = np.exp(-sharp[0, 0, i] * np.abs(level[:, None] * turn - amplitude[0, 0, i]) ** 2) * level[:, None]
+        wanted = math.log(known / (anything.mean(axis=1).sum() / 400)) - math.log(2)  # S/π, less a common constant
+        assert found[i] - nats[0, 0, i] == pytest.approx(wanted, abs=0.01)
+    assert found[2] == -np.inf
+    assert np.isnan(found[3])
+    x = np.concatenate([[0.0], np.logspace(-3, 3, 200)])
+    np.testing.assert_allclose(_log_bessel(np, x), np.log(ive(0, x)) + x, atol=6e-3)
 
 
 def test_strengths_against_sums_over_all_of_them() -> None:

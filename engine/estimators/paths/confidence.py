@@ -1,14 +1,12 @@
 """How sure an estimate is: the probability that a user is somewhere else, from its likelihood over the whole view.
 
-Given the scatterers, a user's posterior over places is exp(−‖residual‖²/σ²)/‖u‖² for a uniform prior, its gain being
-anything, u what the beams receive from there. Its mass around a peak is that at the peak times the peak's volume, which
-the peak's height gives: along a direction cosine a lobe is 1 − (πx)²/3 of its height x beams from its top, hence ρ nats
-high it is √(3/(πρ)) beams wide; along κ likewise. So every peak that was fitted counts with its own height, and the
-rest of the grid as a sum over cells. What the other users' gains say of this one's is in
-`engine.estimators.paths.strengths`.
+Given the scatterers, a user's posterior over places is exp(−‖residual‖²/σ²)/‖u‖² times the prior, its gain being
+anything, u what the beams receive from there. Every peak that was fitted counts with its own height, times what of the
+prior a peak so high holds (`engine.estimators.paths.prior_mass`), and the rest of the grid as a sum over cells. What is
+known of gains is in `engine.estimators.paths.strengths`.
 
-The prior is that of `engine.estimators.paths.spread`, uniform in range, hence as 1/κ² in κ. Uniform in κ, noise at
-ranges where hardly anybody is would count as much as the users do.
+The prior is that of `engine.estimators.paths.spread`, uniform in angles and in range, hence as 1/κ² in κ. Uniform in κ,
+noise at ranges where hardly anybody is would count as much as the users do.
 
 A user counts as elsewhere beyond `UNRESOLVED_BEAMS` of a beam, where the surface tells two directions apart.
 """
@@ -17,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.estimators.paths import peak_integrals, prior_mass
 from engine.estimators.paths.conditional import Peaks, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
-from engine.estimators.paths.strengths import greatest_spread, with_others_strengths
+from engine.estimators.paths.prior_mass import tail
+from engine.estimators.paths.strengths import greatest_spread, with_others_strengths, with_told_strength
 from engine.estimators.paths.trials import Paths, Rows, Trials, power
 from engine.numerics.path_projection import responses
 
@@ -29,6 +29,12 @@ N_PEAKS = 6
 ROUNDING = 1e-12
 NOTHING_NATS = -25.0
 """What is lower than the highest by more is nothing."""
+NEVER = 1e-300
+"""Of all that cells hold, which have no part of the prior"""
+UNSURE = 0.003
+"""Who is lost less probably has no peaks that are to be integrated,"""
+WORTH_NATS = -5.0
+"""nor which are lower than the highest by more."""
 REFITTED_NATS = 30.0
 """How far behind a peak may be to be fitted together with the scatterers."""
 
@@ -55,13 +61,19 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     explained = peaks.nothing[..., None] - xp.concat([paths.energy[..., None], peaks.energy], axis=-1)
     sharpness = _sharpness(pursuit, trials, peaks.basis, places, behind < -NOTHING_NATS) / noise[..., None]
     explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
-    prior = _prior(pursuit, places[..., 0], pursuit.range_width_per_m(height)[..., None])
-    nats = xp.log(prior * pursuit.cells_of_a_peak(explained) / sharpness) - behind
-    peak, rest = (nats, xp.sqrt(explained / sharpness), sharpness), _rest(pursuit, peaks, here, noise, height)
+    rest = _rest(pursuit, peaks, here, noise, height)
+    behind = behind + xp.log(sharpness)
+    nats = xp.log(prior_mass.of_peaks(pursuit, places, explained)) - behind
+    worth = _worth(xp, xp.concat([nats, rest[0][..., None]], axis=-1))
+    nats = xp.log(peak_integrals.of_peaks(pursuit, trials, peaks.basis, noise, places, explained, worth)) - behind
+    peak = nats, xp.sqrt(explained / sharpness), sharpness
     nats, amplitude, sharpness = (
         xp.concat([of, other[..., None]], axis=-1) for of, other in zip(peak, rest, strict=True)
     )
-    nats = with_others_strengths(xp, nats, amplitude, sharpness, greatest_spread(pursuit.problem.view))
+    if pursuit.problem.direct_power is None:
+        nats = with_others_strengths(xp, nats, amplitude, sharpness, greatest_spread(pursuit.problem.view))
+    else:
+        nats = with_told_strength(xp, nats, amplitude, sharpness, pursuit.problem.direct_power**0.5)
     mass = xp.exp(nats - xp.max(nats, axis=-1, keepdims=True))
     lost = xp.sum(mass[..., 1:], axis=-1) / xp.sum(mass, axis=-1)
     if n_users > 1 or not pursuit.problem.n_scatterers:
@@ -69,11 +81,12 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     return lost + (1 - lost) * _mistaken(pursuit, trials, paths)
 
 
-def _prior(pursuit: JointPursuit, kappa: Array, width_per_m: Array) -> Array:
-    """Mean density, up to a constant, of κ within a width of it and in view, if ranges are uniform there: of 1/κ²."""
-    xp, view = pursuit.xp, pursuit.problem.view
-    low, high = (xp.clip(kappa + end * width_per_m / 2, 1 / view.range_max_m, 1 / view.range_min_m) for end in (-1, 1))
-    return 1 / (low * high)
+def _worth(xp: Any, nats: Array) -> Array:
+    """Which peaks of nats (T, L, J), the last being the rest, are to be integrated: of users that may be lost."""
+    behind = nats - xp.max(nats, axis=-1, keepdims=True)
+    mass = xp.exp(behind)
+    unsure = xp.sum(mass[..., 1:], axis=-1) > UNSURE * xp.sum(mass, axis=-1)
+    return (behind[..., :-1] > WORTH_NATS) & unsure[..., None]
 
 
 def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
@@ -101,14 +114,8 @@ def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     noise = pursuit.noise(trials, paths)[:, None]
     deviation = xp.sqrt(xp.maximum(both, xp.zeros_like(both)) * noise / 2)
     behind = (amplitude[:, :1] - amplitude[:, 1:]) / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
-    chance = xp.where(present[:, 1:], _tail(xp, behind), xp.zeros_like(behind))
+    chance = xp.where(present[:, 1:], tail(xp, behind), xp.zeros_like(behind))
     return 1 - xp.prod(1 - chance, axis=-1)[:, None]
-
-
-def _tail(xp: Any, deviations: Array) -> Array:
-    """Of the normal distribution: Φ(−x), to 4e-3 and better; the namespaces have no error function."""
-    deviations = xp.clip(deviations, -20.0, 20.0)  # where the exponential still is a number
-    return 1 / (1 + xp.exp(1.5976 * deviations + 0.070566 * deviations**3))  # Bowling et al., 2009
 
 
 def _sharpness(pursuit: JointPursuit, trials: Trials, basis: Array, places: Array, worth: Array) -> Array:
@@ -148,10 +155,10 @@ def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height
     nats, amplitude, sharpness = xp.full_like(height, -np.inf), xp.ones_like(height), xp.ones_like(height)
     (trial, user) = xp.nonzero(xp.any(cells > NOTHING_NATS, axis=-1))
     if trial.shape[0]:
-        prior = _prior(pursuit, pursuit.all_places[:, 0], xp.asarray(pursuit.level_per_m))
         outside = peaks.outside[trial] / noise[trial]
-        mass = xp.exp(cells[trial, user]) * prior / outside
+        mass = xp.exp(cells[trial, user]) * prior_mass.of_cells(pursuit) / outside
         total = xp.sum(mass, axis=-1)
+        total = xp.where(total > 0, total, xp.full_like(total, NEVER))
         explained = xp.sum(mass * peaks.scores[trial, user], axis=-1) / noise[trial, 0] / total
         here_sharp = xp.sum(mass * outside, axis=-1) / total
         nats[trial, user], sharpness[trial, user] = xp.log(total), here_sharp

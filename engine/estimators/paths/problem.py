@@ -18,6 +18,7 @@ class PathProblem:
     n_users, L: each has one direct path, at amplitudes of its own. n_scatterers, K: the most scatterers, common to all
     users, that are searched for. model, angle_step_rad, range_step_m: the dictionary of estimators that search a grid
     and name none of their own, Eqs. (11) to (13). scattered_power: E|γ|² of a scattered path, for who is told.
+    direct_power: |g|² of every direct path; None: nobody knows.
     """
 
     surface: UniformPlanarArray
@@ -28,6 +29,7 @@ class PathProblem:
     angle_step_rad: float = 0.02
     range_step_m: float = 0.25
     scattered_power: float | None = None
+    direct_power: float | None = None
 
 
 class Cycles(NamedTuple):

@@ -9,6 +9,8 @@ lost are too high: of a user at 0 to 5 dB by 1.2 to 1.6, as sums over all places
 Here moduli are lognormal, ln|g| ~ N(ln a, τ²), phases uniform. a and τ are unknown and summed over, a with the density
 that makes one user's gain anything, τ on points in equal steps of its logarithm up to the spread that ranges in view
 give to gains that fall as 1/r. So users that differ are as free as they differ, and one user alone is entirely.
+
+Who is told |g| (`PathProblem.direct_power`) knows more than that: for one user alone, of two thirds as many losses.
 """
 
 import math
@@ -47,6 +49,28 @@ def with_others_strengths(xp: Any, nats: Array, amplitude: Array, sharpness: Arr
     if nats.shape[1] == 1 or not index.shape[0]:
         return nats
     return put(nats, index, _weighed(xp, nats[index], counts[index], amplitude[index], sharpness[index], spread))
+
+
+def with_told_strength(xp: Any, nats: Array, amplitude: Array, sharpness: Array, strength: float) -> Array:
+    """The same of users whose |g| is known; of each alone, as the others' gains say nothing more.
+
+    With a gain that is anything ∫ exp(2 Re g*z − S|g|²) d²g = π/S exp(S|ĝ|²); with |g| = a, in the mean over the phase,
+    exp(−S a²) I₀(2 a S|ĝ|).
+    """
+    known = _log_bessel(xp, 2 * strength * sharpness * amplitude)
+    more = known - sharpness * (strength**2 + amplitude**2) + xp.log(sharpness)
+    return xp.where(nats > -math.inf, nats + more, nats)
+
+
+def _log_bessel(xp: Any, x: Array) -> Array:
+    """ln I₀(x) of x ≥ 0 to 6e-3; the namespaces have no Bessel functions.
+
+    Olivares, Martin, Valero, "A simple approximation for the modified Bessel function of zero order", J. Phys. Conf.
+    Ser. 1043, 2018: cosh(x) (1 + 0.24273 x²)/((1 + x²/4)^(1/4) (1 + 0.43023 x²)).
+    """
+    cosh = x + xp.log1p(xp.exp(-2 * x)) - math.log(2)
+    squared = x * x
+    return cosh - xp.log1p(squared / 4) / 4 + xp.log1p(0.24273 * squared) - xp.log1p(0.43023 * squared)
 
 
 def _weighed(xp: Any, nats: Array, counts: Array, amplitude: Array, sharpness: Array, spread: float) -> Array:
