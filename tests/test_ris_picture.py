@@ -161,6 +161,24 @@ def test_beams_are_what_waves_from_there_add_up_to(picture: Any) -> None:
         assert axes.get_ylim()[0] > axes.get_ylim()[1]  # upwards is up
 
 
+def test_the_plan_is_left_of_the_beams(picture: Any) -> None:
+    """In the figure's own coordinates: the axes are parts of a part of it each."""
+    left, right = (
+        [axes.get_subplotspec() for axes in part.axes if axes.get_subplotspec()] for part in picture[0].subfigs
+    )
+    assert (len(left), len(right)) == (1, 8)
+    ends = [part.bbox.x0 for part in picture[0].subfigs]
+    assert ends[0] < ends[1]
+    assert picture[0].axes[0] in picture[0].subfigs[0].axes
+
+
+def test_without_a_scene_it_is_the_default_one_at_ten_decibels() -> None:
+    quick = Method(estimator=OnGrid(model="ff", angle_step_rad=0.08), phases="random", name="plane waves")
+    figure = draw_trial(method=quick)
+    assert figure.get_suptitle().startswith("plane waves, 20 cycles at 10 dB ")
+    assert len(figure.axes[0].texts) == RisLocalization().n_users
+
+
 def test_each_user_is_marked_where_its_waves_are_shown(picture: Any) -> None:
     figure, trial = picture
     panels = [axes for axes in figure.axes[1:] if axes.collections and axes.get_xlim()[0] < -20]
