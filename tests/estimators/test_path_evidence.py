@@ -47,7 +47,7 @@ def _dense(problem, cycles, places, powers, *, count, rooms, false_alarm=None, n
     users, scatterers = received[:, :n_users], received[:, n_users : n_users + count]
     mean = 7.0
     numbers = range(count, most + 1) if false_alarm is not None else [most]
-    variances = [float(cycles.noise_variance[0, 0])] if noise_known else np.geomspace(1e-4, 1e6, 4001)
+    variances = [float(cycles.noise_variance[0, 0])] if noise_known else np.geomspace(1e-4, 1e6, 401)
     nats, noises, unseens = [], [], []
     for number in numbers:
         for u in powers:
@@ -113,6 +113,23 @@ def test_evidence_is_the_likelihood_with_what_is_unknown_summed_over(noise_known
         if not noise_known:
             ours, dense = ours - found[0].nats, dense - expected[0][0]
         np.testing.assert_allclose(ours, dense, rtol=1e-9, atol=1e-5)
+
+
+def test_noise_that_nobody_tells_and_a_room_that_grows_as_it_does() -> None:
+    """Of lobes that fill the view along the range, as long as peaks are low: the room is as their height, not ^3/2."""
+    problem, cycles, _ = trials(1, (3.0,), n_cycles=11, n_users=3, seed=5, surface=SMALL)
+    problem = replace(problem, n_scatterers=3)
+    places = np.random.default_rng(1).uniform((0.1, 1.1, -0.5), (2.0, 2.0, 0.5), (1, 6, 3))
+    powers = np.array([[0.05, 0.2]])
+    some = trials_of(cycles, np)._replace(powers=powers, received=np.full(1, 7.0))
+    received, told = responses(SMALL, some.beams, places), {"false_alarm": 0.02, "noise_known": False}
+
+    def rooms(height):  # type: ignore[no-untyped-def]
+        return 30 * height
+
+    ours = [log_evidence(problem, some, received, np.array([n]), rooms, **told).nats[0] for n in (0, 1, 3)]
+    dense = [_dense(problem, cycles, places[0], powers[0], count=n, rooms=rooms, **told)[0] for n in (0, 1, 3)]
+    np.testing.assert_allclose(np.diff(ours), np.diff(dense), rtol=1e-6)
 
 
 def test_powers_that_are_summed_over() -> None:
