@@ -1,17 +1,17 @@
-"""The parts of the joint pursuit, one by one, against plain loops: scores, misfits, what a peak fills, who is kept."""
+"""The parts of the joint pursuit, one by one, against plain loops: scores, fits, misfits, what a peak fills."""
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from ris_trials import LAB, SURFACE, trials
+from scipy import stats
 from scipy.integrate import quad
 
-from engine.estimators.paths.joint_pursuit import JointPursuit
+from engine.estimators.paths.evidence import log_evidence
 from engine.estimators.paths.newtonised import NewtonisedPursuit
-from engine.estimators.paths.trials import Paths, Trials, trials_of
+from engine.estimators.paths.trials import Paths, trials_of
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.wavefront import wave
 
@@ -59,6 +59,7 @@ def test_scores_of_every_candidate_in_a_loop() -> None:
     grid = np.stack(SEARCH.grid(PROBLEM).candidates(), axis=-1)
     rows = pursuit.more_rows(pursuit.rows(CYCLES.beams[:, :4]), CYCLES.beams[:, 4:])
     paths = some_paths((2, 2, 2, 2))
+    paths.places[0, 0], paths.places[1, L] = grid[14] + (0, 0.004, 0), grid[21] + (0, 0.004, 0)  # nothing new there
     for_users = pursuit.user_scores(SOME, rows)
     of_one_more, left = pursuit.scatterer_scores(SOME, rows, paths.places[:, : L + 1])
     together = pursuit.common_scores(SOME, rows, paths.places[:, L:])
@@ -86,14 +87,96 @@ def test_scores_of_every_candidate_in_a_loop() -> None:
         np.testing.assert_allclose(best[t, user, 1:], grid[for_users[t, user].argmax(), 1:])
 
 
-def test_a_plane_wave_of_the_grid_is_fitted_from_a_little_curvature() -> None:
-    """A fiftieth of a step of inverse range, or half the nearest one where that is less."""
+def test_users_come_from_the_grid_each_for_itself() -> None:
     pursuit = SEARCH.pursuit(PROBLEM, np)
-    least = min(0.02 * pursuit.range_step_per_m, 0.5 / LAB.range_min_m)
-    grid = np.stack(SEARCH.grid(PROBLEM).candidates(), axis=-1)
+    rows = pursuit.rows(CYCLES.beams)
+    places = np.concatenate([pursuit.candidates(pursuit.user_scores(SOME, rows)), np.zeros((4, K, 3))], axis=1)
+    expected = pursuit.refined(SOME, some_paths((0, 0, 0, 0))._replace(places=places))
+    found = pursuit.alone(SOME, rows)
+    for ours, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, other)
+    assert found.gain.shape == (4, L, 1 + K)
+
+
+@pytest.mark.parametrize("on_problem_grid", [False, True])
+def test_peaks_on_arrays_are_those_compiled(on_problem_grid: bool) -> None:
+    """Also where the lattice has places that no candidate has."""
+    search = SEARCH.model_copy(update={"on_problem_grid": on_problem_grid})
+    problem = replace(PROBLEM, angle_step_rad=0.2)
+    pursuit = search.pursuit(problem, np)
+    assert search.grid(problem).allowed.all() != on_problem_grid
+    scores = np.random.default_rng(0).random((2, 3, len(pursuit.all_places)))
+    index, height = pursuit.peaks(scores, 5)
+    for ours, other in zip((index, height), pursuit.peaks_of_arrays(scores, 5), strict=True):
+        np.testing.assert_array_equal(ours, other)
+    np.testing.assert_array_equal(index[..., 0], scores.argmax(axis=-1))
+    np.testing.assert_array_equal(pursuit.places(index), pursuit.all_places[index])
+
+
+@pytest.mark.parametrize("surface", [SMALL, replace(SMALL, n_y=3, n_z=2)])
+def test_a_plane_wave_of_the_grid_is_fitted_from_a_little_curvature(surface: UniformPlanarArray) -> None:
+    """A fiftieth of a step of inverse range, or half the nearest one where that is less."""
+    problem = replace(PROBLEM, surface=surface)
+    pursuit = SEARCH.pursuit(problem, np)
+    steps = 0.02 * pursuit.range_step_per_m, 0.5 / LAB.range_min_m
+    assert (steps[0] < steps[1]) == (surface is SMALL)
+    grid = np.stack(SEARCH.grid(problem).candidates(), axis=-1)
     assert (grid[:, 0] == 0).any()
-    np.testing.assert_allclose(pursuit.all_places[:, 0], np.maximum(grid[:, 0], least))
+    np.testing.assert_allclose(pursuit.all_places[:, 0], np.maximum(grid[:, 0], min(steps)))
     np.testing.assert_allclose(pursuit.all_places[:, 1:], grid[:, 1:])
+
+
+def test_a_fit_has_the_gains_of_least_squares_and_no_better_place_beside_it() -> None:
+    """Of trials with as many scatterers as each has; what is not there is NaN, without gain."""
+    start = some_paths()
+    pursuit = SEARCH.pursuit(PROBLEM, np)
+    fit = pursuit.refined(SOME, start)
+
+    def residuals(t: int, places: np.ndarray) -> list[np.ndarray]:
+        scatterers = [seen(t, *place) for place in places[L : L + start.count[t]]]
+        return [left_of(samples_of(t, user), seen(t, *places[user]), *scatterers) for user in range(L)]
+
+    moved = 0
+    for t, count in enumerate(start.count):
+        assert np.isnan(fit.places[t, L + count :]).all()
+        assert not fit.gain[t, :, 1 + count :].any()
+        scatterers = [seen(t, *place) for place in fit.places[t, L : L + count]]
+        for user, rest in enumerate(residuals(t, fit.places[t])):
+            matrix = np.stack([seen(t, *fit.places[t, user]), *scatterers], axis=1)
+            gains = np.linalg.lstsq(matrix, samples_of(t, user), rcond=None)[0]
+            np.testing.assert_allclose(fit.gain[t, user, : 1 + count], gains, rtol=1e-4, atol=1e-6)
+            assert fit.energy[t, user] == pytest.approx(square(rest), rel=1e-6)
+        inside = np.all(
+            (fit.places[t] > pursuit.bounds[0] + 1e-3) & (fit.places[t] < pursuit.bounds[1] - 1e-3), axis=-1
+        )
+        moved += inside[: L + count].sum()
+        for path in np.flatnonzero(inside[: L + count]):
+            for step in np.vstack([np.eye(3), -np.eye(3)]) * 0.02:
+                beside = fit.places[t].copy()
+                beside[path] += step
+                assert sum(map(square, residuals(t, beside))) > fit.energy[t].sum() * (1 - 1e-3)
+    assert moved >= 3
+    assert not fit.evidence.any()
+    assert not fit.unseen.any()
+    np.testing.assert_array_equal(fit.noise, SOME.noise_variance)
+    np.testing.assert_array_equal(fit.count, start.count)
+
+
+def test_a_fit_among_scatterers_of_random_gains_has_its_evidence() -> None:
+    search = SEARCH.model_copy(update={"scattered": "estimated"})
+    pursuit = search.pursuit(PROBLEM, np)
+    some = pursuit.with_powers(SOME, pursuit.rows(CYCLES.beams))
+    assert pursuit.with_powers(some, None) is some  # type: ignore[arg-type]
+    assert SEARCH.pursuit(PROBLEM, np).with_powers(SOME, pursuit.rows(CYCLES.beams)) is SOME
+    told = search.model_copy(update={"scattered": "told"}).pursuit(replace(PROBLEM, scattered_power=0.1), np)
+    assert (some.powers.shape, told.with_powers(SOME, pursuit.rows(CYCLES.beams)).powers.shape) == ((4, 24), (4, 1))
+    fit = pursuit.refined(some, some_paths())
+    for t, count in enumerate(fit.count):
+        received = np.zeros((1, L + K, C), complex)
+        for path in range(L + count):
+            received[0, path] = seen(t, *fit.places[t, path])
+        alone = log_evidence(PROBLEM, some.take(np.array([t])), received, fit.count[t : t + 1], pursuit.rooms)
+        assert (fit.evidence[t], fit.noise[t], fit.unseen[t]) == pytest.approx([part[0] for part in alone], rel=1e-6)
 
 
 def freedom(count: int) -> int:
@@ -120,17 +203,17 @@ def test_misfits_and_the_noise_that_is_left() -> None:
     np.testing.assert_allclose(pursuit.with_noise_left(SOME, nothing).noise_variance, 1e-20 * total)
 
 
-def test_where_no_freedom_is_left_there_is_no_misfit() -> None:
-    """Of 4 users with 10 cycles: 60 numbers; 11 a scatterer."""
-    problem, cycles, _ = trials(1, (3.0,), n_cycles=10, n_users=4, n_scatterers=6, surface=SMALL)
+@pytest.mark.parametrize(("n_cycles", "count", "free"), [(6, 1, 7), (6, 2, 0), (8, 3, 1), (5, 2, -4)])
+def test_where_no_freedom_is_left_there_is_no_misfit(n_cycles: int, count: int, free: int) -> None:
+    """Of 2 users: 4 numbers a cycle, less 10, and 7 a scatterer."""
+    problem, cycles, _ = trials(1, (3.0,), n_cycles=n_cycles, n_users=L, n_scatterers=3, surface=SMALL)
     pursuit, some = NewtonisedPursuit().pursuit(problem, np), trials_of(cycles, np)
-    for count, free in ((5, 5), (6, None)):
-        none = np.zeros(1)
-        paths = Paths(np.zeros((1, 10, 3)), np.zeros((1, 4, 7), complex), np.ones((1, 4)), np.array([count]),
-                      none, none, none)  # fmt: skip
-        assert np.isnan(pursuit.misfit(some, paths)[0]) == (free is None)
-        assert np.isnan(pursuit.misfit_of_users(some, paths)[0]).all() == (free is None)
-        assert pursuit.with_noise_left(some, paths).noise_variance[0] == pytest.approx(8 / (free or 1))
+    none = np.zeros(1)
+    paths = Paths(np.zeros((1, L + 3, 3)), np.zeros((1, L, 4), complex), np.ones((1, L)), np.array([count]),
+                  none, none, none)  # fmt: skip
+    assert np.isnan(pursuit.misfit(some, paths)[0]) == (free <= 0)
+    assert np.isnan(pursuit.misfit_of_users(some, paths)[0]).all() == (free <= 0)
+    assert pursuit.with_noise_left(some, paths).noise_variance[0] == pytest.approx(2 * L / max(free, 1))
 
 
 def test_what_a_model_costs() -> None:
@@ -140,6 +223,8 @@ def test_what_a_model_costs() -> None:
     search = SEARCH.model_copy(update={"most_scatterers": K})
     pursuit = search.pursuit(PROBLEM, np)
     least = [pursuit.least_fall(n, C) for n in (1, 2)]
+    n_places = len(pursuit.all_places) * pursuit.cell_beams**2
+    assert least[0] == pytest.approx(stats.chi2.isf(0.01 / n_places, 3 + 2 * L))
     assert least[0] == pytest.approx(least[1])  # σ² is told: no matter how many there are already
     expected = total + paths.count * least[0] * SOME.noise_variance / 2
     np.testing.assert_allclose(pursuit.cost(SOME, paths), expected)
@@ -156,22 +241,28 @@ def test_what_a_model_costs() -> None:
     np.testing.assert_allclose(untold.fall(SOME, fewer, more), 2 * total / left)
 
 
-@pytest.mark.parametrize("height", [0.2, 1.0, 4.0, 30.0, 1e4])
-def test_what_a_peak_fills_is_the_integral_of_its_lobe(height: float) -> None:
+@pytest.mark.parametrize("n_elements", [13, 45])
+def test_what_a_peak_fills_is_the_integral_of_its_lobe(n_elements: int) -> None:
     """Along a direction 1 − (πx)²/3 of its height x beams away; along κ a step loses five hundredths; at least e⁻¹."""
-    search = NewtonisedPursuit()
-    pursuit, most = search.pursuit(PROBLEM, np), max(height, 1.0)
-    ends = np.array([-1.0, 1.0]) / math.sqrt(most)
-    across = quad(lambda x: math.exp(-most * (math.pi * x) ** 2 / 3), *5 * ends)[0]
-    along = quad(lambda x: math.exp(-most * 0.05 * x**2), *40 * ends)[0] * pursuit.range_step_per_m
-    along = min(along, float(pursuit.bounds[1, 0]))
-    level = float(pursuit.bounds[1, 0]) / pursuit.lattice[-1]
-    width = float(pursuit.range_width_per_m(np.array(height)))
-    assert width == pytest.approx(along, rel=1e-6)
-    filled = float(pursuit.cells_of_a_peak(np.array(height)))
-    assert filled == pytest.approx((across / pursuit.cell_beams) ** 2 * along / level, rel=1e-6)
-    rooms = float(pursuit.rooms(np.array(height)))
-    assert rooms == pytest.approx(max(len(pursuit.all_places) / filled, 1.0))
+    problem = replace(PROBLEM, surface=replace(SMALL, n_y=n_elements))
+    pursuit = NewtonisedPursuit().pursuit(problem, np)
+    longest = float(pursuit.bounds[1, 0])
+    shares = []
+    for height in (0.2, 1.0, 4.0, 30.0, 1e4):
+        most = max(height, 1.0)
+        ends = np.array([-1.0, 1.0]) / math.sqrt(most)
+        across = quad(lambda x, most=most: math.exp(-most * (math.pi * x) ** 2 / 3), *5 * ends)[0]
+        along = quad(lambda x, most=most: math.exp(-most * 0.05 * x**2), *40 * ends)[0] * pursuit.range_step_per_m
+        shares.append(along / longest)
+        along = min(along, longest)
+        assert float(pursuit.range_width_per_m(np.array(height))) == pytest.approx(along, rel=1e-6)
+        filled = float(pursuit.cells_of_a_peak(np.array(height)))
+        level = longest / pursuit.lattice[-1]
+        assert filled == pytest.approx((across / pursuit.cell_beams) ** 2 * along / level, rel=1e-6)
+        rooms = float(pursuit.rooms(np.array(height)))
+        assert rooms == pytest.approx(max(len(pursuit.all_places) / filled, 1.0))
+    assert min(shares) < 1
+    assert (max(shares) < 1) == (n_elements == 45)
 
 
 def test_directions_within_three_quarters_of_a_beam_are_one() -> None:
@@ -212,98 +303,3 @@ def test_estimates_have_each_number_in_its_place() -> None:
         assert np.isnan(found.misfit).all() == (search.noise == "estimated")
         np.testing.assert_array_equal(found.noise_variance.ravel(), SOME.noise_variance)
         assert np.isnan(pursuit.estimates(SOME, paths, (2, 2)).lost_probability).all()
-
-
-WORTH = np.array([[9.0, 5.0, 1.0], [6.0, 2.0, 7.0], [0.5, 0.2, 0.1], [3.0, 8.0, 4.0]])
-"""What each of three scatterers, known by its inverse range, explains, of each of four trials"""
-
-
-class Pretended(JointPursuit):
-    """Fits whose energy is 20 less what the scatterers that are there explain; those of a search come in turn."""
-
-    def refined(self, trials: Trials, paths: Paths) -> Paths:
-        energy, evidence = np.zeros((len(paths.count), L)), np.zeros(len(paths.count))
-        for t, trial in enumerate(trials.group):
-            there = paths.places[t, L : L + paths.count[t], 0].astype(int)
-            energy[t] = (20 - sum(WORTH[trial, k] for k in there)) / L
-            evidence[t] = sum(WORTH[trial, k] - 3 for k in there)
-        return paths._replace(energy=energy, evidence=evidence)
-
-    def scatterer_scores(self, trials: Trials, rows: Any, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.full((len(places), 1), places.shape[1] - L), np.zeros(len(places))
-
-    def candidates(self, scores: np.ndarray) -> np.ndarray:
-        return np.concatenate([scores, np.ones((len(scores), 2))], axis=-1)
-
-    def least_fall(self, count: int, n_cycles: int) -> float:
-        return 6.0
-
-    def misfit(self, trials: Trials, paths: Paths) -> np.ndarray:
-        return paths.energy.sum(axis=-1) - 8
-
-
-def pretended(search: NewtonisedPursuit) -> tuple[Pretended, Trials, Paths]:
-    problem = replace(PROBLEM, n_scatterers=3)
-    order = search.false_alarm if search.most_scatterers else None
-    pursuit = Pretended(
-        problem, search.grid(problem), np, enough=-np.inf if search.enough is None else search.enough, order=order,
-        scattered=None if search.scattered == "any" else search.scattered,
-    )  # fmt: skip
-    some = Trials(CYCLES.beams, np.arange(4), np.zeros((4, L, 30), complex), np.ones(4))
-    none = np.zeros(4)
-    start = Paths(np.full((4, L + 3, 3), np.nan), np.zeros((4, L, 4), complex), np.zeros((4, L)),
-                  np.zeros(4, np.int64), none, none, none)  # fmt: skip
-    return pursuit, some, pursuit.refined(some, start)
-
-
-def kept(paths: Paths) -> list[list[int]]:
-    return [sorted(paths.places[t, L : L + n, 0].astype(int).tolist()) for t, n in enumerate(paths.count)]
-
-
-BY_ORDER = SEARCH.model_copy(update={"most_scatterers": 3})
-BY_EVIDENCE = SEARCH.model_copy(update={"scattered": "estimated", "enough": None})
-ANY = SEARCH.model_copy(update={"enough": None})
-UNTIL = SEARCH.model_copy(update={"enough": 4.0})
-
-
-@pytest.mark.parametrize(
-    ("search", "expected"),
-    [
-        (
-            BY_ORDER,
-            [[0, 1], [0], [], []],
-        ),  # one that explains more than 3, half of 6, and no more after one that does not
-        (BY_EVIDENCE, [[0, 1], [0], [], []]),
-        (ANY, [[0, 1, 2]] * 4),
-        (UNTIL, [[0], [0, 1], [0, 1, 2], [0, 1]]),  # while more than 12 is left
-    ],
-)
-def test_scatterers_are_added_while_they_count(search: NewtonisedPursuit, expected: list[list[int]]) -> None:
-    pursuit, some, users = pretended(search)
-    found = pursuit.extended(some, None, users)  # type: ignore[arg-type]
-    assert kept(found) == expected
-    assert kept(pursuit.extended(some, None, users, everything=True)) == (  # type: ignore[arg-type]
-        expected if search is UNTIL else [[0, 1, 2]] * 4
-    )
-
-
-def test_no_more_are_added_than_the_cycles_leave_freedom_for() -> None:
-    """Of 2 users: 10 numbers and 7 a scatterer; 7 cycles give 28."""
-    pursuit, some, users = pretended(ANY)
-    for n_cycles, most in ((6, 1), (7, 2), (8, 3)):
-        fewer = some._replace(samples=some.samples[..., :n_cycles])
-        assert kept(pursuit.extended(fewer, None, users)) == [list(range(most))] * 4  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("search", "expected"),
-    [(BY_ORDER, [[0, 1], [0, 2], [], [1, 2]]), (BY_EVIDENCE, [[0, 1], [0, 2], [], [1, 2]]), (ANY, [[0, 1, 2]] * 4)],
-)
-def test_those_whose_absence_does_not_matter_go(search: NewtonisedPursuit, expected: list[list[int]]) -> None:
-    """The least first, wherever it stands: those that explain no more than 3; a third of exactly 3 goes, too."""
-    pursuit, some, users = pretended(search)
-    full = pursuit.extended(some, None, users, everything=True)  # type: ignore[arg-type]
-    pruned = pursuit.pruned(some, full)
-    assert kept(pruned) == expected
-    for t, there in enumerate(expected):
-        assert pruned.energy[t].sum() == pytest.approx(20 - sum(WORTH[t, k] for k in there))
