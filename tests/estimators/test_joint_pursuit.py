@@ -106,6 +106,7 @@ def test_peaks_on_arrays_are_those_compiled(on_problem_grid: bool) -> None:
     pursuit = search.pursuit(problem, np)
     assert search.grid(problem).allowed.all() != on_problem_grid
     scores = np.random.default_rng(0).random((2, 3, len(pursuit.all_places)))
+    scores[0, 0, 1], scores[1, 2, -1] = 2.0, 2.0
     index, height = pursuit.peaks(scores, 5)
     for ours, other in zip((index, height), pursuit.peaks_of_arrays(scores, 5), strict=True):
         np.testing.assert_array_equal(ours, other)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from test_joint_pursuit import PROBLEM
 
 from engine.errors import InputError
@@ -161,8 +162,58 @@ def test_a_track_is_sought_anew_in_doubt_that_is_more_than_the_last_search_left(
     np.testing.assert_array_equal(np.flatnonzero(observer._tracked(trials, rows, paths).places[:, 0, 0]), [2])
 
 
+@pytest.mark.parametrize(("noise_known", "scattered"), [(True, None), (True, "told"), (False, None), (False, "any")])
+def test_noise_that_is_not_told_is_what_the_latest_paths_leave(
+    noise_known: bool, scattered: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which a track is judged by, too; by name: 10 begun with, and one more whatever is done to them."""
+    trials = some_trials()
+    judged: list[float] = []
+
+    def more(trials: Trials, *others: Any) -> Paths:
+        paths = next(one for one in others if isinstance(one, Paths))
+        return paths_named(paths.places[0, 0, 0] + 1)
+
+    def begun(pursuit: Any, trials: Trials, rows: Any) -> tuple[Trials, Paths]:
+        return trials._replace(noise_variance=np.full(N, 77.0)), paths_named(10)
+
+    def tracked(trials: Trials, rows: Any, paths: Paths) -> Paths:
+        judged.append(trials.noise_variance[0])
+        return more(trials, paths)
+
+    pursuit: Any = SimpleNamespace(
+        xp=np, noise_known=noise_known, scattered=scattered, with_powers=lambda trials, rows: trials, refined=more,
+        extended=more, pruned=more, estimates=lambda trials, paths, shape, stated: (trials, paths, shape, stated),
+        with_noise_left=lambda trials, paths: trials._replace(noise_variance=100 + paths.places[:, 0, 0]),
+    )  # fmt: skip
+    observer = closed_loop._Observer(pursuit, 2.0)
+    observer.cycles, observer.rows = SimpleNamespace(noise_variance=np.ones((2, 2))), ()  # type: ignore[assignment]
+    observer._tracked = tracked  # type: ignore[method-assign]
+    monkeypatch.setattr(closed_loop, "trials_of", lambda cycles, xp: trials)
+    monkeypatch.setattr(closed_loop, "acquired", begun)
+    monkeypatch.setattr(closed_loop, "reconsidered", lambda pursuit, trials, rows, paths, *_: more(trials, paths))
+    monkeypatch.setattr(closed_loop, "doubt", lambda *_: np.zeros(N))
+    monkeypatch.setattr(closed_loop, "stated_of", lambda *_: "stated")
+    for name, stating in ((12, True), (14 if scattered is None else 15, False)):
+        some, paths, shape, stated = observer.estimate(stating=stating)  # type: ignore[misc]
+        assert np.all(paths.places == name)
+        assert (shape, stated) == ((2, 2), "stated" if stating else None)
+        told = 77 if stating else 1
+        np.testing.assert_array_equal(some.noise_variance, told if noise_known else 100 + name)
+    assert judged == [1 if noise_known else 100 + name - 1]
+
+
 def test_what_is_asked_for_by_default() -> None:
     assert ClosedLoop().lost == 2.0
+
+
+@pytest.mark.parametrize("n_users", [1, 3])
+def test_one_scatterer_more_is_chance_as_often_as_is_allowed(n_users: int) -> None:
+    """By Bonferroni's inequality over the places, of χ², or of F where σ² is estimated."""
+    parameters = 3 + 2 * n_users
+    told, estimated = (least_fall(n_users, 400.0, 0.02, 30, noise_known=known) for known in (True, False))
+    assert stats.chi2.sf(told, parameters) * 400 == pytest.approx(0.02)
+    assert stats.f.sf(estimated / parameters, parameters, 30) * 400 == pytest.approx(0.02, rel=1e-6)
 
 
 def test_no_place_is_less_than_one_and_no_chance_more_than_a_half() -> None:
