@@ -115,6 +115,15 @@ def test_the_user_is_the_strongest_atom_in_view(monkeypatch: pytest.MonkeyPatch)
     assert np.isnan(found.scatterer_polar_rad).all()
 
 
+def test_what_the_atomic_norm_is_and_takes() -> None:
+    method = AtomicNorm()
+    assert (method.penalty, method.n_atoms, method.tolerance) == (0.5, None, 0.01)
+    assert AtomicNorm(penalty=1e-3, n_atoms=1, tolerance=1e-6).n_atoms == 1
+    for field in ("penalty", "n_atoms", "tolerance"):
+        with pytest.raises(ValueError, match=field):
+            AtomicNorm(**{field: 0})
+
+
 @pytest.mark.slow
 def test_known_errors_of_approximate_ml() -> None:
     """Specification 4.2: inliers .0080 and .0075, range 3.0 and 2.7 m at 10 and 20 dB."""
