@@ -260,3 +260,54 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
     pursuit.problem.n_scatterers = 0
     assert reconsider.reconsidered(pursuit, trials, None, paths, 3.0) is paths  # type: ignore[arg-type]
     assert said == ["settled"]
+
+
+def test_all_scatterers_there_may_be_are_tried_where_some_are_not_found(
+    tried: list[tuple[int, list[int], float]],
+) -> None:
+    def extended(trials: Trials, rows: Any, paths: Paths, *, everything: bool = False) -> Paths:
+        assert everything
+        return paths._replace(places=np.arange(L + K)[None, :, None] + np.zeros((len(paths.count), L + K, 3)),
+                              count=np.full(len(paths.count), K))  # fmt: skip
+
+    paths, pursuit = some_paths(), pretended(extended=extended)
+    found = reconsider._with_all(pursuit, some_trials(), None, paths)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.places, paths.places)
+    assert tried == [(t, list(range(L + K)), math.inf) for t in (1, 2, 3)]
+    tried.clear()
+    whole = paths._replace(count=np.full(T, K))
+    assert reconsider._with_all(pursuit, some_trials(), None, whole) is whole  # type: ignore[arg-type]
+    assert not tried
+
+
+def test_each_user_is_compared_with_each_scatterer(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs: list[tuple[int, int]] = []
+
+    def exchanged(pursuit: Any, trials: Any, rows: Any, paths: Paths, user: int, k: int) -> Paths:
+        pairs.append((user, k))
+        return paths._replace(count=paths.count + 1)
+
+    monkeypatch.setattr(reconsider, "_exchanged", exchanged)
+    found = reconsider._labelled(pretended(), some_trials(), None, some_paths())  # type: ignore[arg-type]
+    assert pairs == [(user, k) for user in range(L) for k in range(K)]
+    np.testing.assert_array_equal(found.count, COUNT + L * K)
+
+
+def test_the_least_squares_are_of_all_scatterers_and_then_judged_by_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def searched(plain: Any, trials: Trials, rows: Any, paths: Paths, lost: float) -> Paths:
+        assert (plain.scattered, plain.order, trials.powers, trials.received, lost) == (None, None, None, None, 4.0)
+        return paths._replace(energy=paths.energy + 1)
+
+    def refined(trials: Trials, paths: Paths) -> Paths:
+        assert trials.powers is not None
+        return paths._replace(energy=2 * paths.energy)
+
+    pursuit = pretended(
+        scattered="estimated", order=0.01, acquired=lambda trials, rows: some_paths(), refined=refined,
+        pruned=lambda trials, paths: paths._replace(energy=-paths.energy),
+    )  # fmt: skip
+    monkeypatch.setattr(reconsider, "reconsidered", searched)
+    trials = some_trials()._replace(powers=np.ones((T, 1)), received=np.ones(T))
+    found = reconsider._least_squares(pursuit, trials, None, 4.0)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.energy, -32.0)
+    assert (pursuit.scattered, pursuit.order) == ("estimated", 0.01)
