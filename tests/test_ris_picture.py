@@ -11,6 +11,7 @@ from engine import InputError, Streams
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.on_grid import OnGrid
 from scenarios.ris import RisLocalization
+from scenarios.ris import picture as picture_of
 from scenarios.ris.picture import draw_trial
 from scenarios.ris.protocol import Method
 
@@ -172,11 +173,10 @@ def test_the_plan_is_left_of_the_beams(picture: Any) -> None:
     assert picture[0].axes[0] in picture[0].subfigs[0].axes
 
 
-def test_without_a_scene_it_is_the_default_one_at_ten_decibels() -> None:
-    quick = Method(estimator=OnGrid(model="ff", angle_step_rad=0.08), phases="random", name="plane waves")
-    figure = draw_trial(method=quick)
-    assert figure.get_suptitle().startswith("plane waves, 20 cycles at 10 dB ")
-    assert len(figure.axes[0].texts) == RisLocalization().n_users
+def test_without_a_scene_it_is_the_default_one_at_ten_decibels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_of, "RisLocalization", lambda **fields: SCENE.replace(n_users=1, **fields))
+    figure = draw_trial(method=ON_GRID)
+    assert figure.get_suptitle().startswith("hybrid, 11 cycles at 10 dB ")
 
 
 def test_each_user_is_marked_where_its_waves_are_shown(picture: Any) -> None:

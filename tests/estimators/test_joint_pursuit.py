@@ -9,6 +9,7 @@ from ris_trials import LAB, SURFACE, trials
 from scipy import stats
 from scipy.integrate import quad
 
+from engine.estimators.paths import joint_pursuit
 from engine.estimators.paths.evidence import log_evidence
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.trials import Paths, trials_of
@@ -243,8 +244,9 @@ def test_what_a_model_costs() -> None:
 
 
 @pytest.mark.parametrize("n_elements", [13, 45])
-def test_what_a_peak_fills_is_the_integral_of_its_lobe(n_elements: int) -> None:
+def test_what_a_peak_fills_is_the_integral_of_its_lobe(n_elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Along a direction 1 − (πx)²/3 of its height x beams away; along κ a step loses five hundredths; at least e⁻¹."""
+    monkeypatch.setattr(joint_pursuit, "Dictionary", lambda *_: None)  # of no use here, and large
     problem = replace(PROBLEM, surface=replace(SMALL, n_y=n_elements))
     pursuit = NewtonisedPursuit().pursuit(problem, np)
     longest = float(pursuit.bounds[1, 0])
