@@ -174,7 +174,7 @@ def test_the_plan_is_left_of_the_beams(picture: Any) -> None:
 
 
 def test_without_a_scene_it_is_the_default_one_at_ten_decibels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture_of, "RisLocalization", lambda **fields: SCENE.replace(n_users=1, **fields))
+    monkeypatch.setattr(picture_of, "RisLocalization", lambda **fields: SCENE.replace(**fields))
     figure = draw_trial(method=ON_GRID)
     assert figure.get_suptitle().startswith("hybrid, 11 cycles at 10 dB ")
 

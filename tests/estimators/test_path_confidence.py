@@ -166,6 +166,11 @@ def test_the_share_elsewhere_is_that_of_all_but_the_estimate(n_scatterers: int, 
     np.testing.assert_allclose(one.lost, 1 - mass[..., 0] / mass.sum(axis=-1))
     if moved:
         assert one.lost[1, 0] > 0.5
+        second = np.all(one.peaks.places[1, 0] == one.paths.places[1, 0], axis=-1).argmax()
+        as_a_peak = weighed(n_scatterers).nats[1, 0, 1 + second]
+        assert one.nats[1, 0, 0] == pytest.approx(
+            as_a_peak, abs=0.1
+        )  # wherever the estimate is, a peak weighs the same
 
 
 def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well() -> None:
