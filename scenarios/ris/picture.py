@@ -117,7 +117,9 @@ def _closed(edge: tuple[Any, Any]) -> tuple[Any, Any]:
 def _beams(part: Any, scene: RisLocalization, trial: dict[str, np.ndarray]) -> None:
     surface, view = scene.surface(), scene.view()
     beams = trial["beam"][0, 0]
-    first = min(scene.random_cycles(scene.methods[0])[0], len(beams) - 1)
+    method = scene.methods[0]
+    n_random = len(beams) if method.phases == "random" else scene.random_cycles(method)[0]
+    first = min(n_random, len(beams) - 1)
     cycles = sorted({0, first, (first + len(beams)) // 2, len(beams) - 1})
     polar = np.linspace(view.polar_min_rad, view.polar_max_rad, 121)
     azimuth = np.linspace(view.azimuth_min_rad, view.azimuth_max_rad, 121)
@@ -142,7 +144,7 @@ def _beams(part: Any, scene: RisLocalization, trial: dict[str, np.ndarray]) -> N
                 axes.plot(*place, marker, color="white", markersize=8, markerfacecolor="none", markeredgewidth=1.8)
                 axes.plot(*place, marker, color=_USERS[user % len(_USERS)], markersize=8, markerfacecolor="none")
             if np.isfinite(range_m):
-                kind = "random" if cycle < first else "optimised"
+                kind = "random" if cycle < n_random else "optimised"
                 axes.set_title(f"cycle {cycle + 1}, {kind}", fontsize=10.5, color=_INK)
         row[0].set_ylabel(
             f"at {range_m:.2g} m: polar angle (°)" if np.isfinite(range_m) else "from far away: polar angle (°)"

@@ -128,7 +128,9 @@ def claims(results: "xarray.Dataset", times: Times) -> list[Claim]:
         hardest = {dim: _ends(samples, dim)[1] for dim in axes}
         found.append(_models_in_order({model: part.sel(hardest).values for model, part in by_model.items()}, differs))
     if "n_cycles" in axes and "hybrid" in by_model:
-        found.append(_order_in_cycles(by_model["hybrid"], times.operations.sel(model="hybrid"), differs))
+        last = {dim: -1 for dim in axes if dim != "n_cycles"}
+        operations = times.operations.sel(model="hybrid").isel(last)
+        found.append(_order_in_cycles(by_model["hybrid"].isel(last), operations, differs))
     found += [_growth(part, model, dim, differs) for dim in axes for model, part in by_model.items()]
     a_task = math.ceil(results.sizes.get("realization", 1) / max(samples.sizes["task"], 1))
     return [replace(one, a_sample=a_task) for one in found]
@@ -162,7 +164,10 @@ def _growth(seconds: "xarray.DataArray", model: str, dim: str, differs: tuple[st
 
 
 def _order_in_cycles(seconds: "xarray.DataArray", operations: "xarray.DataArray", differs: tuple[str, ...]) -> Claim:
-    """The exponent of growth with the number of cycles, as measured; beside it that of the algorithm as printed."""
+    """The exponent of growth with the number of cycles, as measured; beside it that of the algorithm as printed.
+
+    seconds: (n_cycles, task) in any order. operations: (n_cycles,).
+    """
     cycles, samples = np.meshgrid(seconds.n_cycles.values, seconds.task.values, indexing="ij")
     slope = Slope("C", cycles.ravel(), seconds.transpose("n_cycles", "task").values.ravel(), Region(1.75, 2.25))
     counted = Slope("C", operations.n_cycles.values, operations.values, Region()).judged(0.025)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from ris_trials import LAB, SURFACE, angle_errors, inlier_rmse, trials
 
-from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem
+from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem, atomic_norm
 from engine.estimators.paths.approximate_ml import ApproximateML
 from engine.estimators.paths.atomic_norm import AtomicNorm
+from engine.numerics.atomic_descent import Atoms
 from engine.numerics.atomic_norm import decompose, duality_gap, objective
 from engine.numerics.candidates import field_grid
 from engine.numerics.geometry import UniformPlanarArray
@@ -67,6 +68,60 @@ def test_the_atomic_norm_observes_cycle_by_cycle() -> None:
         observer.observe(Cycles(cycles.beams[:, some], cycles.samples[:, :, some], cycles.noise_variance))
     for field, whole in zip(observer.estimate(), estimate(AtomicNorm(n_atoms=3), problem, cycles), strict=True):
         np.testing.assert_array_equal(field, whole)
+
+
+def test_the_user_is_the_strongest_atom_in_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a loop, of atoms that are anything; and the misfit of what all of them leave, four numbers each fitted."""
+    problem, cycles, _ = trials(2, (10.0, 0.0), n_cycles=3, n_users=2, n_scatterers=1, surface=SMALL)
+    rng = np.random.default_rng(3)
+    polar, azimuth = rng.uniform(0.7, 2.4, (2, 4, 5)), rng.uniform(-1.2, 1.2, (2, 4, 5))
+    polar[0, 1], azimuth[0, 1], azimuth[1, 0] = 2.4, 0.1, -0.7  # none in view
+    gain = rng.normal(size=(2, 4, 5)) + 1j * rng.normal(size=(2, 4, 5))
+    gain[:, :, 2:] = 0
+    gain[0, 0, 0], gain[1, 3, 1], gain[1, 2, 1] = 0, 0, 0  # 3 and 4 atoms, then 4 and 2
+    handed: dict[str, Any] = {}
+
+    def decomposed(array: Any, beams: Any, samples: Any, penalty: Any, **options: Any) -> Atoms:
+        handed.update(options, array=array, penalty=penalty)
+        return Atoms(np.sin(polar) * np.sin(azimuth), np.cos(polar), gain)
+
+    monkeypatch.setattr(atomic_norm, "decompose", decomposed)
+    found = estimate(AtomicNorm(penalty=0.7, n_atoms=5, tolerance=0.03), problem, cycles)
+    assert handed["array"] is SMALL
+    assert (handed["n_atoms"], handed["tolerance"]) == (5, 0.03)
+    for g, s in np.ndindex(2, 2):
+        variance, left = cycles.noise_variance[g, s], 0.0
+        for user in range(2):
+            at = 2 * s + user
+            assert handed["penalty"][g, at] == pytest.approx(
+                0.7 * math.sqrt(variance) * math.sqrt(3 * 169 * math.log(4 * 169))
+            )
+            seen = [i for i in range(5) if LAB.polar_min_rad <= polar[g, at, i] <= LAB.polar_max_rad
+                    and LAB.azimuth_min_rad <= azimuth[g, at, i] <= LAB.azimuth_max_rad]  # fmt: skip
+            best = max(seen or range(5), key=lambda i: abs(gain[g, at, i]))
+            ours = found.polar_rad[g, s, user], found.azimuth_rad[g, s, user], found.gain[g, s, user]
+            if abs(gain[g, at, best]):
+                assert ours == pytest.approx((polar[g, at, best], azimuth[g, at, best], gain[g, at, best]))
+            waves = wave(SMALL, np.zeros(5), polar[g, at], azimuth[g, at])
+            left += np.sum(np.abs(cycles.samples[g, s, :, user] - cycles.beams[g] @ (gain[g, at] @ waves)) ** 2)
+        freedom = 2 * 3 * 2 - 4 * np.count_nonzero(gain[g, 2 * s : 2 * s + 2])
+        misfit = (2 * left / variance - freedom) / math.sqrt(2 * freedom) if freedom > 0 else math.nan
+        assert found.misfit[g, s] == pytest.approx(misfit, nan_ok=True)
+    assert np.isnan(found.misfit).sum() == 3
+    np.testing.assert_array_equal(found.noise_variance, cycles.noise_variance)
+    assert not found.inverse_range_per_m.any()
+    assert found.scatterer_gain.shape == (2, 2, 2, 1)
+    assert not found.scatterer_gain.any()
+    assert np.isnan(found.scatterer_polar_rad).all()
+
+
+def test_what_the_atomic_norm_is_and_takes() -> None:
+    method = AtomicNorm()
+    assert (method.penalty, method.n_atoms, method.tolerance) == (0.5, None, 0.01)
+    assert AtomicNorm(penalty=1e-3, n_atoms=1, tolerance=1e-6).n_atoms == 1
+    for field in ("penalty", "n_atoms", "tolerance"):
+        with pytest.raises(ValueError, match=field):
+            AtomicNorm(**{field: 0})
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def _dense(problem, cycles, places, powers, *, count, rooms, false_alarm=None, n
     users, scatterers = received[:, :n_users], received[:, n_users : n_users + count]
     mean = 7.0
     numbers = range(count, most + 1) if false_alarm is not None else [most]
-    variances = [float(cycles.noise_variance[0, 0])] if noise_known else np.geomspace(1e-4, 1e6, 4001)
+    variances = [float(cycles.noise_variance[0, 0])] if noise_known else np.geomspace(1e-4, 1e6, 401)
     nats, noises, unseens = [], [], []
     for number in numbers:
         for u in powers:
@@ -112,6 +112,29 @@ def test_evidence_is_the_likelihood_with_what_is_unknown_summed_over(noise_known
         if not noise_known:
             ours, dense = ours - found[0].nats, dense - expected[0][0]
         np.testing.assert_allclose(ours, dense, rtol=1e-9, atol=1e-5)
+
+
+@pytest.mark.parametrize(("room", "room_per_peak", "share", "apart"), [(0, 30, 1.0, 1e-6), (30, 1, 1.5, 0.05)])
+def test_noise_that_nobody_tells_and_a_room_that_grows_otherwise(
+    room: float, room_per_peak: float, share: float, apart: float
+) -> None:
+    """As peaks' height, as long as they fill the view along the range; other than a power, in the mean only.
+
+    Scatterers not found that would be more than all the noise are none, which half of them are here.
+    """
+    problem, cycles, _ = trials(1, (3.0,), n_cycles=11, n_users=3, seed=5, surface=SMALL)
+    problem = replace(problem, n_scatterers=3)
+    places = np.random.default_rng(1).uniform((0.1, 1.1, -0.5), (2.0, 2.0, 0.5), (1, 6, 3))
+    powers = np.array([[0.45, 0.6]])
+    some = trials_of(cycles, np)._replace(powers=powers, received=np.full(1, 7.0))
+    received, told = responses(SMALL, some.beams, places), {"false_alarm": 0.4, "noise_known": False}
+
+    def rooms(height):  # type: ignore[no-untyped-def]
+        return room + room_per_peak * height**share
+
+    ours = [log_evidence(problem, some, received, np.array([n]), rooms, **told).nats[0] for n in (0, 1, 3)]
+    dense = [_dense(problem, cycles, places[0], powers[0], count=n, rooms=rooms, **told)[0] for n in (0, 1, 3)]
+    np.testing.assert_allclose(np.diff(ours), np.diff(dense), atol=apart)
 
 
 def test_powers_that_are_summed_over() -> None:

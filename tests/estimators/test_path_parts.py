@@ -164,6 +164,23 @@ def test_a_lone_user_is_mistaken_as_often_as_another_gain_is_larger(seed: int) -
         assert found[t] > larger.any(axis=0).mean() - 0.02
 
 
+def test_a_lone_user_is_mistaken_alike_in_whatever_unit() -> None:
+    """Three scatterers; gains of a thousandth, with noise to match, and of equal ones the one half by half."""
+    problem, cycles, truth = trials(4, (10.0,), seed=2, n_cycles=14, n_users=1, n_scatterers=3, surface=SMALL)
+    pursuit, random = ClosedLoop().search.pursuit(problem, np), np.random.default_rng(0)
+    drawn, paths = acquired(pursuit, trials_of(cycles, np), pursuit.rows(cycles.beams))
+    places = np.stack([np.concatenate(parts, axis=1) for parts in zip(truth.users, truth.scatterers, strict=True)], -1)
+    gain = np.exp(2j * np.pi * random.random((4, 1, 4))) * random.uniform(0.8, 1.0, (4, 1, 4))
+    gain[3] = gain[3, :, :1]
+    paths = paths._replace(places=places, count=np.array([3, 3, 2, 1]), gain=gain, noise=np.full(4, 2.0))
+    found = _mistaken(pursuit, drawn, paths)
+    assert np.all(found > 0.01)
+    assert found[3, 0] == pytest.approx(0.5)
+    for scale in (1e-3, 1e3):
+        other = paths._replace(gain=gain * scale, noise=np.full(4, 2.0 * scale**2))
+        np.testing.assert_allclose(_mistaken(pursuit, drawn, other), found, rtol=1e-9)
+
+
 def test_what_a_search_is_unless_told_otherwise() -> None:
     search = NewtonisedPursuit()
     assert (search.beam_share, search.range_loss, search.enough, search.false_alarm) == (0.4, 0.05, 3.0, 0.01)

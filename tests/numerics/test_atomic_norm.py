@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from engine.numerics.atomic_descent import Atoms, Signals, plane
-from engine.numerics.atomic_norm import decompose, duality_gap, objective, residual, strongest_wave
+from engine.numerics.atomic_descent import NOWHERE, Atoms, Signals, plane
+from engine.numerics.atomic_norm import _on_edge, decompose, duality_gap, objective, residual, strongest_wave
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.wavefront import wave
 
@@ -142,3 +142,33 @@ def test_the_strongest_wave_lies_in_sight() -> None:
     highest = np.abs(dense_waves(161).conj() @ rest.T).max(axis=0)
     assert np.all(height > (1 - 0.08 / 16) * highest)
     assert np.all(height < 1.02 * highest)  # 161 points a side miss as much, on the edge
+
+
+@pytest.mark.parametrize("oversampling", [4, 8])
+def test_a_wave_along_the_surface_is_found_between_the_points_of_its_edge(oversampling: int) -> None:
+    """|u| = 1, by a parabola: to a twentieth of a step."""
+    angle = np.linspace(-3.1, 3.1, 47)
+    waves = np.exp(2j * np.pi * 28e9 / SPEED_OF_LIGHT_M_PER_S * phases(np.cos(angle), np.sin(angle)))
+    u_y, u_z = _on_edge(ARRAY, waves, oversampling)
+    np.testing.assert_allclose(u_y**2 + u_z**2, 1)
+    off = np.angle(np.exp(1j * (np.arctan2(u_z, u_y)[:, 0] - angle)))
+    step = ARRAY.wavelength_m / 0.005 / math.hypot(6, 5) / oversampling
+    # Waves from either side of the surface's own plane are one where the elements are half a wavelength apart.
+    mirrored = np.abs(np.sum(waves.conj() * np.exp(
+        2j * np.pi * 28e9 / SPEED_OF_LIGHT_M_PER_S * phases(u_y[:, 0], u_z[:, 0])), axis=-1)) / N  # fmt: skip
+    assert np.all(mirrored > 1 - 0.01 * (4 / oversampling) ** 2)
+    assert np.median(np.abs(off)) < 0.05 * step
+
+
+def test_atoms_come_first_and_places_of_none_are_nowhere() -> None:
+    beams, samples, penalty = signals(15.0)
+    for n_atoms in (None, 7):
+        atoms = decompose(ARRAY, beams, samples, penalty, n_atoms=n_atoms)
+        assert atoms.gain.shape[-1] == (n_atoms or 2 * CYCLES)
+        used = atoms.gain != 0
+        assert np.all(used[..., :-1] >= used[..., 1:])
+        assert used.any(axis=-1).all()
+        assert n_atoms or not used.all(axis=-1).any()
+        for cosine in (atoms.u_y, atoms.u_z):
+            assert np.all(cosine[~used] == NOWHERE)
+            assert np.all(np.abs(cosine[used]) <= 1)

@@ -1,0 +1,230 @@
+"""What a user's other places weigh, each peak and the rest of the grid: against least squares and sums over places."""
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from ris_trials import LAB, SURFACE, trials
+
+from engine.estimators.paths import confidence
+from engine.estimators.paths.conditional import peaks_of_users
+from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired
+from engine.estimators.paths.trials import Paths as FoundPaths
+from engine.estimators.paths.trials import Trials, trials_of
+from engine.numerics.geometry import UniformPlanarArray
+from engine.numerics.wavefront import wave
+
+SMALL = UniformPlanarArray(11, 13, SURFACE.spacing_m, SURFACE.wavelength_m)
+N, N_USERS = 3, 2
+LOWEST = -25.0
+
+
+class Weighed(NamedTuple):
+    """What a search handed on: of the estimate, of every other peak and of the rest, (N, L, 2 + H)."""
+
+    pursuit: Any
+    cycles: Any
+    paths: Any
+    peaks: Any
+    nats: np.ndarray
+    amplitude: np.ndarray
+    sharpness: np.ndarray
+    lost: np.ndarray
+
+
+@lru_cache
+def weighed(n_scatterers: int, moved: bool = False) -> Weighed:
+    """moved: the estimate of one user at its second highest peak, so that the highest is somewhere else."""
+    handed: list[np.ndarray] = []
+
+    def take(_: Any, nats: np.ndarray, amplitude: np.ndarray, sharpness: np.ndarray, spread: float) -> np.ndarray:
+        handed.extend((nats, amplitude, sharpness))
+        assert spread == pytest.approx(math.log(5.1 / 4.9) / math.sqrt(12))
+        return nats
+
+    problem, cycles, _ = trials(
+        N, (0.0,), seed=6, n_cycles=14, n_users=N_USERS, n_scatterers=n_scatterers, surface=SMALL
+    )
+    problem = replace(problem, view=replace(LAB, range_min_m=4.9, range_max_m=5.1))
+    pursuit = NewtonisedPursuit(enough=None).pursuit(problem, np)
+    rows = pursuit.rows(cycles.beams)
+    some, paths = acquired(pursuit, trials_of(cycles, np), rows)
+    peaks = peaks_of_users(pursuit, some, rows, paths, confidence.N_PEAKS)
+    if moved:
+        places, energy = paths.places.copy(), paths.energy.copy()
+        ranked = peaks.energy[1, 0].argsort()
+        second = next(j for j in ranked if apart(peaks.places[1, 0, j], places[1, 0]))
+        places[1, 0], energy[1, 0] = peaks.places[1, 0, second], peaks.energy[1, 0, second]
+        paths = paths._replace(places=places, energy=energy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confidence, "with_others_strengths", take)
+        lost = confidence.lost_probability(pursuit, some, rows, paths)
+    return Weighed(pursuit, cycles, paths, peaks, *handed, lost)
+
+
+def seen(one: Weighed, t: int, user: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """S (M,) and |g| (M,) of a wave from each place beside the scatterers found, by least squares of all gains."""
+    beams, y = one.cycles.beams[t], one.cycles.samples[t, 0, :, user]
+    received = beams @ wave(SMALL, *places.T).T
+    scatterers = one.paths.places[t, N_USERS : N_USERS + one.paths.count[t]]
+    if len(scatterers):
+        known = np.linalg.qr(beams @ wave(SMALL, *scatterers.T).T)[0]
+        received, y = (part - known @ (known.conj().T @ part) for part in (received, y))
+    energy = np.sum(np.abs(received) ** 2, axis=0)
+    return energy / one.cycles.noise_variance[t, 0], np.abs(y.conj() @ received) / energy
+
+
+def in_beams(places: np.ndarray) -> np.ndarray:
+    across = np.stack([np.sin(places[..., 1]) * np.sin(places[..., 2]) * 11, np.cos(places[..., 1]) * 13], axis=-1)
+    return across * SMALL.spacing_m / SMALL.wavelength_m
+
+
+def apart(places: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(in_beams(places) - in_beams(other), axis=-1) > 0.75
+
+
+@pytest.mark.parametrize("n_scatterers", [0, 1])
+def test_gains_at_each_peak_are_those_of_least_squares(n_scatterers: int) -> None:
+    """And how sharply: what the beams receive from there beside the scatterers, over the noise."""
+    one = weighed(n_scatterers)
+    compared = 0
+    for t, user in np.ndindex(N, N_USERS):
+        places = np.concatenate([one.paths.places[t, user][None], one.peaks.places[t, user]])
+        sharpness, amplitude = seen(one, t, user, places)
+        counts = one.nats[t, user, :-1] > one.nats[t, user].max() + LOWEST
+        compared += counts.sum()
+        np.testing.assert_allclose(one.sharpness[t, user, :-1][counts], sharpness[counts], rtol=1e-6)
+        np.testing.assert_allclose(one.amplitude[t, user, 0], amplitude[0], rtol=1e-6)
+        # A peak of the grid may be of a plane wave, and its place be as near as a fit may start.
+        np.testing.assert_allclose(one.amplitude[t, user, :-1][counts], amplitude[counts], rtol=0.01)
+    assert compared >= 3 * N * N_USERS
+
+
+def of_the_grid(one: Weighed, t: int, user: int) -> tuple[float, float, float]:
+    """Of the grid away from all peaks: the sum of exp(nats behind)/S, and means of S and of nats explained."""
+    grid = one.pursuit.all_places
+    peaks = np.concatenate([one.paths.places[t, user][None], one.peaks.places[t, user]])
+    sharpness, amplitude = seen(one, t, user, np.concatenate([peaks, grid]))
+    height = sharpness * amplitude**2
+    away = np.all([apart(grid, peak) for peak in peaks], axis=0)
+    behind = height[len(peaks) :] - height[: len(peaks)].max()
+    mass = np.where(away & (behind > LOWEST), np.exp(behind) / sharpness[len(peaks) :], 0)
+    means = (mass @ part[len(peaks) :] / mass.sum() for part in (sharpness, height))
+    return mass.sum(), *means
+
+
+@pytest.mark.parametrize(("n_scatterers", "moved"), [(0, False), (1, False), (0, True)])
+def test_the_rest_is_the_sum_over_the_grid_away_from_all_peaks(n_scatterers: int, moved: bool) -> None:
+    """Up to a constant, the size of a cell; all ranges in view are about the same."""
+    one, cells = weighed(n_scatterers, moved), []
+    for t, user in np.ndindex(N, N_USERS):
+        mass, sharpness, explained = of_the_grid(one, t, user)
+        cells.append(one.nats[t, user, -1] - math.log(mass))
+        assert one.sharpness[t, user, -1] == pytest.approx(sharpness, rel=0.01)
+        assert one.amplitude[t, user, -1] ** 2 * one.sharpness[t, user, -1] == pytest.approx(explained, rel=0.01)
+    assert np.ptp(cells) < 0.05
+
+
+def test_each_peak_weighs_as_much_as_the_places_around_it() -> None:
+    """Summed over directions within 0.75 of a beam, in the same unit as the rest: cells of the grid."""
+    one = weighed(0)
+    steps = np.linspace(-0.75, 0.75, 19)
+    y, z = (part.ravel() for part in np.meshgrid(steps, steps, indexing="ij"))
+    within = np.hypot(y, z) < 0.75
+    y, z = y[within], z[within]
+    cell = (steps[1] - steps[0]) ** 2 / one.pursuit.cell_beams**2
+    errors = []
+    for t, user in np.ndindex(N, N_USERS):
+        peaks = np.concatenate([one.paths.places[t, user][None], one.peaks.places[t, user]])
+        sharpness, amplitude = seen(one, t, user, peaks)
+        highest = (sharpness * amplitude**2).max()
+        of_a_cell = one.nats[t, user, -1] - math.log(of_the_grid(one, t, user)[0])
+        seen_from = np.all((peaks[:, 1:] > (LAB.polar_min_rad, LAB.azimuth_min_rad))
+                           & (peaks[:, 1:] < (LAB.polar_max_rad, LAB.azimuth_max_rad)), axis=-1)  # fmt: skip
+        for j in np.flatnonzero((one.nats[t, user, :-1] > one.nats[t, user].max() - 6) & seen_from):
+            middle = in_beams(peaks[j]) * SMALL.wavelength_m / SMALL.spacing_m
+            polar = np.arccos((middle[1] + z * SMALL.wavelength_m / SMALL.spacing_m) / 13)
+            azimuth = np.arcsin((middle[0] + y * SMALL.wavelength_m / SMALL.spacing_m) / 11 / np.sin(polar))
+            places = np.stack([np.full(y.size, 0.2), polar, azimuth], axis=-1)
+            sharp, strength = seen(one, t, user, places)
+            mass = np.sum(np.exp(sharp * strength**2 - highest) / sharp) * cell
+            errors.append(one.nats[t, user, j] - of_a_cell - math.log(mass))
+    assert len(errors) > 10
+    assert abs(np.mean(errors)) < 0.4  # one alone by a factor of two: lobes of few random beams are no parabolas
+    assert np.std(errors) < 0.8
+
+
+@pytest.mark.parametrize(("n_scatterers", "moved"), [(0, False), (1, False), (0, True)])
+def test_the_share_elsewhere_is_that_of_all_but_the_estimate(n_scatterers: int, moved: bool) -> None:
+    """Of two users whoever the scatterers are, as none of them is anything to both."""
+    one = weighed(n_scatterers, moved)
+    mass = np.exp(one.nats - one.nats.max(axis=-1, keepdims=True))
+    np.testing.assert_allclose(one.lost, 1 - mass[..., 0] / mass.sum(axis=-1))
+    if moved:
+        assert one.lost[1, 0] > 0.5
+        second = np.all(one.peaks.places[1, 0] == one.paths.places[1, 0], axis=-1).argmax()
+        as_a_peak = weighed(n_scatterers).nats[1, 0, 1 + second]
+        assert one.nats[1, 0, 0] == pytest.approx(
+            as_a_peak, abs=0.1
+        )  # wherever the estimate is, a peak weighs the same
+
+
+def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well() -> None:
+    """And with the nearest scatterer where the user was; by a loop, of fits of which nothing but the start matters."""
+    rng = np.random.default_rng(37)
+    n_users, n_scatterers, n_peaks, variance = 2, 2, 3, np.array([0.5, 2.0])
+    problem = SimpleNamespace(n_users=n_users, n_scatterers=n_scatterers)
+    places = rng.uniform(0.0, 4.0, (2, n_users + n_scatterers, 3))
+    peaks = rng.uniform(0.0, 4.0, (2, n_users, n_peaks, 3))
+    peaks[0, 0, 0, 1] = places[0, 2, 1] + 0.1  # beside the first scatterer
+    peaks[1, 1, 1, 1] = places[1, 3, 1] - 0.1  # beside the second
+    peaks[1, 0, 0, 1] = places[1, 1, 1] + 0.1  # beside the other user, which stays
+    peaks[0, 1, 2, 0] = 9.0  # a fit that goes back
+    behind = rng.uniform(10.0, 29.0, (2, n_users, n_peaks))
+    behind[0, 1, 1], behind[1, 0, 2] = 30.5, np.inf  # not worth a fit
+    count = np.full(2, n_scatterers)
+    none = np.zeros(2)
+    paths = FoundPaths(places, np.zeros((2, 2, 3), complex), np.zeros((2, 2)), count, none, variance, none)
+    trials_ = Trials(np.zeros((2, 1, 1), complex), np.arange(2), np.zeros((2, 2, 1), complex), variance)
+    weights = rng.uniform(0.5, 3.0, (n_users + n_scatterers, 3))
+
+    def unresolved(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.abs(one[..., 1] - other[..., 1]) < 0.2
+
+    def cost(_: Any, some: FoundPaths) -> np.ndarray:
+        return 40 + 15 * np.sum(np.sin(some.places * weights), axis=(-2, -1))
+
+    def refined(_: Any, some: FoundPaths) -> FoundPaths:
+        back = some.places.copy()
+        back[:, 1][back[:, 1, 0] > 8] = places[0, 1]
+        return some._replace(places=back)
+
+    pursuit: Any = SimpleNamespace(xp=np, problem=problem, unresolved=unresolved, cost=cost, refined=refined)
+    expected, where_it_is = behind.copy(), behind.copy()
+    for t, user, rank in np.ndindex(behind.shape):
+        if behind[t, user, rank] >= 30:
+            continue
+        for exchange in (False, True):
+            start = places[t : t + 1].copy()
+            start[0, user] = peaks[t, user, rank]
+            for k in (2, 3) if exchange else ():
+                if abs(places[t, k, 1] - peaks[t, user, rank, 1]) < 0.2:
+                    start[0, k] = places[t, user]
+            fit = refined(None, paths._replace(places=start))
+            if not unresolved(fit.places[0, user], places[t, user]):
+                after = (cost(None, fit) - cost(None, paths)[t])[0] / variance[t]
+                expected[t, user, rank] = min(expected[t, user, rank], after)
+                if not exchange:
+                    where_it_is[t, user, rank] = min(where_it_is[t, user, rank], after)
+    assert (expected < behind).sum() > 3
+    assert [tuple(one) for one in np.argwhere(expected < where_it_is)] == [(0, 0, 0), (1, 1, 1)]
+    found = confidence._refitted(pursuit, trials_, paths, SimpleNamespace(places=peaks), behind.copy())  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected)
+    problem.n_scatterers = 0
+    np.testing.assert_array_equal(
+        confidence._refitted(pursuit, trials_, paths, SimpleNamespace(places=peaks), behind), behind
+    )  # type: ignore[arg-type]
