@@ -4,11 +4,12 @@ from typing import Any
 
 from pydantic import Field
 
+from engine.estimators.paths.doubt import doubt
 from engine.estimators.paths.estimator import Localizer, Observer, PathEstimator
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired, stated_of
 from engine.estimators.paths.problem import Cycles, PathEstimates, PathProblem
-from engine.estimators.paths.reconsider import better, doubt, reconsidered
+from engine.estimators.paths.reconsider import better, reconsidered
 from engine.estimators.paths.trials import Paths, Rows, Trials, joined, trials_of
 
 

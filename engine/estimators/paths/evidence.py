@@ -104,10 +104,9 @@ def log_evidence(
     weight = xp.exp(nats - highest)
     total = xp.sum(weight, axis=(-2, -1))
     unseen = xp.where(possible, some_missing * ratio * noise, xp.zeros_like(noise))
-    means = (xp.sum(weight * part, axis=(-2, -1)) / total for part in (noise, unseen))
-    some = xp.where(count > 0, 1 / total, xp.zeros_like(total))
-    ridge = some * xp.sum(weight * (1 / scale[:, 0, ..., 0]), axis=(-2, -1))
-    return Evidence(highest[:, 0, 0] + xp.log(total), *means, ridge)
+    mean = [xp.sum(weight * part, axis=(-2, -1)) / total for part in (noise, unseen, 1 / scale[:, 0, ..., 0])]
+    ridge = xp.where(count > 0, mean[2], xp.zeros_like(total))
+    return Evidence(highest[:, 0, 0] + xp.log(total), mean[0], mean[1], ridge)
 
 
 def with_powers(problem: PathProblem, trials: Trials, rows: Rows, *, told: bool, noise_known: bool) -> Trials:

@@ -10,8 +10,7 @@ where a scatterer is; a scatterer was sought before another one was known. So
   highest, the second, … peak of what is left, and all that is settled: wherever a peak may explain as much as is
   explained now, and everywhere where χ² is larger than noise makes it (`reconsidered`);
 - where there is such doubt, all scatterers are sought before the users, and users at other peaks before scatterers;
-- of one or two users, whose samples alone hardly tell one explanation from another, all of this is tried always, but
-  for scatterers by twos.
+- for one or two users, whose samples hardly tell explanations apart, all that is tried always, but for twos.
 
 Every step is kept only if it lowers the cost, χ² or, where gains of scattered paths count as random, the negative
 evidence: what is stored is the most likely, or the most probable, of all explanations tried.
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from engine.estimators.paths.conditional import HOPE, best_places, energy_of_users, peaks_of_users
+from engine.estimators.paths.doubt import DOUBT, doubt, overlooked
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.trials import Paths, Rows, Trials, put, with_scatterer
 
@@ -35,8 +35,6 @@ PEAKS_OF_USERS = 8
 PEAKS_OF_SCATTERERS = 8
 SETTLING = 4
 """Rounds of users given scatterers and joint fit, at most."""
-DOUBT = 2.0
-"""Misfit above which another explanation is looked for; of a single user, of whom there are several, one more."""
 LESS = 1e-6
 """Of the residual's energy: what a better explanation takes off at least."""
 WORTH = 0.05
@@ -51,7 +49,6 @@ SAME = 1e-3
 """In the same units: the same explanation again."""
 SUSPECT = 0.7
 """Of a user's own gain: a scatterer's to it, larger than to all others, that may be its own path's"""
-ROUNDING = 1e-12
 MARGIN = 3.0
 """In the same units: by how much a peak may fall short and still be tried."""
 
@@ -79,7 +76,7 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
                 paths = proposal(pursuit, trials, rows, paths)
     if trials.powers is not None:
         several = n_scatterers - paths.count > 1
-        (index,) = xp.nonzero(several & (_overlooked(pursuit, trials, paths) > lost))
+        (index,) = xp.nonzero(several & (overlooked(pursuit, trials, paths) > lost))
         if index.shape[0]:
             some, mine = trials.take(index), paths.take(index)
             paths = paths.replaced(index, better(pursuit, some, mine, _least_squares(pursuit, some, rows, lost)))
@@ -153,38 +150,6 @@ def settled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
         found = pursuit.extended(some, rows, pursuit.refined(some, start))
         paths = paths.replaced(index, better(pursuit, some, mine, found))
     return paths
-
-
-def doubt(pursuit: JointPursuit, trials: Trials, paths: Paths, lost: float = DOUBT, *, slight: bool = False) -> Array:
-    """Positive where χ² of a trial, or of one of its users, is larger than noise makes it, (T,); NaN is no doubt.
-
-    Also where what counts as scatterers not found is so strong that one would be seen; slight: is more likely seen than
-    not.
-    """
-    xp = pursuit.xp
-    total = pursuit.misfit(trials, paths) - lost
-    user = xp.max(pursuit.misfit_of_users(trials, paths), axis=-1) - lost - 1
-    worst = xp.where(user > total, user, total)
-    if trials.powers is None:
-        return worst
-    overlooked = _overlooked(pursuit, trials, paths) - (0.0 if slight else lost)
-    return xp.where(overlooked > worst, overlooked, worst)
-
-
-def _overlooked(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
-    """What the evidence should gain by finding the scatterers that count as noise, in deviations, (T,).
-
-    √(2 nats), as χ² falls by twice that; at most 0 where they are as many nats below what is seen.
-    """
-    xp, (_, n_users, n_cycles) = pursuit.xp, trials.samples.shape
-    most = xp.astype(pursuit.problem.n_scatterers - paths.count, xp.float64)
-    missing = xp.ones_like(most) if pursuit.order is not None else xp.maximum(most, xp.ones_like(most))
-    without = xp.maximum(paths.noise - paths.unseen, ROUNDING * paths.noise)
-    each = paths.unseen / missing / without
-    nats = n_users * (n_cycles * xp.log(paths.noise / without) - missing * xp.log(1 + n_cycles * each))
-    nats = nats - missing * xp.log(pursuit.rooms(n_users * n_cycles * each))
-    nats = xp.where(most > 0, nats, -xp.ones_like(nats))
-    return xp.sign(nats) * xp.sqrt(2 * xp.abs(nats))
 
 
 def better(pursuit: JointPursuit, trials: Trials, paths: Paths, others: Paths) -> Paths:
@@ -340,9 +305,9 @@ def _exchanged(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, 
     Its gain is larger by way of it, or not much less and the largest of all users'.
     """
     xp, column = pursuit.xp, pursuit.problem.n_users + k
-    own, other = xp.abs(paths.gain[:, user, 0]), xp.abs(paths.gain[:, :, 1 + k])
-    largest = xp.argmax(other, axis=-1) == user
-    (index,) = xp.nonzero(xp.where(largest, other[:, user] > SUSPECT * own, other[:, user] > own))
+    other = xp.abs(paths.gain[:, :, 1 + k])
+    share = xp.where(xp.argmax(other, axis=-1) == user, SUSPECT, 1.0)
+    (index,) = xp.nonzero(other[:, user] > share * xp.abs(paths.gain[:, user, 0]))
     if not index.shape[0]:
         return paths
     some, mine = trials.take(index), paths.take(index)

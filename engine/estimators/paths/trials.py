@@ -80,9 +80,7 @@ def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:
     places = put(paths.places, (slice(None), column), place)
     less = paths.unseen / (paths.places.shape[1] - column)
     noise, ridge = paths.noise - less, paths.ridge * (1 - less / paths.noise)
-    return paths._replace(
-        places=places, count=paths.count + 1, noise=noise, unseen=paths.unseen - less, ridge=ridge
-    )
+    return paths._replace(places=places, count=paths.count + 1, noise=noise, unseen=paths.unseen - less, ridge=ridge)
 
 
 def trials_of(cycles: Cycles, xp: Any) -> Trials:
