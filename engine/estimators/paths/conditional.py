@@ -47,14 +47,16 @@ class Peaks(NamedTuple):
 def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, n_peaks: int) -> Peaks:
     """The highest peaks of every user, with the scatterers of `paths` held where they are."""
     xp = pursuit.xp
-    basis, share = _of_scatterers(pursuit, trials, paths)
-    samples = _left(xp, trials.samples, basis, share)
+    basis, share = of_scatterers(pursuit, trials, paths)
+    samples = left_by_scatterers(xp, trials.samples, basis, share)
     value, energy = trials.of_group(rows.value), trials.of_group(rows.energy)
     outside = energy - xp.sum((1 - share)[..., None] * power(xp.conj(basis) @ value), axis=1)
     outside = xp.maximum(outside, pursuit.least_new * energy)
-    scores = power(xp.conj(_left(xp, samples, basis, share)) @ value) / outside[:, None, :]
+    scores = power(xp.conj(left_by_scatterers(xp, samples, basis, share)) @ value) / outside[:, None, :]
     index, heights = pursuit.peaks(scores, n_peaks)
-    beams = xp.matrix_transpose(_left(xp, xp.matrix_transpose(trials.of_group(trials.beams)), basis, share))
+    beams = xp.matrix_transpose(
+        left_by_scatterers(xp, xp.matrix_transpose(trials.of_group(trials.beams)), basis, share)
+    )
     nothing = xp.sum(power(samples), axis=-1)
 
     def fitted(places: Array, energy: Array, worth: Array) -> None:
@@ -100,7 +102,7 @@ def energy_of_users(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: 
         return paths.energy
     xp, users = pursuit.xp, paths.places[:, : pursuit.problem.n_users, :]
     own = responses(pursuit.problem.surface, trials.of_group(trials.beams), users)
-    own = _left(xp, own, peaks.basis, peaks.share)
+    own = left_by_scatterers(xp, own, peaks.basis, peaks.share)
     return peaks.nothing - power(xp.vecdot(own, peaks.samples)) / xp.sum(power(own), axis=-1)
 
 
@@ -119,7 +121,7 @@ def _received_from_scatterers(pursuit: JointPursuit, trials: Trials, paths: Path
     return xp.where(present[..., None], received, xp.zeros_like(received))
 
 
-def _of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> tuple[Array, Array]:
+def of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> tuple[Array, Array]:
     """A basis as above and, where their power is known, of principal axes, and the shares of `Peaks`, (T, K)."""
     xp = pursuit.xp
     received = _received_from_scatterers(pursuit, trials, paths)
@@ -133,7 +135,7 @@ def _of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> tuple
     return xp.conj(xp.matrix_transpose(axes)) @ basis, share
 
 
-def _left(xp: Any, values: Array, basis: Array, share: Array) -> Array:
+def left_by_scatterers(xp: Any, values: Array, basis: Array, share: Array) -> Array:
     """What scatterers leave of values (T, …, C), whitened: all but what lies along the basis, and the share's root of
     that."""
     along = values @ xp.conj(xp.matrix_transpose(basis))

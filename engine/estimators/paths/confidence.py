@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.estimators.paths import peak_integrals, prior_mass
-from engine.estimators.paths.conditional import Peaks, peaks_of_users
+from engine.estimators.paths.conditional import Peaks, energy_of_users, left_by_scatterers, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.prior_mass import tail
 from engine.estimators.paths.strengths import greatest_spread, with_others_strengths, with_told_strength
@@ -35,6 +35,8 @@ UNSURE = 0.003
 """Who is lost less probably has no peaks that are to be integrated,"""
 WORTH_NATS = -5.0
 """nor which are lower than the highest by more."""
+HELD_NATS = 0.5
+"""What scatterers that are fitted to a peak may bring it, to be integrated while they are held."""
 REFITTED_NATS = 30.0
 """How far behind a peak may be to be fitted together with the scatterers."""
 
@@ -42,11 +44,11 @@ REFITTED_NATS = 30.0
 def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> Array:
     """Of each user, (T, L): what of its posterior is in other directions than the estimate's, scatterers held."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
-    any_gain = paths._replace(ridge=xp.zeros_like(paths.ridge))
-    peaks = peaks_of_users(pursuit, trials, rows, any_gain, N_PEAKS)
+    peaks = peaks_of_users(pursuit, trials, rows, paths, N_PEAKS)
+    now = energy_of_users(pursuit, trials, paths, peaks)
     noise = pursuit.noise(trials, paths)[:, None]
     here = paths.places[:, :n_users, :]
-    lowest = xp.minimum(xp.min(peaks.energy, axis=-1), paths.energy)
+    lowest = xp.minimum(xp.min(peaks.energy, axis=-1), now)
     height = (peaks.nothing - lowest) / noise
     elsewhere = ~pursuit.unresolved(peaks.places, here[:, :, None, :])
     again = xp.zeros(elsewhere.shape, dtype=xp.bool)
@@ -55,17 +57,20 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
             again[..., i] |= pursuit.unresolved(peaks.places[..., i, :], peaks.places[..., j, :])
     behind = (peaks.energy - lowest[..., None]) / noise[..., None]
     counts = elsewhere & ~again
-    behind = _refitted(pursuit, trials, paths, peaks, xp.where(counts, behind, xp.full_like(behind, np.inf)))
+    behind = xp.where(counts, behind, xp.full_like(behind, np.inf))
+    held, behind = behind, _refitted(pursuit, trials, paths, peaks, behind)
+    as_held = xp.concat([xp.ones_like(counts[..., :1]), ~(held > behind + HELD_NATS)], axis=-1)
     places = xp.concat([here[:, :, None, :], peaks.places], axis=2)
-    behind = xp.concat([((paths.energy - lowest) / noise)[..., None], behind], axis=-1)
-    explained = peaks.nothing[..., None] - xp.concat([paths.energy[..., None], peaks.energy], axis=-1)
-    sharpness = _sharpness(pursuit, trials, peaks.basis, places, behind < -NOTHING_NATS) / noise[..., None]
+    behind = xp.concat([((now - lowest) / noise)[..., None], behind], axis=-1)
+    explained = peaks.nothing[..., None] - xp.concat([now[..., None], peaks.energy], axis=-1)
+    sharpness = _sharpness(pursuit, trials, peaks, places, behind < -NOTHING_NATS) / noise[..., None]
     explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
     rest = _rest(pursuit, peaks, here, noise, height)
     behind = behind + xp.log(sharpness)
     nats = xp.log(prior_mass.of_peaks(pursuit, places, explained)) - behind
-    worth = _worth(xp, xp.concat([nats, rest[0][..., None]], axis=-1))
-    nats = xp.log(peak_integrals.of_peaks(pursuit, trials, peaks.basis, noise, places, explained, worth)) - behind
+    # Where scatterers have moved to a peak, what is beside it while they are held says nothing of it.
+    worth = as_held & _worth(xp, xp.concat([nats, rest[0][..., None]], axis=-1))
+    nats = xp.log(peak_integrals.of_peaks(pursuit, trials, peaks, noise, places, explained, worth)) - behind
     peak = nats, xp.sqrt(explained / sharpness), sharpness
     nats, amplitude, sharpness = (
         xp.concat([of, other[..., None]], axis=-1) for of, other in zip(peak, rest, strict=True)
@@ -118,24 +123,24 @@ def _mistaken(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     return 1 - xp.prod(1 - chance, axis=-1)[:, None]
 
 
-def _sharpness(pursuit: JointPursuit, trials: Trials, basis: Array, places: Array, worth: Array) -> Array:
-    """‖u‖² outside the basis of the scatterers, (T, L, H), of users at places (T, L, H, 3), the estimate's first.
+def _sharpness(pursuit: JointPursuit, trials: Trials, peaks: Peaks, places: Array, worth: Array) -> Array:
+    """‖u‖² of what scatterers leave, (T, L, H), of users at places (T, L, H, 3), the estimate's first.
 
     As at the estimate where another place is not worth it.
     """
     xp = pursuit.xp
 
-    def outside(some: Trials, across: Array, here: Array) -> Array:
+    def outside(some: Trials, basis: Array, share: Array, here: Array) -> Array:
         received = responses(pursuit.problem.surface, some.of_group(some.beams), here)
-        energy, along = xp.sum(power(received), axis=-1), received @ xp.conj(xp.matrix_transpose(across))
-        return xp.maximum(energy - xp.sum(power(along), axis=-1), pursuit.least_new * energy)
+        left = left_by_scatterers(xp, received, basis, share)
+        return xp.maximum(xp.sum(power(left), axis=-1), pursuit.least_new * xp.sum(power(received), axis=-1))
 
-    own = outside(trials, basis, places[:, :, 0, :])
+    own = outside(trials, peaks.basis, peaks.share, places[:, :, 0, :])
     found = own[..., None] + xp.zeros(worth.shape)
     for user in range(places.shape[1]):
         (index,) = xp.nonzero(xp.any(worth[:, user, 1:], axis=-1))
         if index.shape[0]:
-            others = outside(trials.take(index), basis[index], places[index, user, 1:])
+            others = outside(trials.take(index), peaks.basis[index], peaks.share[index], places[index, user, 1:])
             found[index, user, 1:] = xp.where(worth[index, user, 1:], others, found[index, user, 1:])
     return found
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.estimators.paths import prior_mass
+from engine.estimators.paths.conditional import Peaks, left_by_scatterers
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.trials import Trials, power
 from engine.numerics.path_projection import responses
@@ -28,12 +29,13 @@ NEVER, MOST_NATS = 1e-300, 600.0
 
 
 def of_peaks(
-    pursuit: JointPursuit, trials: Trials, basis: Array, noise: Array, places: Array, height: Array, worth: Array
+    pursuit: JointPursuit, trials: Trials, peaks: Peaks, noise: Array, places: Array, height: Array, worth: Array
 ) -> Array:
     """∫ exp(f − f₀) ‖u₀‖²/‖u‖² over the prior within a peak's direction, rad² m, (T, L, H); f₀, u₀ at the peak.
 
-    f: nats that a user explains outside the scatterers' basis (T, K, C), noise (T, 1). places (T, L, H, 3), nats high
-    (T, L, H). Where it is not worth it (T, L, H), as the mean lobe of that height has it.
+    The first is the estimate; what lies in its direction is no other peak's.
+    f: nats that a user explains of what scatterers leave, noise (T, 1). places (T, L, H, 3), nats high (T, L, H). Where
+    it is not worth it (T, L, H), as the mean lobe of that height has it.
     """
     xp = pursuit.xp
     found = prior_mass.of_peaks(pursuit, places, height)
@@ -41,30 +43,38 @@ def of_peaks(
         for rank in range(places.shape[2]):
             (index,) = xp.nonzero(worth[:, user, rank])
             if index.shape[0]:
-                some = trials.take(index)
-                at = places[index, user, rank], height[index, user, rank]
-                found[index, user, rank] = _integrated(pursuit, some, user, basis[index], noise[index], *at)
+                at = noise[index], places[index, user, rank], height[index, user, rank]
+                some, here = Peaks(*(part[index] for part in peaks)), places[index, user, 0] if rank else None
+                found[index, user, rank] = _integrated(pursuit, trials.take(index), user, some, *at, here)
     return found
 
 
 def _integrated(
-    pursuit: JointPursuit, trials: Trials, user: int, basis: Array, noise: Array, place: Array, height: Array
+    pursuit: JointPursuit,
+    trials: Trials,
+    user: int,
+    peaks: Peaks,
+    noise: Array,
+    place: Array,
+    height: Array,
+    but: Array | None,
 ) -> Array:
-    """Of one peak of one user in each trial, (T,)."""
+    """Of one peak of one user in each trial, (T,), without what lies in the direction of `but` (T, 3)."""
     xp, view = pursuit.xp, pursuit.problem.view
     points, log_density = prior_mass.points_of_lobes(pursuit, place, height / WIDER**2, xp.asarray(_shares()))
     polar, azimuth = points[..., 1], points[..., 2]
     inside = (polar > view.polar_min_rad) & (polar < view.polar_max_rad)
     inside = inside & (azimuth > view.azimuth_min_rad) & (azimuth < view.azimuth_max_rad)
     inside = inside & pursuit.unresolved(points, place[:, None, :])
+    if but is not None:
+        inside = inside & ~pursuit.unresolved(points, but[:, None, :])
     points = xp.where(inside[..., None], points, xp.broadcast_to(place[:, None, :], points.shape))
     points = xp.concat([place[:, None, :], points], axis=1)
     received = responses(pursuit.problem.surface, trials.of_group(trials.beams), points)
-    back = xp.conj(xp.matrix_transpose(basis))
     own = xp.sum(power(received), axis=-1)
-    received = received - (received @ back) @ basis
+    received = left_by_scatterers(xp, received, peaks.basis, peaks.share)
     energy = xp.maximum(xp.sum(power(received), axis=-1), pursuit.least_new * own)
-    onto = (received @ xp.conj(trials.samples[:, user, :])[..., None])[..., 0]
+    onto = (received @ xp.conj(peaks.samples[:, user, :])[..., None])[..., 0]
     nats = power(onto) / energy / noise - xp.log(energy)
     log_weight = xp.clip(nats[:, 1:] - nats[:, :1] - log_density, None, MOST_NATS)
     weight = xp.exp(xp.where(inside, log_weight, xp.full_like(log_weight, -math.inf)))

@@ -47,10 +47,10 @@ FEW_USERS = 2
 """Up to so many, also without doubt: their samples alone hardly tell one explanation from another."""
 SAME = 1e-3
 """In the same units: the same explanation again."""
-SUSPECT = 0.7
-"""Of a user's own gain: a scatterer's to it, larger than to all others, that may be its own path's"""
 MARGIN = 3.0
 """In the same units: by how much a peak may fall short and still be tried."""
+SUSPECT = 0.7
+"""Of a user's own gain: a scatterer's to it, larger than to all others, that may be its own path's"""
 
 Proposal = Callable[..., Paths]
 

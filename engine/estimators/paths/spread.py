@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.estimators.paths.conditional import basis_of_scatterers
+from engine.estimators.paths.conditional import left_by_scatterers, of_scatterers
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.range_posterior import mean_and_quantiles
 from engine.estimators.paths.trials import Paths, Trials, put
@@ -148,16 +148,15 @@ def _widths(pursuit: JointPursuit) -> tuple[float, float, float]:
 
 
 def _log_likelihood(pursuit: JointPursuit, trials: Trials, paths: Paths, places: Array, noise: Array) -> Array:
-    """Of a user at places (T, L, J, 3), gains integrated over, up to a constant: (T, L, J)."""
+    """Of a user at places (T, L, J, 3), all gains integrated over, up to a constant: (T, L, J)."""
     xp = pursuit.xp
     n_trials, n_users, n_points, _ = places.shape
     beams = trials.of_group(trials.beams)
     received = responses(pursuit.problem.surface, beams, xp.reshape(places, (n_trials, -1, 3)))
-    basis = basis_of_scatterers(pursuit, trials, paths)
-    back = xp.conj(xp.matrix_transpose(basis))
-    received = received - (received @ back) @ basis
+    basis, share = of_scatterers(pursuit, trials, paths)
+    received = left_by_scatterers(xp, received, basis, share)
     received = xp.reshape(received, (n_trials, n_users, n_points, -1))
-    samples = trials.samples - (trials.samples @ back) @ basis
+    samples = left_by_scatterers(xp, trials.samples, basis, share)
     energy = xp.sum(xp.real(received) ** 2 + xp.imag(received) ** 2, axis=-1)
     onto = (received @ xp.conj(samples)[..., None])[..., 0]
     explained = (xp.real(onto) ** 2 + xp.imag(onto) ** 2) / energy
