@@ -188,7 +188,7 @@ def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well()
     behind[0, 1, 1], behind[1, 0, 2] = 30.5, np.inf  # not worth a fit
     count = np.full(2, n_scatterers)
     none = np.zeros(2)
-    paths = FoundPaths(places, np.zeros((2, 2, 3), complex), np.zeros((2, 2)), count, none, variance, none)
+    paths = FoundPaths(places, np.zeros((2, 2, 3), complex), np.zeros((2, 2)), count, none, variance, none, none)
     trials_ = Trials(np.zeros((2, 1, 1), complex), np.arange(2), np.zeros((2, 2, 1), complex), variance)
     weights = rng.uniform(0.5, 3.0, (n_users + n_scatterers, 3))
 
