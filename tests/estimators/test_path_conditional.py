@@ -8,9 +8,11 @@ import pytest
 from ris_trials import trials
 from test_joint_pursuit import CYCLES, PROBLEM, SEARCH, SMALL, SOME, C, L, samples_of, seen, some_paths
 
+from engine.estimators.paths import conditional
 from engine.estimators.paths.conditional import Peaks, best_places, energy_of_users, peaks_of_users
 from engine.estimators.paths.trials import Paths, trials_of
 from engine.numerics.path_fit import fit_paths
+from engine.numerics.wavefront import wave
 
 T, H = 4, 8
 RIDGE = np.array([600.0, 0.0, 2500.0, 0.0])
@@ -44,10 +46,13 @@ def explained(t: int, user: int, place: np.ndarray, inner: np.ndarray) -> float:
 @pytest.mark.parametrize("known", [True, False])
 def test_what_users_may_explain_is_that_of_the_covariance(known: bool) -> None:
     """At each candidate; where gains are anything outside the scatterers, whatever the ridge."""
-    peaks = peaks_of_users(PURSUIT, RANDOM if known else SOME, ROWS, PATHS, H)
     grid = np.stack(SEARCH.grid(PROBLEM).candidates(), axis=-1)
+    places = PATHS.places.copy()
+    places[3, L] = grid[15] + (0.0, 0.004, 0.0)  # hardly anything new there
+    paths = PATHS._replace(places=places)
+    peaks = peaks_of_users(PURSUIT, RANDOM if known else SOME, ROWS, paths, H)
     for t in range(T):
-        inner = precision(PATHS, t, known=known)
+        inner = precision(paths, t, known=known)
         for user in range(L):
             y = samples_of(t, user)
             assert peaks.nothing[t, user] == pytest.approx(form(y, inner, y).real, rel=1e-9)
@@ -76,6 +81,16 @@ def test_what_is_known_of_gains_matters() -> None:
     np.testing.assert_allclose(changes[[1, 3]], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_units_of_the_beams_do_not_matter(scale: float) -> None:
+    beams = scale * CYCLES.beams
+    found = peaks_of_users(PURSUIT, RANDOM._replace(beams=beams), PURSUIT.rows(beams),
+                           PATHS._replace(ridge=scale**2 * RIDGE), H)  # fmt: skip
+    expected = peaks_of_users(PURSUIT, RANDOM, ROWS, PATHS, H)
+    np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-5)
+    np.testing.assert_allclose(found.nothing, expected.nothing, rtol=1e-9)
+
+
 def test_a_trial_does_not_depend_on_those_beside_it() -> None:
     together = peaks_of_users(PURSUIT, RANDOM, ROWS, PATHS, H)
     for t in range(T):
@@ -89,13 +104,17 @@ class Fitted(NamedTuple):
     places: np.ndarray
     energy: np.ndarray
     another_top: bool
+    begun: list[int]
+    """candidates that a fit began at"""
 
 
 def fitted(pursuit: Any, beams: np.ndarray, y: np.ndarray, scores: np.ndarray) -> Fitted:
     """By a loop: the highest off the grid, others that may be as high, and the lowest from other ranges as well."""
     grid, nothing = pursuit.all_places, np.vdot(y, y).real
+    begun: list[int] = []
 
     def fit(m: int) -> tuple[float, np.ndarray]:
+        begun.append(int(m))
         found = fit_paths(SMALL, beams[None], np.zeros(1, int), y[None, None], grid[m][None, None], pursuit.bounds)
         return found.energy[0, 0], found.places[0, 0]
 
@@ -114,7 +133,7 @@ def fitted(pursuit: Any, beams: np.ndarray, y: np.ndarray, scores: np.ndarray) -
     another = lowest < energy[best] - 0.1  # a little lower is the same, as near as fits come
     if lowest < energy[best]:
         energy[best], places[best] = lowest, place
-    return Fitted(places, energy, another)
+    return Fitted(places, energy, another, begun)
 
 
 def root_of(matrix: np.ndarray) -> np.ndarray:
@@ -122,29 +141,51 @@ def root_of(matrix: np.ndarray) -> np.ndarray:
     return vectors @ np.diag(np.sqrt(np.maximum(values, 0))) @ vectors.conj().T
 
 
-def test_peaks_are_taken_off_the_grid_through_whitened_beams() -> None:
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
+    """Where fits begin that the search asks for."""
+    found: list[list[float]] = []
+
+    def fit(*inputs: Any) -> Any:
+        found.extend(inputs[4][:, 0].tolist())
+        return fit_paths(*inputs)
+
+    monkeypatch.setattr(conditional, "fit_paths", fit)
+    return found
+
+
+def test_peaks_are_taken_off_the_grid_through_whitened_beams(begun: list[list[float]]) -> None:
     peaks = peaks_of_users(PURSUIT, RANDOM, ROWS, PATHS, H)
+    starts: list[list[float]] = []
     for t, user in np.ndindex(T, L):
         inner = precision(PATHS, t)
         root = root_of(inner)
         expected = fitted(PURSUIT, root @ CYCLES.beams[t // 2], root @ samples_of(t, user), peaks.scores[t, user])
         np.testing.assert_allclose(peaks.energy[t, user], expected.energy, rtol=1e-5)
         np.testing.assert_allclose(peaks.places[t, user], expected.places, atol=5e-3)
+        starts += PURSUIT.all_places[expected.begun].tolist()
         best = peaks.energy[t, user].argmin()
         here = peaks.nothing[t, user] - explained(t, user, peaks.places[t, user, best], inner)
         assert peaks.energy[t, user, best] == pytest.approx(here, rel=1e-6)
+    assert sorted(begun) == sorted(starts)
 
 
-def test_the_highest_peak_is_also_sought_from_other_ranges() -> None:
-    """Over five cycles in a view from 0.1 m on: a second top of two peaks is the higher one by far."""
+def test_the_highest_peak_is_also_sought_from_other_ranges(begun: list[list[float]]) -> None:
+    """Over five cycles in a view from 0.1 m on: a second top of two peaks is the higher one by far.
+
+    From the grid's first candidate as well, where a user is beside it.
+    """
     problem, cycles, _ = trials(40, (3.0,), n_cycles=5, n_users=2, n_scatterers=0, surface=SMALL, seed=7)
     problem = replace(problem, view=replace(problem.view, range_min_m=0.1))
+    pursuit = SEARCH.pursuit(problem, np)
+    assert np.all(pursuit.all_places[2, 1:] == pursuit.all_places[0, 1:])
+    beside = wave(SMALL, *(np.array(part) for part in pursuit.all_places[2]))
+    cycles.samples[19, 0, :, 1] = cycles.beams[19] @ beside
     some, none = trials_of(cycles, np), np.zeros(40)
     paths = Paths(np.zeros((40, 2, 3)), np.zeros((40, 2, 1), complex), np.zeros((40, 2)), none.astype(int), *[none] * 4)
-    pursuit = SEARCH.pursuit(problem, np)
     index = np.array([0, 1, 2, 18, 19])
     peaks = peaks_of_users(pursuit, some.take(index), pursuit.rows(cycles.beams), paths.take(index), H)
-    others = 0
+    others, starts = 0, []
     for i, t in enumerate(index):
         for user in range(2):
             expected = fitted(pursuit, cycles.beams[t], cycles.samples[t, 0, :, user], peaks.scores[i, user])
@@ -152,7 +193,10 @@ def test_the_highest_peak_is_also_sought_from_other_ranges() -> None:
             best = expected.energy.argmin()
             np.testing.assert_allclose(peaks.places[i, user, best], expected.places[best], atol=5e-3)
             others += expected.another_top
+            starts += pursuit.all_places[expected.begun].tolist()
     assert others == 2
+    assert 0 in expected.begun
+    assert sorted(begun) == sorted(starts)
 
 
 def test_where_users_are_is_judged_as_their_peaks_are() -> None:

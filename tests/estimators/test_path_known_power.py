@@ -52,6 +52,17 @@ def test_a_scatterer_that_is_found_takes_its_share_of_the_noise() -> None:
     np.testing.assert_allclose(paths.noise, known)
 
 
+@pytest.mark.parametrize("group", [[0, 1, 2], [0, 0, 2], [1, 0, 2], [2, 2, 2], [0, 2], [0, 1, 1, 2]])
+def test_values_of_groups_are_each_trials_own(group: list[int]) -> None:
+    """Without a copy where trials are the groups."""
+    n = len(group)
+    some = Trials(np.zeros((3, 1, 1)), np.array(group), np.zeros((n, 1, 1)), np.ones(n))
+    values = np.arange(6.0).reshape(3, 2)
+    found = some.of_group(values)
+    np.testing.assert_array_equal(found, [[2 * g, 2 * g + 1] for g in group])
+    assert (found is values) == (group == [0, 1, 2])
+
+
 def test_where_nothing_is_known_of_gains_a_scatterer_more_tells_nothing() -> None:
     more = with_scatterer(told(2, noise=np.array([3.0, 2.0])), 4, np.ones((2, 3)))
     np.testing.assert_array_equal(more.ridge, 0)
