@@ -56,7 +56,9 @@ def test_scatterers_that_count_as_noise_are_in_doubt_where_one_would_see_them(
     paths, trials = some_paths(), some_trials(random_gains=True)
     noise = paths.noise.copy()
     noise[0], noise[-1] = 400 * NOISE[0], 1.01 * NOISE[-1]
-    paths = paths._replace(noise=noise, unseen=noise - NOISE)
+    unseen = noise - NOISE
+    unseen[1] = noise[1]  # no more than rounding is left beside them
+    paths = paths._replace(noise=noise, unseen=unseen)
     found = doubt(pursuit, trials, paths, 2.0, slight=slight)
     for t in range(T):
         missing = K - COUNT[t]
@@ -64,7 +66,7 @@ def test_scatterers_that_count_as_noise_are_in_doubt_where_one_would_see_them(
             assert found[t] == pytest.approx(-math.sqrt(2) - (0 if slight else 2.0))
             continue
         seen = 1 if order else missing
-        left = paths.noise[t] - paths.unseen[t]
+        left = 1e-12 * paths.noise[t] if t == 1 else paths.noise[t] - paths.unseen[t]
         each = paths.unseen[t] / seen / left
         nats = L * (C * math.log(paths.noise[t] / left) - seen * math.log(1 + C * each))
         nats -= seen * math.log(30 + L * C * each)

@@ -42,8 +42,10 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("n_users", "n_scatterers"), [(1, 0), (3, 1), (2, 3)])
 @pytest.mark.parametrize("plain", [False, True])
-def test_gains_are_those_of_least_squares(n_users: int, n_scatterers: int, plain: bool) -> None:
-    received, samples = random(n_users + n_scatterers, C), random(n_users, C, seed=1)
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_gains_are_those_of_least_squares(n_users: int, n_scatterers: int, plain: bool, scale: float) -> None:
+    """In whatever unit."""
+    received, samples = scale * random(n_users + n_scatterers, C), random(n_users, C, seed=1)
     found = projected(received, samples, plain=plain)
     for user in range(n_users):
         columns = np.stack([received[user], *received[n_users:]], axis=1)
