@@ -105,12 +105,12 @@ def test_a_fit_knows_what_its_paths_know(monkeypatch: pytest.MonkeyPatch) -> Non
         return fit_paths(*inputs, ridge=ridge, noise=noise)
 
     monkeypatch.setattr(joint_pursuit, "fit_paths", fit)
-    paths = some_paths()._replace(ridge=np.array([700.0, 30.0, 0.0, 0.0]))
+    paths = some_paths()._replace(ridge=np.array([0.7, 30.0, 0.0, 0.0]))
     SEARCH.pursuit(PROBLEM, np).refined(SOME, paths)
     assert set(asked) == {0, 1, 2}
     np.testing.assert_array_equal(asked[0], [[0.0], [0.0]])
     np.testing.assert_array_equal(asked[1], [[0.0], [0.0]])
-    np.testing.assert_array_equal(asked[2], [[700.0, 0.0], [paths.noise[0], 0.0]])
+    np.testing.assert_array_equal(asked[2], [[0.7, 0.0], [paths.noise[0], 0.0]])
 
 
 class Scripted(JointPursuit):
@@ -131,12 +131,12 @@ class Scripted(JointPursuit):
 
 def test_what_a_fit_tells_of_gains_is_fitted_with_at_once() -> None:
     """Where nothing was known before, and something is now."""
-    pursuit = Scripted([[1.0, 2.0]] * 4, [3.0, 0.0, 4.0, 5.0])
-    paths = told(4, ridge=np.array([0.0, 0.0, 7.0, 0.0]))
+    pursuit = Scripted([[1.0, 2.0]] * 4, [0.3, 0.0, 0.4, 5.0])
+    paths = told(4, ridge=np.array([0.0, 0.0, 1.0, 0.0]))
     found = pursuit.refined(trials_like(paths), paths)
     assert pursuit.asked == [[0, 1, 2, 3], [0, 3]]
     np.testing.assert_array_equal(found.evidence, [2, 1, 1, 2])
-    np.testing.assert_array_equal(found.ridge, [3, 0, 4, 5])
+    np.testing.assert_array_equal(found.ridge, [0.3, 0, 0.4, 5])
     np.testing.assert_array_equal(found.places[:, 0, 0], [2, 1, 1, 2])
 
 
@@ -161,8 +161,8 @@ def test_what_is_stored_is_fitted_again_until_that_tells_nothing_more() -> None:
         [-0.0009, 9.0],
         [0.0011, 0.0011, 9.0],
     ]
-    pursuit = Scripted(evidences, [2.0] * 9)
-    paths = told(9, ridge=np.array([2.0] * 6 + [0.0] + [2.0] * 2))
+    pursuit = Scripted(evidences, [0.2] * 9)
+    paths = told(9, ridge=np.array([0.2] * 6 + [0.0] + [0.2] * 2))
     found = pursuit.polished(trials_like(paths), paths)
     assert pursuit.asked[:4] == [[0, 1, 2, 3, 4, 5, 7, 8], [0, 1, 2, 5, 8], [0, 1, 5], [5]]
     assert len(pursuit.asked) == 10

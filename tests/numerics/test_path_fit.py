@@ -232,6 +232,33 @@ def test_known_power_compiled_as_on_arrays(n_scatterers: int) -> None:
         assert np.max(np.abs(compiled.places - fit_paths(*inputs).places)) > 1e-3
 
 
+def test_steps_that_do_not_help_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a beam away, compiled as on arrays: no fit ends less likely than it began."""
+    everything, group, samples, places = some_trials(12, n_scatterers=2)
+    start = np.clip(places + np.array([0.5, 0.08, -0.08]), *BOUNDS)
+    tried, failed = path_fit._tried, 0
+
+    def counted(array: Any, state: Any, step: Any, bounds: Any) -> Any:
+        nonlocal failed
+        after = tried(array, state, step, bounds)
+        failed += int(np.sum(after.damping > state.damping))
+        return after
+
+    monkeypatch.setattr(path_fit, "_tried", counted)
+    inputs = SMALL, everything, group, samples, *read_only(start, BOUNDS.copy())
+    gain_variance, noise = 0.4, np.full(12, 1.3)
+    ridge, noise = read_only(noise / gain_variance, noise)
+    compiled = fit_paths(*inputs, ridge=ridge, noise=noise)
+    close(compiled, path_fit._fit_arrays(*inputs, 1e-6, 50, ridge, noise))
+    assert failed > 5
+    for t in range(12):
+        begun, ended = (
+            minus_log_likelihood(everything[group[t]], samples[t], at, (gain_variance, 1.3))
+            for at in (start[t], compiled.places[t])
+        )
+        assert ended < begun
+
+
 def test_on_a_gpu() -> None:
     cupy = pytest.importorskip("cupy")
     if not cupy.is_available():
