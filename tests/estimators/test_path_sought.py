@@ -176,8 +176,19 @@ def test_one_user_at_another_of_its_peaks(
     np.testing.assert_array_equal(paths.count, COUNT)
 
 
-def test_users_move_until_none_gains_a_twentieth_of_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each user by itself; trials that have settled are left alone; four rounds at most."""
+@pytest.mark.parametrize("whitened", [0.0, 7.0])
+def test_users_move_until_none_gains_a_twentieth_of_the_noise(whitened: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each user by itself; trials that have settled are left alone; four rounds at most.
+
+    Of energies as peaks have them: where those are not what least squares left, neither are the users'.
+    """
+
+    def energy_of_users(pursuit: Any, trials: Trials, paths: Paths, peaks: Peaks) -> np.ndarray:
+        np.testing.assert_array_equal(peaks.energy, ENERGY[trials.group])
+        return paths.energy + whitened
+
+    if whitened:
+        monkeypatch.setattr(reconsider, "energy_of_users", energy_of_users)
     monkeypatch.setattr(reconsider, "peaks_of_users", peaks_of_users)
     monkeypatch.setattr(reconsider, "better", lambda pursuit, trials, mine, found: found)
     lowest = ENERGY.min(axis=-1)
@@ -188,9 +199,9 @@ def test_users_move_until_none_gains_a_twentieth_of_the_noise(monkeypatch: pytes
         rounds.append(trials.group.tolist())
         energy = lowest[trials.group].copy()
         energy[trials.group == 4] += 10.0  # this one never settles
-        return paths._replace(energy=energy)
+        return paths._replace(energy=energy - whitened)
 
-    paths = some_paths()._replace(energy=lowest + gains)
+    paths = some_paths()._replace(energy=lowest + gains - whitened)
     found = reconsider.settled(pretended(refined=refined), some_trials(), None, paths)  # type: ignore[arg-type]
     assert rounds == [[0, 2, 3, 4], [4], [4], [4]]
     for t in range(T):
