@@ -9,7 +9,7 @@ from ris_trials import LAB, SURFACE, trials
 from scipy import stats
 from scipy.integrate import quad
 
-from engine.estimators.paths import joint_pursuit
+from engine.estimators.paths import search_grid
 from engine.estimators.paths.evidence import log_evidence
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.trials import Paths, trials_of
@@ -30,7 +30,7 @@ def some_paths(count: tuple[int, ...] = (2, 0, 1, 2)) -> Paths:
         places[t, L + n :] = np.nan
     gain = rng.normal(size=(4, L, 1 + K)) + 1j * rng.normal(size=(4, L, 1 + K))
     energy, noise = rng.uniform(50, 90, (4, L)), rng.uniform(30, 60, 4)
-    return Paths(places, gain, energy, np.array(count), rng.normal(size=4), noise, 0 * noise)
+    return Paths(places, gain, energy, np.array(count), rng.normal(size=4), noise, 0 * noise, 0 * noise)
 
 
 def seen(t: int, *place: float) -> np.ndarray:
@@ -160,6 +160,7 @@ def test_a_fit_has_the_gains_of_least_squares_and_no_better_place_beside_it() ->
     assert moved >= 3
     assert not fit.evidence.any()
     assert not fit.unseen.any()
+    assert not fit.ridge.any()
     np.testing.assert_array_equal(fit.noise, SOME.noise_variance)
     np.testing.assert_array_equal(fit.count, start.count)
 
@@ -178,7 +179,9 @@ def test_a_fit_among_scatterers_of_random_gains_has_its_evidence() -> None:
         for path in range(L + count):
             received[0, path] = seen(t, *fit.places[t, path])
         alone = log_evidence(PROBLEM, some.take(np.array([t])), received, fit.count[t : t + 1], pursuit.rooms)
-        assert (fit.evidence[t], fit.noise[t], fit.unseen[t]) == pytest.approx([part[0] for part in alone], rel=1e-6)
+        stored = fit.evidence[t], fit.noise[t], fit.unseen[t], fit.ridge[t]
+        assert stored == pytest.approx([part[0] for part in alone], rel=1e-6)
+    np.testing.assert_array_equal(fit.ridge > 0, fit.count > 0)
 
 
 def freedom(count: int) -> int:
@@ -212,7 +215,7 @@ def test_where_no_freedom_is_left_there_is_no_misfit(n_cycles: int, count: int, 
     pursuit, some = NewtonisedPursuit().pursuit(problem, np), trials_of(cycles, np)
     none = np.zeros(1)
     paths = Paths(np.zeros((1, L + 3, 3)), np.zeros((1, L, 4), complex), np.ones((1, L)), np.array([count]),
-                  none, none, none)  # fmt: skip
+                  none, none, none, none)  # fmt: skip
     assert np.isnan(pursuit.misfit(some, paths)[0]) == (free <= 0)
     assert np.isnan(pursuit.misfit_of_users(some, paths)[0]).all() == (free <= 0)
     assert pursuit.with_noise_left(some, paths).noise_variance[0] == pytest.approx(2 * L / max(free, 1))
@@ -246,7 +249,7 @@ def test_what_a_model_costs() -> None:
 @pytest.mark.parametrize("n_elements", [13, 45])
 def test_what_a_peak_fills_is_the_integral_of_its_lobe(n_elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Along a direction 1 − (πx)²/3 of its height x beams away; along κ a step loses five hundredths; at least e⁻¹."""
-    monkeypatch.setattr(joint_pursuit, "Dictionary", lambda *_: None)  # of no use here, and large
+    monkeypatch.setattr(search_grid, "Dictionary", lambda *_: None)  # of no use here, and large
     problem = replace(PROBLEM, surface=replace(SMALL, n_y=n_elements))
     pursuit = NewtonisedPursuit().pursuit(problem, np)
     longest = float(pursuit.bounds[1, 0])

@@ -12,6 +12,8 @@ from engine.estimators.paths.trials import Paths, Trials
 L, K, N = 1, 3, 6
 COUNT = np.array([0, 3, 1, 2, 2, 1])
 NOISE = np.array([1.0, 2.0, 0.5, 1.5, 1.0, 3.0])
+UNSEEN = np.array([0.6, 0.0, 0.2, 0.1, 0.0, 1.5])
+RIDGE = np.array([0.0, 3.0, 0.25, 1.0, 0.0, 2.0])
 
 
 class Pretended:
@@ -31,7 +33,7 @@ class Pretended:
         return NOISE[trials.group]
 
     def refined(self, trials: Trials, paths: Paths) -> Paths:
-        return paths
+        return paths._replace(noise=paths.noise + 7, unseen=paths.unseen + 3, ridge=paths.ridge + 5)
 
     def scatterer_scores(self, trials: Trials, rows: Any, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         known = places.shape[1] - L
@@ -54,13 +56,16 @@ def stored() -> tuple[Trials, Paths]:
         places[t, L : L + n] = 1.0 + np.arange(n)[:, None]
     none = np.zeros(N)
     energy = np.array([19.0, 18.0, 20.0, 17.0, 16.0, 15.0])[:, None]
-    paths = Paths(places, np.zeros((N, L, 1 + K), complex), energy, COUNT, none, NOISE, none)
+    paths = Paths(places, np.zeros((N, L, 1 + K), complex), energy, COUNT, none, NOISE, UNSEEN, RIDGE)
     return Trials(np.zeros((N, 1, 1), complex), np.arange(N), np.zeros((N, L, 1), complex), NOISE), paths
 
 
 @pytest.mark.parametrize("by_evidence", [False, True])
 def test_each_scatterer_is_taken_out_and_put_at_its_other_peaks(by_evidence: bool) -> None:
-    """At those that are no more than 5 nats behind, should the grid show six tenths of them."""
+    """At those that are no more than 5 nats behind, should the grid show six tenths of them.
+
+    Fitted with the noise and power that are stored; with one more than is stored, the rest of the unseen is less.
+    """
     pursuit: Any = Pretended()
     trials, paths = stored()
     if by_evidence:
@@ -83,6 +88,15 @@ def test_each_scatterer_is_taken_out_and_put_at_its_other_peaks(by_evidence: boo
     for index, other in alternatives._others(pursuit, trials, None, paths):  # type: ignore[arg-type]
         for t, places, count in zip(index, other.places, other.count, strict=True):
             found.append((int(t), [int(one) for one in places[L : L + count, 0]]))
+        for t, count, *known in zip(index, other.count, other.noise, other.unseen, other.ridge, strict=True):
+            if count < COUNT[t]:
+                expected_of = NOISE[t] + 7, UNSEEN[t] + 3, RIDGE[t] + 5
+            elif count == COUNT[t]:
+                expected_of = NOISE[t] + 7, 3.0, RIDGE[t] + 5
+            else:
+                share = UNSEEN[t] / (K - COUNT[t])
+                expected_of = NOISE[t] - share + 7, UNSEEN[t] - share + 3, RIDGE[t] * (1 - share / NOISE[t]) + 5
+            assert known == pytest.approx(expected_of)
     assert sorted(found) == sorted(expected)
     skipped = sum(1 for t in range(N) for n in range(COUNT[t] + 1) for _ in range(6)) - len(expected)
     assert skipped > 5

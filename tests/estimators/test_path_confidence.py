@@ -173,6 +173,23 @@ def test_the_share_elsewhere_is_that_of_all_but_the_estimate(n_scatterers: int, 
         )  # wherever the estimate is, a peak weighs the same
 
 
+def test_other_places_are_those_with_scattered_gains_that_are_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the estimate's own energy is that of least squares, whatever is known of them; else all stays as it is."""
+    one, asked = weighed(1), []
+
+    def peaks(pursuit: Any, trials: Trials, rows: Any, paths: FoundPaths, n: int) -> Any:
+        asked.append(paths)
+        return peaks_of_users(pursuit, trials, rows, paths, n)
+
+    monkeypatch.setattr(confidence, "peaks_of_users", peaks)
+    some, rows = trials_of(one.cycles, np), one.pursuit.rows(one.cycles.beams)
+    told = one.paths._replace(ridge=np.full(N, 400.0))
+    confidence.lost_probability(one.pursuit, some, rows, told)
+    np.testing.assert_array_equal(told.ridge, 400)
+    for name, part in one.paths._asdict().items():
+        np.testing.assert_array_equal(getattr(asked[0], name), 0 * told.ridge if name == "ridge" else part)
+
+
 def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well() -> None:
     """And with the nearest scatterer where the user was; by a loop, of fits of which nothing but the start matters."""
     rng = np.random.default_rng(37)
@@ -188,7 +205,7 @@ def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well()
     behind[0, 1, 1], behind[1, 0, 2] = 30.5, np.inf  # not worth a fit
     count = np.full(2, n_scatterers)
     none = np.zeros(2)
-    paths = FoundPaths(places, np.zeros((2, 2, 3), complex), np.zeros((2, 2)), count, none, variance, none)
+    paths = FoundPaths(places, np.zeros((2, 2, 3), complex), np.zeros((2, 2)), count, none, variance, none, none)
     trials_ = Trials(np.zeros((2, 1, 1), complex), np.arange(2), np.zeros((2, 2, 1), complex), variance)
     weights = rng.uniform(0.5, 3.0, (n_users + n_scatterers, 3))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.estimators.paths import reconsider
+from engine.estimators.paths.doubt import doubt
 from engine.estimators.paths.trials import Paths, Trials
 
 T, L, K, C = 6, 2, 3, 8
@@ -24,7 +25,7 @@ def some_paths(name: float = 0.0) -> Paths:
     rng = np.random.default_rng(3)
     noise, energy = NOISE * rng.uniform(1.5, 6.0, T), rng.uniform(10, 40, (T, L))
     return Paths(np.full((T, L + K, 3), name), np.zeros((T, L, 1 + K), complex), energy, COUNT, np.zeros(T), noise,
-                 noise - NOISE)  # fmt: skip
+                 noise - NOISE, np.zeros(T))  # fmt: skip
 
 
 def pretended(**fields: Any) -> Any:
@@ -36,10 +37,10 @@ def test_doubt_is_of_a_trial_or_one_more_of_the_worst_user() -> None:
     whole = np.array([2.5, 1.0, -1.0, 4.0, np.nan, 3.0])
     users = np.array([[0.0, 1.0], [3.5, 0.0], [5.0, 1.0], [1.0, 4.5], [np.nan, np.nan], [1.0, 4.25]])
     pursuit = pretended(misfit=lambda *_: whole, misfit_of_users=lambda *_: users)
-    found = reconsider.doubt(pursuit, some_trials(), some_paths(), 2.0)
+    found = doubt(pursuit, some_trials(), some_paths(), 2.0)
     np.testing.assert_allclose(found, [0.5, 0.5, 2.0, 2.0, np.nan, 1.25])
     assert not np.any(found[4:5] > 0)
-    np.testing.assert_allclose(reconsider.doubt(pursuit, some_trials(), some_paths()), found)  # unless told otherwise
+    np.testing.assert_allclose(doubt(pursuit, some_trials(), some_paths()), found)  # unless told otherwise
 
 
 @pytest.mark.parametrize("order", [None, 0.01])
@@ -55,15 +56,17 @@ def test_scatterers_that_count_as_noise_are_in_doubt_where_one_would_see_them(
     paths, trials = some_paths(), some_trials(random_gains=True)
     noise = paths.noise.copy()
     noise[0], noise[-1] = 400 * NOISE[0], 1.01 * NOISE[-1]
-    paths = paths._replace(noise=noise, unseen=noise - NOISE)
-    found = reconsider.doubt(pursuit, trials, paths, 2.0, slight=slight)
+    unseen = noise - NOISE
+    unseen[1] = noise[1]  # no more than rounding is left beside them
+    paths = paths._replace(noise=noise, unseen=unseen)
+    found = doubt(pursuit, trials, paths, 2.0, slight=slight)
     for t in range(T):
         missing = K - COUNT[t]
         if not missing:
             assert found[t] == pytest.approx(-math.sqrt(2) - (0 if slight else 2.0))
             continue
         seen = 1 if order else missing
-        left = paths.noise[t] - paths.unseen[t]
+        left = 1e-12 * paths.noise[t] if t == 1 else paths.noise[t] - paths.unseen[t]
         each = paths.unseen[t] / seen / left
         nats = L * (C * math.log(paths.noise[t] / left) - seen * math.log(1 + C * each))
         nats -= seen * math.log(30 + L * C * each)
@@ -118,8 +121,8 @@ def test_a_user_and_a_scatterer_change_places_where_it_is_stronger_that_way(
     paths = some_paths()
     paths = paths._replace(places=np.arange(L + K)[None, :, None] + np.zeros((T, L + K, 3)))
     gain = np.zeros((T, L, 1 + K), complex)
-    gain[:, L - 1, 0], gain[:, L - 1, 2], gain[3, L - 1, 2] = 1.0, 1.5j, 0.9
-    gain[4, L - 1, 2] = 1.0  # as strong: as it is
+    gain[:, L - 1, 0], gain[:, L - 1, 2], gain[3, L - 1, 2] = 1.0, 1.5j, 0.69
+    gain[4, :, 2] = 1.1, 1.0  # as strong, and stronger to another user: as it is
     gained = np.array([0.1, -0.02, -0.06, 5.0, 5.0, -0.04]) * NOISE
     order = list(range(L + K))
     user, column = L - 1, n_users + 1
@@ -137,30 +140,79 @@ def test_a_user_and_a_scatterer_change_places_where_it_is_stronger_that_way(
         np.testing.assert_array_equal(found.places[t, :, 0], order if t in changed else np.arange(L + K))
 
 
+def said_of(one: Any) -> tuple[str, Any, bool | None, float | None]:
+    """Its name, which or how many, whether hopeful and how far behind it may be, where it asks for that."""
+    options = dict(getattr(one, "keywords", {}))
+    what = options.pop("these", options.pop("most", None))
+    found = getattr(one, "func", one).__name__, what, options.pop("hopeful", None), options.pop("within", None)
+    assert not options
+    return found
+
+
+@pytest.mark.parametrize("user", range(3))
+def test_a_scatterer_may_be_a_users_own_path_where_it_is_stronger_or_its_strongest(
+    user: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Than the user's own gain; or than seven tenths of that, and than it is to any other user."""
+    rng = np.random.default_rng(user)
+    n, n_users = 300, 3
+    gain = rng.uniform(0.0, 2.0, (n, n_users, 1 + K)) * np.exp(2j * np.pi * rng.random((n, n_users, 1 + K)))
+    none = np.zeros(n)
+    places = np.arange(n_users + K)[None, :, None] + np.zeros((n, n_users + K, 3))
+    paths = Paths(places, gain, np.zeros((n, n_users)), np.full(n, K), none, none + 1, none, none)
+    trials = Trials(np.zeros((n, 1, 1), complex), np.arange(n), np.zeros((n, n_users, 1), complex), none + 1)
+    monkeypatch.setattr(reconsider, "settled", lambda pursuit, trials, rows, some: some)
+    pursuit = pretended(
+        cost=lambda trials, some: np.where(some.places[:, user, 0] == user, 1.0, 0.0),
+        refined=lambda trials, some: some,
+    )  # fmt: skip
+    pursuit.problem.n_users = n_users
+    found = reconsider._exchanged(pursuit, trials, None, paths, user, 1)  # type: ignore[arg-type]
+    reasons = {"stronger": 0, "strongest": 0, "neither": 0}
+    for t in range(n):
+        own, by_way = abs(gain[t, user, 0]), abs(gain[t, user, 2])
+        strongest = all(by_way > abs(gain[t, other, 2]) for other in range(n_users) if other != user)
+        why = "stronger" if by_way > own else "strongest" if strongest and by_way > 0.7 * own else "neither"
+        reasons[why] += 1
+        expected = list(range(n_users + K))
+        if why != "neither":
+            expected[user], expected[n_users + 1] = n_users + 1, user
+        np.testing.assert_array_equal(found.places[t, :, 0], expected)
+    assert min(reasons.values()) > 10
+
+
 def test_what_else_is_tried() -> None:
     """Scatterers by ones and twos, all of them first, and users of few at other peaks; in doubt all, and more peaks."""
 
-    def said(**fields: Any) -> list[tuple[str, Any, bool, bool]]:
+    def said(**fields: Any) -> list[tuple[str, Any, bool | None, float | None, bool]]:
         hopeful = fields.pop("hopeful")
         pursuit = pretended(**fields)
         pursuit.problem.n_users = n_users
-        found = []
-        for one, slight in reconsider._proposals(pursuit, hopeful=hopeful):
-            options = dict(getattr(one, "keywords", {}))
-            what = options.pop("these", options.pop("most", None))
-            found.append((getattr(one, "func", one).__name__, what, options.get("hopeful", False), slight))
-        return found
+        return [(*said_of(one), slight) for one, slight in reconsider._proposals(pursuit, hopeful=hopeful)]
+
+    def asked(one: tuple[str, Any, bool], hopeful: bool, within: float) -> tuple[Any, ...]:
+        name, what, slight = one
+        return name, what, None if name == "_scatterers_first" else hopeful, within, slight
 
     again = [("_sought_again", (k,), True) for k in range(3)]
     again += [("_sought_again", pair, False) for pair in ((0, 1), (0, 2), (1, 2))]
     for n_users in (2, 3):
         hoped = [*again, ("_scatterers_first", 1, False), *([("_user_elsewhere", 2, False)] if n_users == 2 else [])]
         doubted = [*again, ("_scatterers_first", 8, False), ("_user_elsewhere", 6, False)]
-        assert said(hopeful=True) == [(name, what, True, slight) for name, what, slight in hoped]
+        assert said(hopeful=True) == [asked(one, True, 12.0) for one in hoped]
         assert said(hopeful=True, scattered="told") == said(hopeful=True)
-        expected = [(name, what, False, slight) for name, what, slight in doubted]
-        assert said(hopeful=False) == expected
-        assert said(hopeful=False, scattered="told") == [("_with_all", None, False, True), *expected]
+        assert said(hopeful=False) == [asked(one, False, math.inf) for one in doubted]
+        expected = [asked(one, False, math.inf if n_users == 2 else 24.0) for one in doubted]
+        assert said(hopeful=False, scattered="told") == [("_with_all", None, None, None, True), *expected]
+
+
+def test_what_is_tried_of_one_or_two_users_always() -> None:
+    """All that is tried in doubt, but for twos, of which scatterers one at a time within 24 nats."""
+    expected: list[Any] = [("_sought_again", (k,), False, 24.0) for k in range(K)]
+    expected += [("_scatterers_first", 8, None, math.inf), ("_user_elsewhere", 6, False, math.inf)]
+    assert [said_of(one) for one in reconsider._proposals_for_few(pretended())] == expected
+    found = [said_of(one) for one in reconsider._proposals_for_few(pretended(scattered="estimated"))]
+    assert found == [("_with_all", None, None, None), *expected]
 
 
 def test_how_far_behind_what_is_tried_may_be() -> None:

@@ -38,7 +38,7 @@ def test_responses_are_beams_times_waves() -> None:
 
 
 def _dense(problem, cycles, places, powers, *, count, rooms, false_alarm=None, noise_known=True):  # type: ignore[no-untyped-def]
-    """ln p, mean s² and unseen part of one trial, by the samples' covariance of every hypothesis, inverted."""
+    """ln p and means of s², its unseen part and s²/E|γ|² of one trial, by the samples' covariances, inverted."""
     n_users, most = problem.n_users, problem.n_scatterers
     beams, samples = cycles.beams[0], cycles.samples[0, 0]
     n_cycles = len(beams)
@@ -47,7 +47,7 @@ def _dense(problem, cycles, places, powers, *, count, rooms, false_alarm=None, n
     mean = 7.0
     numbers = range(count, most + 1) if false_alarm is not None else [most]
     variances = [float(cycles.noise_variance[0, 0])] if noise_known else np.geomspace(1e-4, 1e6, 401)
-    nats, noises, unseens = [], [], []
+    nats, noises, unseens, ridges = [], [], [], []
     for number in numbers:
         for u in powers:
             for variance in variances:
@@ -74,8 +74,11 @@ def _dense(problem, cycles, places, powers, *, count, rooms, false_alarm=None, n
                 nats.append(value)
                 noises.append(noise)
                 unseens.append((number - count) * power)
+                ridges.append(noise / (power / mean) if count else 0.0)
     weight = np.exp(np.array(nats) - max(nats))
-    return max(nats) + math.log(weight.sum()), *(weight @ np.array(part) / weight.sum() for part in (noises, unseens))
+    return max(nats) + math.log(weight.sum()), *(
+        weight @ np.array(part) / weight.sum() for part in (noises, unseens, ridges)
+    )
 
 
 @pytest.mark.parametrize("noise_known", [True, False])
@@ -105,8 +108,8 @@ def test_evidence_is_the_likelihood_with_what_is_unknown_summed_over(noise_known
     for counts, ours, dense in zip(((0, 1, 2), (3, 3, 1)), found, expected, strict=True):
         freedom, fitted = 3 * (10 - 1.5) - 1, 1.5 * np.array(counts)
         scale = 1 if noise_known else freedom / (freedom - fitted)  # for the scatterers' places
-        for part in (1, 2):
-            np.testing.assert_allclose(ours[part], scale * dense[part], rtol=1e-8 if noise_known else 2e-3, atol=1e-12)
+        for part, scaled in ((1, scale), (2, scale), (3, 1.0)):
+            np.testing.assert_allclose(ours[part], scaled * dense[part], rtol=1e-8 if noise_known else 2e-3, atol=1e-12)
     # What all explanations have in common is left out where σ² is unknown.
     for ours, dense in ((found[0].nats, expected[0][0]), (found[1].nats, expected[1][0])):
         if not noise_known:

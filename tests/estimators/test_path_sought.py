@@ -30,7 +30,7 @@ def some_paths() -> Paths:
     for t, n in enumerate(COUNT):
         places[t, L + n :] = np.nan
     none = np.zeros(T)
-    return Paths(places, np.zeros((T, L, 1 + K), complex), np.full((T, L), 15.0), COUNT, none, NOISE, none)
+    return Paths(places, np.zeros((T, L, 1 + K), complex), np.full((T, L), 15.0), COUNT, none, NOISE, none, none)
 
 
 def names(paths: Paths, t: int) -> list[int]:
@@ -42,8 +42,7 @@ def peaks_of_users(pursuit: Any, trials: Trials, rows: Any, paths: Paths, n: int
     assert n == H
     name = 100.0 * np.arange(1, L + 1)[:, None] + np.arange(H)
     places = np.repeat((name + np.zeros((len(trials.group), L, H)))[..., None], 3, axis=-1)
-    empty = np.zeros(0)
-    return Peaks(places, ENERGY[trials.group], NOTHING[trials.group], empty, empty, empty)
+    return Peaks(places, ENERGY[trials.group], NOTHING[trials.group], *[np.zeros(0)] * 5)
 
 
 def best(t: int, user: int) -> int:
@@ -95,7 +94,7 @@ def test_scatterers_are_put_at_each_peak_of_what_is_left_without_them(
         scatterer_scores=scores, peaks=peaks, places=lambda index: np.repeat(index[..., None], 3, axis=-1)
     )
     paths = some_paths()
-    found = reconsider._sought_again(pursuit, some_trials(), None, paths, these=these, hopeful=hopeful)  # type: ignore[arg-type]
+    found = reconsider._sought_again(pursuit, some_trials(), None, paths, these=these, hopeful=hopeful, within=7.5)  # type: ignore[arg-type]
     for ours, other in zip(found, paths, strict=True):
         np.testing.assert_array_equal(ours, other)
     expected = []
@@ -106,13 +105,13 @@ def test_scatterers_are_put_at_each_peak_of_what_is_left_without_them(
         for rank in range(H):
             if not hopeful or 38.0 - heights[t, rank] / 0.6 < 30.0 + 3 * NOISE[t]:
                 place = 10 * (1 + len(rest)) + rank
-                expected.append((t, [best(t, 0), best(t, 1), *rest, place], 12.0 if hopeful else math.inf))
+                expected.append((t, [best(t, 0), best(t, 1), *rest, place], 7.5))
     assert sorted(tried) == sorted(expected)
     assert len(expected) > 3
 
 
-@pytest.mark.parametrize(("most", "hopeful"), [(1, True), (4, False)])
-def test_all_scatterers_before_the_users(most: int, hopeful: bool, tried: list[tuple[int, list[int], float]]) -> None:
+@pytest.mark.parametrize(("most", "within"), [(1, 12.0), (4, math.inf)])
+def test_all_scatterers_before_the_users(most: int, within: float, tried: list[tuple[int, list[int], float]]) -> None:
     """The first at each peak of what users have in common, each further one at the highest of what is left then."""
 
     def common(trials: Trials, rows: Any, places: np.ndarray) -> np.ndarray:
@@ -131,13 +130,13 @@ def test_all_scatterers_before_the_users(most: int, hopeful: bool, tried: list[t
         common_scores=common, peaks=peaks, candidates=candidates,
         places=lambda index: np.repeat(index[..., None], 3, axis=-1),
     )  # fmt: skip
-    reconsider._scatterers_first(pursuit, some_trials(), None, some_paths(), most=most, hopeful=hopeful)  # type: ignore[arg-type]
+    reconsider._scatterers_first(pursuit, some_trials(), None, some_paths(), most=most, within=within)  # type: ignore[arg-type]
     expected = []
     for t in range(T):
         for rank in range(most):
             first = 50 + rank
             places = [best(t, 0), best(t, 1), first, 61 + 10 * first, 62 + 10 * first]
-            expected.append((t, places, 12.0 if hopeful else math.inf))
+            expected.append((t, places, within))
     assert sorted(tried) == sorted(expected)
 
 
@@ -159,7 +158,7 @@ def test_one_user_at_another_of_its_peaks(
 
     pursuit = pretended(extended=extended, unresolved=unresolved, scattered=scattered)
     paths = some_paths()
-    reconsider._user_elsewhere(pursuit, some_trials(), None, paths, most=5, hopeful=hopeful)  # type: ignore[arg-type]
+    reconsider._user_elsewhere(pursuit, some_trials(), None, paths, most=5, hopeful=hopeful, within=9.0)  # type: ignore[arg-type]
     expected = []
     for t in range(T):
         others = []
@@ -171,14 +170,25 @@ def test_one_user_at_another_of_its_peaks(
         for _, user, rank in sorted(others)[:5]:
             places = [best(t, 0), best(t, 1)]
             places[user] = 100 * (user + 1) + rank
-            expected.append((t, places, 12.0 if hopeful else math.inf))
+            expected.append((t, places, 9.0))
     assert sorted(tried) == sorted(expected)
     assert set(asked) == {scattered is not None and not hopeful}
     np.testing.assert_array_equal(paths.count, COUNT)
 
 
-def test_users_move_until_none_gains_a_twentieth_of_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each user by itself; trials that have settled are left alone; four rounds at most."""
+@pytest.mark.parametrize("whitened", [0.0, 7.0])
+def test_users_move_until_none_gains_a_twentieth_of_the_noise(whitened: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each user by itself; trials that have settled are left alone; four rounds at most.
+
+    Of energies as peaks have them: where those are not what least squares left, neither are the users'.
+    """
+
+    def energy_of_users(pursuit: Any, trials: Trials, paths: Paths, peaks: Peaks) -> np.ndarray:
+        np.testing.assert_array_equal(peaks.energy, ENERGY[trials.group])
+        return paths.energy + whitened
+
+    if whitened:
+        monkeypatch.setattr(reconsider, "energy_of_users", energy_of_users)
     monkeypatch.setattr(reconsider, "peaks_of_users", peaks_of_users)
     monkeypatch.setattr(reconsider, "better", lambda pursuit, trials, mine, found: found)
     lowest = ENERGY.min(axis=-1)
@@ -189,9 +199,9 @@ def test_users_move_until_none_gains_a_twentieth_of_the_noise(monkeypatch: pytes
         rounds.append(trials.group.tolist())
         energy = lowest[trials.group].copy()
         energy[trials.group == 4] += 10.0  # this one never settles
-        return paths._replace(energy=energy)
+        return paths._replace(energy=energy - whitened)
 
-    paths = some_paths()._replace(energy=lowest + gains)
+    paths = some_paths()._replace(energy=lowest + gains - whitened)
     found = reconsider.settled(pretended(refined=refined), some_trials(), None, paths)  # type: ignore[arg-type]
     assert rounds == [[0, 2, 3, 4], [4], [4], [4]]
     for t in range(T):
@@ -201,13 +211,13 @@ def test_users_move_until_none_gains_a_twentieth_of_the_noise(monkeypatch: pytes
         assert names(found, t) == [*ours, *range(L, L + COUNT[t])]
 
 
-@pytest.mark.parametrize(("n_users", "random_gains"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(("n_users", "random_gains"), [(1, False), (2, False), (2, True), (3, False), (3, True)])
 def test_everything_is_tried_in_turn_of_whom_it_may_help(
     n_users: int, random_gains: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First of all where there is hope; then of whom there is doubt, slight or not; χ² where several are overlooked.
+    """First of all where there is hope; then of one or two users more; then of whom there is doubt, slight or not.
 
-    Users of a trial alone are told from scatterers at the end as well.
+    χ² where several are overlooked; users are told from scatterers at the beginning and at the end.
     """
     said: list[Any] = []
 
@@ -218,6 +228,14 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
 
         yield proposal, True
         yield proposal, False
+
+    def for_few(pursuit: Any) -> Any:
+        def proposal(pursuit: Any, trials: Trials, rows: Any, paths: Paths) -> Paths:
+            said.append(("for few", trials.group.tolist()))
+            return paths._replace(energy=paths.energy + 0.25)
+
+        yield proposal
+        yield proposal
 
     def doubt(pursuit: Any, trials: Trials, paths: Paths, lost: float, *, slight: bool) -> np.ndarray:
         assert lost == 3.0
@@ -237,8 +255,9 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
     monkeypatch.setattr(reconsider, "settled", counted("settled"))
     monkeypatch.setattr(reconsider, "_labelled", counted("labelled"))
     monkeypatch.setattr(reconsider, "_proposals", proposals)
+    monkeypatch.setattr(reconsider, "_proposals_for_few", for_few)
     monkeypatch.setattr(reconsider, "doubt", doubt)
-    monkeypatch.setattr(reconsider, "_overlooked", lambda *_: np.array([9.0, 9.0, 9.0, 2.9, 9.0]))
+    monkeypatch.setattr(reconsider, "overlooked", lambda *_: np.array([9.0, 9.0, 9.0, 2.9, 9.0]))
     monkeypatch.setattr(reconsider, "_least_squares", least_squares)
     monkeypatch.setattr(reconsider, "better", lambda pursuit, trials, mine, other: other)
     pursuit, trials, paths = pretended(), some_trials(), some_paths()
@@ -247,14 +266,15 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
         trials = trials._replace(powers=np.ones((T, 1)), received=np.ones(T))
     found = reconsider.reconsidered(pursuit, trials, None, paths, 3.0)  # type: ignore[arg-type]
     everyone = list(range(T))
-    expected = ["settled", "labelled", ("tried", True, everyone), ("tried", True, everyone),
+    few = [("for few", everyone)] * 2 if n_users <= 2 else []
+    expected = ["settled", "labelled", ("tried", True, everyone), ("tried", True, everyone), *few,
                 ("tried", False, [0, 3]), ("tried", False, [1])]  # fmt: skip
-    tries = np.array([3.0, 3.0, 2.0, 3.0, 2.0])
+    tries = np.array([3.0, 3.0, 2.0, 3.0, 2.0]) + 0.25 * len(few)
     energy = paths.energy + tries[:, None]
     if random_gains:
         expected.append(("least squares", [1]))  # two of three or more are not found, and would be seen
         energy[1] = -5.0
-    assert said == [*expected, *(["labelled"] if n_users == 1 else [])]
+    assert said == [*expected, "labelled"]
     np.testing.assert_array_equal(found.energy, energy)
     said.clear()
     pursuit.problem.n_scatterers = 0
@@ -263,18 +283,53 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
 
 
 def test_all_scatterers_there_may_be_are_tried_where_some_are_not_found(
-    tried: list[tuple[int, list[int], float]],
+    tried: list[tuple[int, list[int], float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The next at each of its eight peaks, all begun with what was found, and the others as a search adds them."""
+
+    def scores(trials: Trials, rows: Any, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert not np.isnan(places).any()
+        return np.full((len(places), 1), places.shape[1] - L), np.zeros(len(places))
+
+    def peaks(values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+        assert n == H
+        return 10 * (1 + values) + np.arange(H), np.zeros((len(values), H))
+
+    def refined(trials: Trials, paths: Paths) -> Paths:
+        return paths._replace(evidence=paths.evidence + 1)
+
     def extended(trials: Trials, rows: Any, paths: Paths, *, everything: bool = False) -> Paths:
         assert everything
-        return paths._replace(places=np.arange(L + K)[None, :, None] + np.zeros((len(paths.count), L + K, 3)),
-                              count=np.full(len(paths.count), K))  # fmt: skip
+        assert np.all(paths.evidence == 1)
+        places = paths.places.copy()
+        for i, n in enumerate(paths.count):
+            places[i, L + n :] = 70 + np.arange(K - n)[:, None]
+        return paths._replace(places=places, count=np.full(len(paths.count), K))
 
-    paths, pursuit = some_paths(), pretended(extended=extended)
+    paths = some_paths()
+    pursuit = pretended(
+        scatterer_scores=scores, peaks=peaks, refined=refined, extended=extended,
+        places=lambda index: np.repeat(index[..., None], 3, axis=-1),
+    )  # fmt: skip
     found = reconsider._with_all(pursuit, some_trials(), None, paths)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.places, paths.places)
-    assert tried == [(t, list(range(L + K)), math.inf) for t in (1, 2, 3)]
+    expected = []
+    for t in (1, 2, 3):
+        n = COUNT[t]
+        for rank in range(H):
+            place = 10 * (1 + n) + rank
+            expected.append((t, [*range(L + n), place, *range(70, 70 + K - n - 1)], math.inf))
+    assert sorted(tried) == sorted(expected)
     tried.clear()
+
+    def taken(pursuit: Any, trials: Trials, rows: Any, mine: Paths, new: Paths, nats: float) -> Paths:
+        assert np.all(mine.evidence == new.places[:, L + COUNT[trials.group[0]], 0] % 10)
+        return new._replace(evidence=mine.evidence + 1)
+
+    monkeypatch.setattr(reconsider, "_settled_if_near", taken)
+    found = reconsider._with_all(pursuit, some_trials(), None, paths)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.evidence, [0, H, H, H, 0])
+    assert [names(found, t)[L + COUNT[t]] for t in (1, 2, 3)] == [10 * (1 + COUNT[t]) + H - 1 for t in (1, 2, 3)]
     whole = paths._replace(count=np.full(T, K))
     assert reconsider._with_all(pursuit, some_trials(), None, whole) is whole  # type: ignore[arg-type]
     assert not tried

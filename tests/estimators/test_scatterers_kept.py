@@ -50,7 +50,7 @@ def pretended(search: NewtonisedPursuit) -> tuple[Pretended, Trials, Paths]:
     some = Trials(CYCLES.beams, np.arange(4), np.zeros((4, L, 30), complex), np.ones(4))
     none = np.zeros(4)
     start = Paths(np.full((4, L + 3, 3), np.nan), np.zeros((4, L, 4), complex), np.zeros((4, L)),
-                  np.zeros(4, np.int64), none, none, none)  # fmt: skip
+                  np.zeros(4, np.int64), none, none + 1, none, none)  # fmt: skip
     return pursuit, some, pursuit.refined(some, start)
 
 

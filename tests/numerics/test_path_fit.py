@@ -158,6 +158,27 @@ def minus_log_likelihood(
     return total
 
 
+@pytest.mark.parametrize("n_scatterers", [0, 1, 3])
+def test_what_is_minimised_is_the_likelihood_and_its_gradient(n_scatterers: int) -> None:
+    """Anywhere, times −s²: the value up to a constant of the trial, half of the gradient by differences."""
+    everything, group, samples, places = some_trials(4, seed=6, n_scatterers=n_scatterers)
+    own = everything[group]
+    gain_variance, noise = np.array([0.3, 2.0, 0.05, 1.0]), np.array([1.0, 0.5, 2.0, 3.0])
+    others = places + np.array([0.1, 0.05, -0.04])
+    here, there = (
+        path_fit._linearised(SMALL, own, samples, at, noise / gain_variance, noise) for at in (places, others)
+    )
+    for t in range(4):
+
+        def value(at: np.ndarray, t: int = t) -> float:
+            known = gain_variance[t], noise[t]
+            return noise[t] * minus_log_likelihood(own[t], samples[t], at[0], known)
+
+        assert there[-1][t] - here[-1][t] == pytest.approx(value(others[t : t + 1]) - value(places[t : t + 1]))
+        slopes = _differences(value, places[t : t + 1]) / 2
+        np.testing.assert_allclose(here[2][t], slopes, rtol=1e-5, atol=1e-6 * abs(slopes).max())
+
+
 @pytest.mark.parametrize("n_scatterers", [1, 2, 3])
 def test_known_power_is_the_likelihoods_maximum(n_scatterers: int) -> None:
     """Its derivatives by differences are zero, in units of the curvature, where those of least squares are not."""
@@ -209,6 +230,33 @@ def test_known_power_compiled_as_on_arrays(n_scatterers: int) -> None:
     assert all(np.array_equal(a, b[3:5]) for a, b in zip(alone, compiled, strict=True))
     if n_scatterers:
         assert np.max(np.abs(compiled.places - fit_paths(*inputs).places)) > 1e-3
+
+
+def test_steps_that_do_not_help_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From anywhere, compiled as on arrays, the first step as well: no fit ends less likely than it began."""
+    everything, group, samples, places = some_trials(12, n_scatterers=2)
+    start = np.random.default_rng(4).uniform(*BOUNDS, places.shape)
+    tried, failed = path_fit._tried, [0, 0]
+
+    def counted(array: Any, state: Any, step: Any, bounds: Any) -> Any:
+        after = tried(array, state, step, bounds)
+        for first in after.steps[after.damping > state.damping] == 1:
+            failed[int(first)] += 1
+        return after
+
+    monkeypatch.setattr(path_fit, "_tried", counted)
+    inputs = SMALL, everything, group, samples, *read_only(start, BOUNDS.copy())
+    gain_variance, noise = 0.4, np.full(12, 1.3)
+    ridge, noise = read_only(noise / gain_variance, noise)
+    compiled = fit_paths(*inputs, ridge=ridge, noise=noise)
+    close(compiled, path_fit._fit_arrays(*inputs, 1e-6, 50, ridge, noise))
+    assert min(failed) > 1
+    for t in range(12):
+        begun, ended = (
+            minus_log_likelihood(everything[group[t]], samples[t], at, (gain_variance, 1.3))
+            for at in (start[t], compiled.places[t])
+        )
+        assert ended < begun
 
 
 def test_on_a_gpu() -> None:
