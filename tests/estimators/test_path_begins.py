@@ -162,12 +162,9 @@ def test_a_track_is_sought_anew_in_doubt_that_is_more_than_the_last_search_left(
     np.testing.assert_array_equal(np.flatnonzero(observer._tracked(trials, rows, paths).places[:, 0, 0]), [2])
 
 
-BEFORE = pytest.mark.xfail(strict=True, reason="the noise is that of the paths before they are fitted once more")
-
-
 @pytest.mark.parametrize(
     ("noise_known", "scattered"),
-    [(True, None), (True, "told"), (False, None), pytest.param(False, "any", marks=BEFORE)],
+    [(True, None), (True, "told"), (False, None), (False, "any")],
 )
 def test_noise_that_is_not_told_is_what_the_latest_paths_leave(
     noise_known: bool, scattered: str | None, monkeypatch: pytest.MonkeyPatch

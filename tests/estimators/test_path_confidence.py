@@ -173,8 +173,8 @@ def test_the_share_elsewhere_is_that_of_all_but_the_estimate(n_scatterers: int, 
         )  # wherever the estimate is, a peak weighs the same
 
 
-def test_other_places_are_those_with_scattered_gains_that_are_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the estimate's own energy is that of least squares, whatever is known of them; else all stays as it is."""
+def test_other_places_are_those_with_scattered_gains_as_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user beside a scatterer has no likelihood of its own where gains may be anything."""
     one, asked = weighed(1), []
 
     def peaks(pursuit: Any, trials: Trials, rows: Any, paths: FoundPaths, n: int) -> Any:
@@ -187,7 +187,7 @@ def test_other_places_are_those_with_scattered_gains_that_are_anything(monkeypat
     confidence.lost_probability(one.pursuit, some, rows, told)
     np.testing.assert_array_equal(told.ridge, 400)
     for name, part in one.paths._asdict().items():
-        np.testing.assert_array_equal(getattr(asked[0], name), 0 * told.ridge if name == "ridge" else part)
+        np.testing.assert_array_equal(getattr(asked[0], name), told.ridge if name == "ridge" else part)
 
 
 def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well() -> None:

@@ -70,17 +70,12 @@ def test_where_nothing_is_known_of_gains_a_scatterer_more_tells_nothing() -> Non
     np.testing.assert_array_equal(more.noise, [3.0, 2.0])
 
 
-ZERO_OVER_ZERO = pytest.mark.xfail(strict=True, reason="a share of no noise is not a number, nor is the ridge then")
-
-
-@ZERO_OVER_ZERO
 def test_no_noise_at_all_is_a_noise_like_any_other() -> None:
     more = with_scatterer(told(2, noise=np.zeros(2)), 2, np.ones((2, 3)))
     np.testing.assert_array_equal(more.ridge, 0)
     np.testing.assert_array_equal(more.noise, 0)
 
 
-@ZERO_OVER_ZERO
 @pytest.mark.filterwarnings("ignore:divide by zero|invalid value:RuntimeWarning")
 @pytest.mark.parametrize("noise", ["told", "estimated"])
 def test_scatterers_are_fitted_where_no_noise_is_told(noise: str) -> None:

@@ -9,7 +9,7 @@ from ris_trials import LAB, lattice_around, trials
 from scipy import stats
 from scipy.special import ndtri
 
-from engine.estimators.paths.conditional import basis_of_scatterers
+from engine.estimators.paths.conditional import of_scatterers
 from engine.estimators.paths.newtonised import NewtonisedPursuit
 from engine.estimators.paths.spread import (
     N_POINTS,
@@ -81,7 +81,8 @@ def test_likelihood_beside_scatterers_is_that_of_a_fit_of_all_gains() -> None:
     count, noise = np.array([2, 1]), np.array([13.0, 4.0])
     tried = rng.uniform((0.1, 1.1, -0.5), (1.9, 2.0, 0.5), (2, 2, 5, 3))
     ours = _log_likelihood(pursuit, some, found_paths(places, count), tried, noise)
-    basis = basis_of_scatterers(pursuit, some, found_paths(places, count))
+    basis, share = of_scatterers(pursuit, some, found_paths(places, count))
+    assert not share.any()
     assert np.array_equal(basis[1, 1], np.zeros(12))
     for t, user in np.ndindex(2, 2):
         beams, samples = cycles.beams[t], cycles.samples[t, 0, :, user]

@@ -71,7 +71,7 @@ class _Observer:
             paths = self._tracked(trials, rows, paths)
         self.paths = pursuit.polished(trials, paths)
         if not pursuit.noise_known:
-            trials = pursuit.with_noise_left(trials, paths)
+            trials = pursuit.with_noise_left(trials, self.paths)
         stated = stated_of(pursuit, trials, rows, self.paths) if stating else None
         return pursuit.estimates(trials, self.paths, self.cycles.noise_variance.shape, stated)
 

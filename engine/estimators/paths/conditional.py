@@ -106,11 +106,6 @@ def energy_of_users(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: 
     return peaks.nothing - power(xp.vecdot(own, peaks.samples)) / xp.sum(power(own), axis=-1)
 
 
-def basis_of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
-    """Orthonormal, of what the beams receive from the scatterers, (T, K, C); zero where there is none."""
-    return project(_received_from_scatterers(pursuit, trials, paths), trials.samples[:, :0, :]).basis
-
-
 def _received_from_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> Array:
     """(T, K, C), zero where there is none."""
     xp, n_users = pursuit.xp, pursuit.problem.n_users
@@ -122,7 +117,7 @@ def _received_from_scatterers(pursuit: JointPursuit, trials: Trials, paths: Path
 
 
 def of_scatterers(pursuit: JointPursuit, trials: Trials, paths: Paths) -> tuple[Array, Array]:
-    """A basis as above and, where their power is known, of principal axes, and the shares of `Peaks`, (T, K)."""
+    """Basis and share of `Peaks`: zero where there is no scatterer, of principal axes where their power is known."""
     xp = pursuit.xp
     received = _received_from_scatterers(pursuit, trials, paths)
     basis = project(received, trials.samples[:, :0, :]).basis

@@ -79,7 +79,8 @@ def with_scatterer(paths: Paths, column: int, place: Array) -> Paths:
     """
     places = put(paths.places, (slice(None), column), place)
     less = paths.unseen / (paths.places.shape[1] - column)
-    noise, ridge = paths.noise - less, paths.ridge * (1 - less / paths.noise)
+    noise = paths.noise - less
+    ridge = paths.ridge * (noise / put(paths.noise, paths.noise == 0, 1.0))
     return paths._replace(places=places, count=paths.count + 1, noise=noise, unseen=paths.unseen - less, ridge=ridge)
 
 
