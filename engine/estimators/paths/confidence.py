@@ -58,18 +58,19 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     behind = (peaks.energy - lowest[..., None]) / noise[..., None]
     counts = elsewhere & ~again
     behind = xp.where(counts, behind, xp.full_like(behind, np.inf))
-    held, behind = behind, _refitted(pursuit, trials, paths, peaks, behind)
-    as_held = xp.concat([xp.ones_like(counts[..., :1]), ~(held > behind + HELD_NATS)], axis=-1)
+    held, behind = behind, _refitted(pursuit, trials, paths, peaks, xp.asarray(behind, copy=True))
+    moved = xp.where(counts, held, xp.zeros_like(held)) - xp.where(counts, behind, xp.zeros_like(held))
+    moved = xp.concat([xp.zeros_like(moved[..., :1]), moved], axis=-1)
     places = xp.concat([here[:, :, None, :], peaks.places], axis=2)
     behind = xp.concat([((now - lowest) / noise)[..., None], behind], axis=-1)
     explained = peaks.nothing[..., None] - xp.concat([now[..., None], peaks.energy], axis=-1)
     sharpness = _sharpness(pursuit, trials, peaks, places, behind < -NOTHING_NATS) / noise[..., None]
-    explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
+    # A peak that scatterers moved to is as much higher; what is beside it while they are held says nothing of it.
+    explained = xp.maximum(explained / noise[..., None] + moved, xp.zeros_like(behind))
     rest = _rest(pursuit, peaks, here, noise, height)
     behind = behind + xp.log(sharpness)
     nats = xp.log(prior_mass.of_peaks(pursuit, places, explained)) - behind
-    # Where scatterers have moved to a peak, what is beside it while they are held says nothing of it.
-    worth = as_held & _worth(xp, xp.concat([nats, rest[0][..., None]], axis=-1))
+    worth = (moved < HELD_NATS) & _worth(xp, xp.concat([nats, rest[0][..., None]], axis=-1))
     nats = xp.log(peak_integrals.of_peaks(pursuit, trials, peaks, noise, places, explained, worth)) - behind
     peak = nats, xp.sqrt(explained / sharpness), sharpness
     nats, amplitude, sharpness = (
