@@ -65,14 +65,15 @@ def lost_probability(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: P
     behind = xp.concat([((now - lowest) / noise)[..., None], behind], axis=-1)
     explained = peaks.nothing[..., None] - xp.concat([now[..., None], peaks.energy], axis=-1)
     sharpness = _sharpness(pursuit, trials, peaks, places, behind < -NOTHING_NATS) / noise[..., None]
+    explained = xp.maximum(explained / noise[..., None], xp.zeros_like(behind))
     # A peak that scatterers moved to is as much higher; what is beside it while they are held says nothing of it.
-    explained = xp.maximum(explained / noise[..., None] + moved, xp.zeros_like(behind))
+    amplitude, explained = xp.sqrt(explained / sharpness), explained + moved
     rest = _rest(pursuit, peaks, here, noise, height)
     behind = behind + xp.log(sharpness)
     nats = xp.log(prior_mass.of_peaks(pursuit, places, explained)) - behind
     worth = (moved < HELD_NATS) & _worth(xp, xp.concat([nats, rest[0][..., None]], axis=-1))
     nats = xp.log(peak_integrals.of_peaks(pursuit, trials, peaks, noise, places, explained, worth)) - behind
-    peak = nats, xp.sqrt(explained / sharpness), sharpness
+    peak = nats, amplitude, sharpness
     nats, amplitude, sharpness = (
         xp.concat([of, other[..., None]], axis=-1) for of, other in zip(peak, rest, strict=True)
     )
