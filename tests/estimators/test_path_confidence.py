@@ -190,6 +190,38 @@ def test_other_places_are_those_with_scattered_gains_as_they_are_known(monkeypat
         np.testing.assert_array_equal(getattr(asked[0], name), told.ridge if name == "ridge" else part)
 
 
+def test_a_peak_that_scatterers_moved_to_is_as_high_as_they_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three nats here: it weighs what a peak so high does, unintegrated; the user's strength there stays as held."""
+    one, asked, handed, better = weighed(1), [], [], [0.0]
+    refitted, of_peaks = confidence._refitted, confidence.peak_integrals.of_peaks
+
+    def lower(pursuit: Any, trials: Trials, paths: FoundPaths, peaks: Any, behind: np.ndarray) -> np.ndarray:
+        return refitted(pursuit, trials, paths, peaks, behind) - better[0]
+
+    def integrals(*given: Any) -> np.ndarray:
+        asked.append(given[-2:])
+        return of_peaks(*given)
+
+    def take(_: Any, nats: np.ndarray, amplitude: np.ndarray, *rest: Any) -> np.ndarray:
+        handed.append((nats, amplitude))
+        return nats
+
+    monkeypatch.setattr(confidence, "_refitted", lower)
+    monkeypatch.setattr(confidence.peak_integrals, "of_peaks", integrals)
+    monkeypatch.setattr(confidence, "with_others_strengths", take)
+    some, rows = trials_of(one.cycles, np), one.pursuit.rows(one.cycles.beams)
+    for better[0] in (0.0, 3.0):
+        confidence.lost_probability(one.pursuit, some, rows, one.paths)
+    (height, worth), (higher, still) = asked
+    counts = np.isfinite(one.nats[..., 1:-1])
+    np.testing.assert_allclose(np.where(counts, higher[..., 1:] - height[..., 1:], 3.0), 3.0)
+    np.testing.assert_array_equal(higher[..., 0], height[..., 0])
+    assert worth[..., 1:].any()
+    assert not still[..., 1:][counts].any()
+    np.testing.assert_array_equal(handed[1][1], handed[0][1])
+    assert np.all(handed[1][0][..., 1:-1][counts] > handed[0][0][..., 1:-1][counts])
+
+
 def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well() -> None:
     """And with the nearest scatterer where the user was; by a loop, of fits of which nothing but the start matters."""
     rng = np.random.default_rng(37)
