@@ -22,8 +22,8 @@ FIRST, SCENES = (
 )
 TRIALS = 10
 ALLOWED = 0.002
-ALLOWED_LESS = 0.012
-"""As measured, where 0.002 was the goal: of several weak scatterers others may be more probable than those found"""
+ALLOWED_LESS = 0.003
+"""As measured, 16 of 6000, where 0.002 was the goal"""
 UNKNOWN = ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=5, scattered="estimated"))
 
 
