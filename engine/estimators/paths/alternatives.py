@@ -77,7 +77,7 @@ def _others(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
             if by_evidence:
                 yield index, rest
             # With what is known of gains and noise, so that what is stored comes out as it is.
-            rest = rest._replace(noise=mine.noise, unseen=rest.unseen * 0.0, ridge=mine.ridge)
+            rest = rest._replace(noise=mine.noise, unseen=xp.zeros_like(rest.unseen), ridge=mine.ridge)
             yield from _with_one_more(pursuit, some, rows, (index, rest, mine))
         if by_evidence and count < n_scatterers:
             yield from _with_one_more(pursuit, some, rows, (index, mine, mine))

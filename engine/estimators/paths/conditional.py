@@ -72,28 +72,35 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
     first = xp.broadcast_to(xp.arange(n_peaks) == 0, energy.shape)
     fitted(places, energy, first)
     fitted(places, energy, ~first & (nothing[..., None] - heights / HOPE < energy[..., :1]))
-    chosen = xp.arange(n_peaks) == xp.argmin(energy, axis=-1)[..., None]
+    chosen, lowest = _least(xp, energy), xp.min(energy, axis=-1, keepdims=True)
+    # The highest, from the grid's other ranges in its direction.
     here = xp.sum(xp.where(chosen, index, xp.zeros_like(index)), axis=-1)
     levels = pursuit.levels(here)
     others = (levels >= 0) & (levels != here[..., None])
     levels = xp.where(others, levels, xp.zeros_like(levels))
-    again, tops = nothing[..., None] - xp.take_along_axis(scores, levels, axis=-1), pursuit.places(levels)
-    lowest = xp.min(energy, axis=-1)[..., None]
-    worth = others & (nothing[..., None] - (nothing[..., None] - again) / HOPE < lowest)
+    heights, tops = xp.take_along_axis(scores, levels, axis=-1), pursuit.places(levels)
+    again, worth = nothing[..., None] - heights, others & (nothing[..., None] - heights / HOPE < lowest)
     fitted(tops, again, worth)
     again = xp.where(worth, again, xp.full_like(again, xp.inf))
-    lower = chosen & (xp.min(again, axis=-1)[..., None] < lowest)
-    best = xp.arange(levels.shape[-1]) == xp.argmin(again, axis=-1)[..., None]
-    top = xp.sum(xp.where(best[..., None], tops, xp.zeros_like(tops)), axis=-2)
-    places = xp.where(lower[..., None], top[..., None, :], places)
-    energy = xp.where(lower, xp.min(again, axis=-1)[..., None], energy)
+    lower = chosen & (xp.min(again, axis=-1, keepdims=True) < lowest)
+    places = xp.where(lower[..., None], _of(xp, _least(xp, again), tops)[..., None, :], places)
+    energy = xp.where(lower, xp.min(again, axis=-1, keepdims=True), energy)
     return Peaks(places, energy, nothing, scores, outside, basis, samples, share)
 
 
 def best_places(xp: Any, peaks: Peaks) -> Array:
     """κ, θ, φ of each user's highest peak, (T, L, 3)."""
-    chosen = xp.arange(peaks.energy.shape[-1]) == xp.argmin(peaks.energy, axis=-1)[..., None]
-    return xp.sum(xp.where(chosen[..., None], peaks.places, xp.zeros_like(peaks.places)), axis=-2)
+    return _of(xp, _least(xp, peaks.energy), peaks.places)
+
+
+def _least(xp: Any, energy: Array) -> Array:
+    """Which one it is, (T, L, H)."""
+    return xp.arange(energy.shape[-1]) == xp.argmin(energy, axis=-1)[..., None]
+
+
+def _of(xp: Any, chosen: Array, places: Array) -> Array:
+    """The one chosen (T, L, H) of places (T, L, H, 3): (T, L, 3)."""
+    return xp.sum(xp.where(chosen[..., None], places, xp.zeros_like(places)), axis=-2)
 
 
 def energy_of_users(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks) -> Array:
