@@ -12,6 +12,8 @@ BEYOND_BEAMS = 0.6
 """Of a beam's width: how far outside the view a fit may go; what lies at its edge is estimated on both sides of it."""
 RANGE_LOSS = 0.05
 """Of a wave's power: a step of inverse range is what costs this much."""
+LEAST_TURN = 0.2
+"""Of sin θ and cos φ: a beam that looks along the surface is no wider than so."""
 
 
 def fit_bounds(surface: UniformPlanarArray, view: FieldOfView) -> np.ndarray:
@@ -27,7 +29,7 @@ def fit_bounds(surface: UniformPlanarArray, view: FieldOfView) -> np.ndarray:
 
     def angle(edge: float, turn: float, width: float, limit: float) -> float:
         """The edge moved outwards by a width in direction cosines."""
-        moved = edge + math.copysign(width / max(abs(turn), 0.2), limit)
+        moved = edge + math.copysign(width / max(abs(turn), LEAST_TURN), limit)
         return max(edge, min(moved, limit)) if limit > 0 else min(edge, max(moved, limit))
 
     polar = [

@@ -43,23 +43,28 @@ def of_peaks(
         for rank in range(places.shape[2]):
             (index,) = xp.nonzero(worth[:, user, rank])
             if index.shape[0]:
+                left = peaks.samples[index, user], peaks.basis[index], peaks.share[index]
                 at = noise[index], places[index, user, rank], height[index, user, rank]
-                some, here = Peaks(*(part[index] for part in peaks)), places[index, user, 0] if rank else None
-                found[index, user, rank] = _integrated(pursuit, trials.take(index), user, some, *at, here)
+                here = places[index, user, 0] if rank else None
+                found[index, user, rank] = _integrated(pursuit, trials.take(index), *left, *at, here)
     return found
 
 
 def _integrated(
     pursuit: JointPursuit,
     trials: Trials,
-    user: int,
-    peaks: Peaks,
+    samples: Array,
+    basis: Array,
+    share: Array,
     noise: Array,
     place: Array,
     height: Array,
     but: Array | None,
 ) -> Array:
-    """Of one peak of one user in each trial, (T,), without what lies in the direction of `but` (T, 3)."""
+    """Of one peak of one user in each trial, (T,), without what lies in the direction of `but` (T, 3).
+
+    samples (T, C): what scatterers leave; basis, share: of `Peaks`.
+    """
     xp, view = pursuit.xp, pursuit.problem.view
     points, log_density = prior_mass.points_of_lobes(pursuit, place, height / WIDER**2, xp.asarray(_shares()))
     polar, azimuth = points[..., 1], points[..., 2]
@@ -72,9 +77,9 @@ def _integrated(
     points = xp.concat([place[:, None, :], points], axis=1)
     received = responses(pursuit.problem.surface, trials.of_group(trials.beams), points)
     own = xp.sum(power(received), axis=-1)
-    received = left_by_scatterers(xp, received, peaks.basis, peaks.share)
+    received = left_by_scatterers(xp, received, basis, share)
     energy = xp.maximum(xp.sum(power(received), axis=-1), pursuit.least_new * own)
-    onto = (received @ xp.conj(peaks.samples[:, user, :])[..., None])[..., 0]
+    onto = (received @ xp.conj(samples)[..., None])[..., 0]
     nats = power(onto) / energy / noise - xp.log(energy)
     log_weight = xp.clip(nats[:, 1:] - nats[:, :1] - log_density, None, MOST_NATS)
     weight = xp.exp(xp.where(inside, log_weight, xp.full_like(log_weight, -math.inf)))

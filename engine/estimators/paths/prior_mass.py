@@ -11,7 +11,7 @@ of 25 × 25 elements, drawn from this very prior, were lost 353 times where 400 
 import math
 from typing import Any
 
-from engine.estimators.paths.fit_bounds import RANGE_LOSS
+from engine.estimators.paths.fit_bounds import LEAST_TURN, RANGE_LOSS
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.numerics.resolution import beam_widths
 
@@ -20,8 +20,6 @@ Array = Any
 N_STEPS = 24
 DEVIATIONS = 4.0
 """Of a peak along κ: how far it is summed over"""
-LEAST_TURN = 0.2
-"""Of sin θ and cos φ: a beam that looks along the surface is no wider than so, as in `fit_bounds`."""
 MOST_AWAY = 8.0
 """Deviations from the peak: an estimate so far beyond the view has its mass at the edge."""
 LEAST_SHARE = 1e-9
