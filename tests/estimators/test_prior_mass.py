@@ -39,6 +39,7 @@ def test_a_peak_holds_what_a_sum_over_the_view_says(surface: UniformPlanarArray,
         (0.0, middle - 0.2, -0.2, 12.0),
         (1 / view.range_min_m + 0.5 * step, middle, 0.0, 20.0),
         (2 * step, view.polar_min_rad + 0.02, 0.3, 15.0),
+        (0.0, middle, 0.0, 3.0),
         (0.5 / view.range_min_m, view.polar_max_rad + 0.01, view.azimuth_max_rad - 0.02, 40.0),
     ):
         polars = np.linspace(max(view.polar_min_rad, polar - 0.5), min(view.polar_max_rad, polar + 0.5), 502)
@@ -74,6 +75,46 @@ def test_points_of_a_lobe_have_the_density_that_they_say(surface: UniformPlanarA
     ranges = np.linspace(view.range_min_m, view.range_max_m, 20_001)
     along = np.exp(-30 * SHARE * ((1 / ranges - place[0, 0]) / step) ** 2)
     assert np.sum(weight / points[..., 0]) / weight.sum() == pytest.approx((along @ ranges) / along.sum(), rel=0.05)
+
+
+@pytest.mark.parametrize(("surface", "view"), SETTINGS, ids=["lab", "tall and wide"])
+def test_points_of_a_lobe_lie_as_its_mass_does(surface: UniformPlanarArray, view: FieldOfView) -> None:
+    """So that all weigh about the same, at either end of the ranges and between; each as far off as its shares say."""
+    pursuit = ClosedLoop().search.pursuit(PathProblem(surface, view, 1, 0), np)
+    step, rng = pursuit.range_step_per_m, np.random.default_rng(1)
+    shares = np.concatenate([rng.random((2000, 1)), rng.standard_normal((2000, 2))], axis=1)
+    shares[:2, 0], shares[:2, 1:] = (0, 1), 0
+    kappas = np.array([0, 2 * step, 0.5 / view.range_min_m, 1 / view.range_min_m + 0.3 * step])
+    height, middle = np.array([9.0, 40.0, 14.0, 25.0]), (view.polar_min_rad + view.polar_max_rad) / 2
+    places = np.stack([kappas, np.full(4, middle), np.full(4, 0.05)], axis=-1)
+    points, log_density = points_of_lobes(pursuit, places, height, shares)
+    y, z = in_beams(surface, points[..., 1], points[..., 2])
+    here_y, here_z = in_beams(surface, places[:, None, 1], places[:, None, 2])
+    across = math.pi**2 / 3 * ((y - here_y) ** 2 + (z - here_z) ** 2)
+    lobe = -height[:, None] * (across + SHARE * ((points[..., 0] - kappas[:, None]) / step) ** 2)
+    weight = np.exp(lobe - log_density)
+    assert np.all(weight.std(axis=1) < 0.15 * weight.mean(axis=1))
+    np.testing.assert_allclose(weight.mean(axis=1), of_peaks(pursuit, places, height), rtol=0.01)
+    np.testing.assert_array_equal(np.sign(points[..., 1:] - places[:, None, 1:])[:, 2:], [np.sign(shares[2:, 1:])] * 4)
+    kappa = points[:, shares[:, 0].argsort(), 0]
+    assert np.all(np.diff(kappa, axis=1) > 0)
+    np.testing.assert_allclose(kappa[:3, 0], 1 / view.range_max_m)
+    np.testing.assert_allclose(kappa[3, -1], 1 / view.range_min_m)
+
+
+@pytest.mark.parametrize(("surface", "view"), SETTINGS, ids=["lab", "tall and wide"])
+def test_a_peak_beyond_the_view_holds_a_little(surface: UniformPlanarArray, view: FieldOfView) -> None:
+    """However sharp it is: a number of which the logarithm is one."""
+    pursuit = ClosedLoop().search.pursuit(PathProblem(surface, view, 1, 0), np)
+    inside = 0.5 / view.range_min_m, (view.polar_min_rad + view.polar_max_rad) / 2, 0.05
+    places = np.array([inside] * 7)
+    places[1:3, 0] = 0, 3 / view.range_min_m
+    places[3:5, 1] = 0.01, math.pi - 0.01
+    places[5:, 2] = -1.5, 1.5
+    broad, sharp = (of_peaks(pursuit, places, np.full(7, height)) for height in (10.0, 1e6))
+    assert np.all(broad > 0)
+    assert np.all(sharp > 0)
+    assert np.all(sharp[1:] < 1e-3 * sharp[0])
 
 
 def test_shares_fill_the_unit_cube() -> None:
