@@ -45,11 +45,12 @@ def left(basis: np.ndarray, share: np.ndarray, values: np.ndarray) -> np.ndarray
 
 
 def seen(scene: Scene, t: int, user: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """f, and ‖u‖² of what scatterers leave, at places (M, 3)."""
+    """f, and ‖u‖² of what scatterers leave, of all at least a fiftieth, at places (M, 3)."""
     beams = scene.trials.beams[scene.trials.group[t]]
     waves = waves_of(SURFACE, 1 / places[:, 0], places[:, 1], places[:, 2])
-    received = left(scene.peaks.basis[t], scene.peaks.share[t], waves @ beams.T)
-    energy = np.sum(np.abs(received) ** 2, axis=1)
+    whole = waves @ beams.T
+    received = left(scene.peaks.basis[t], scene.peaks.share[t], whole)
+    energy = np.maximum(np.sum(np.abs(received) ** 2, axis=1), 0.02 * np.sum(np.abs(whole) ** 2, axis=1))
     return np.abs(received.conj() @ scene.peaks.samples[t, user]) ** 2 / energy / scene.noise[t, 0], energy
 
 
@@ -157,6 +158,22 @@ def test_what_lies_in_the_estimates_direction_is_not_another_peaks(monkeypatch: 
         assert np.all(np.array(whole[1:]) > 5 * np.array(wanted[1:]))
     assert np.all(found[:, 0, 4] > 0)
     assert np.all(found[:, 0, 4] < 1e-200)
+
+
+def test_where_a_scatterer_hides_a_user_a_fiftieth_of_it_counts_as_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two users, where the first one is: of gains that are anything nothing is left there."""
+    scene = scene_of([[(1.1, 1.4, 0.2), (0.6, 1.0, -0.2)]], 0.03)
+    place = scene.places[0, 0]
+    wave = waves_of(SURFACE, 1 / place[:1], place[1:2], place[2:]) @ scene.trials.beams[0].T
+    scene.peaks.basis[0, 0], scene.peaks.share[0] = wave[0] / np.linalg.norm(wave), 0
+    scene.peaks.basis[0, 1] = 0
+    scene.peaks.samples[0] = left(scene.peaks.basis[0], scene.peaks.share[0], scene.peaks.samples[0])
+    many = np.random.default_rng(3).random((4000, 3))
+    monkeypatch.setattr(peak_integrals, "_shares", lambda: np.concatenate([many[:, :1], ndtri(many[:, 1:])], axis=1))
+    places, some = np.broadcast_to(place, (1, 2, 1, 3)), np.ones((1, 2, 1))
+    found = of_peaks(scene.pursuit, scene.trials, scene.peaks, scene.noise, places, 2 * some, some > 0)
+    wanted = [integral(scene, 0, user, place) for user in range(2)]
+    np.testing.assert_allclose(found[0, :, 0], wanted, rtol=0.1)
 
 
 def test_a_peak_far_below_what_is_beside_it_holds_a_number() -> None:

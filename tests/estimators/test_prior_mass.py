@@ -120,6 +120,7 @@ def test_a_peak_beyond_the_view_holds_a_little(surface: UniformPlanarArray, view
 def test_shares_fill_the_unit_cube() -> None:
     """The fixed points: a narrower lobe, and one that leans along the range, sum to what they hold."""
     shares = _shares()
+    assert shares.shape == (96, 3)  # what they cost
     assert shares[:, 0].mean() == pytest.approx(0.5, abs=1e-12)
     across = np.exp(-np.sum(shares[:, 1:] ** 2, axis=1) * 1.25 / 2)
     assert across.mean() * 2.25 == pytest.approx(1, abs=0.06)

@@ -58,8 +58,7 @@ def with_told_strength(xp: Any, nats: Array, amplitude: Array, sharpness: Array,
     exp(−S a²) I₀(2 a S|ĝ|).
     """
     known = _log_bessel(xp, 2 * strength * sharpness * amplitude)
-    more = known - sharpness * (strength**2 + amplitude**2) + xp.log(sharpness)
-    return xp.where(nats > -math.inf, nats + more, nats)
+    return nats + (known - sharpness * (strength**2 + amplitude**2) + xp.log(sharpness))
 
 
 def _log_bessel(xp: Any, x: Array) -> Array:
