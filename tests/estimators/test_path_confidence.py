@@ -44,7 +44,7 @@ def weighed(n_scatterers: int, moved: bool = False) -> Weighed:
     def take(_: Any, nats: np.ndarray, amplitude: np.ndarray, sharpness: np.ndarray, spread: float) -> np.ndarray:
         handed.extend((nats, amplitude, sharpness))
         assert spread == pytest.approx(math.log(5.1 / 4.9) / math.sqrt(12))
-        return nats
+        return nats - 1e4  # what it says is up to a constant
 
     problem, cycles, _ = trials(
         N, (0.0,), seed=6, n_cycles=14, n_users=N_USERS, n_scatterers=n_scatterers, surface=SMALL
@@ -63,7 +63,8 @@ def weighed(n_scatterers: int, moved: bool = False) -> Weighed:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(confidence, "with_others_strengths", take)
         lost = confidence.lost_probability(pursuit, some, rows, paths)
-    return Weighed(pursuit, cycles, paths, peaks, *handed, lost)
+    nats, amplitude, sharpness = handed
+    return Weighed(pursuit, cycles, paths, peaks, nats, amplitude, sharpness, lost)
 
 
 def seen(one: Weighed, t: int, user: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -173,6 +174,51 @@ def test_the_share_elsewhere_is_that_of_all_but_the_estimate(n_scatterers: int, 
         )  # wherever the estimate is, a peak weighs the same
 
 
+def test_peaks_in_one_direction_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pair of six in turn, and all those in the estimate's not at all."""
+    one, handed = weighed(0), []
+    places, energy = one.peaks.places.copy(), one.peaks.energy - 1.0
+    rng = np.random.default_rng(5)
+    n_peaks = places.shape[2]
+    lattice = [(polar, azimuth) for polar in (1.2, 1.5, 1.8) for azimuth in (-0.4, 0.0, 0.4)]
+    for t, user in np.ndindex(N, N_USERS):
+        free = [place for place in lattice if apart(np.array([5.0, *place]), one.paths.places[t, user])]
+        places[t, user, :, 1:] = np.array(free)[rng.permutation(len(free))[:n_peaks]]
+    pairs = [(0, 1), (0, 4), (1, 2), (2, 3), (3, 5), (1, 5)]
+    for (t, user), (i, j) in zip(np.ndindex(N, N_USERS), pairs, strict=True):
+        places[t, user, j] = places[t, user, i] + (0.02, 0.01, -0.01)
+    places[0, 0, 5] = one.paths.places[0, 0] + (0.0, -0.01, 0.01)
+
+    def take(_: Any, nats: np.ndarray, *rest: Any) -> np.ndarray:
+        handed.append(nats)
+        return nats
+
+    monkeypatch.setattr(confidence, "with_others_strengths", take)
+    monkeypatch.setattr(confidence, "peaks_of_users", lambda *_: one.peaks._replace(places=places, energy=energy))
+    confidence.lost_probability(one.pursuit, trials_of(one.cycles, np), one.pursuit.rows(one.cycles.beams), one.paths)
+    expected = np.ones((N, N_USERS, n_peaks), dtype=bool)
+    for (t, user), (_, j) in zip(np.ndindex(N, N_USERS), pairs, strict=True):
+        expected[t, user, j] = False
+    expected[0, 0, 5] = False
+    np.testing.assert_array_equal(np.isfinite(handed[0][..., 1:-1]), expected)
+
+
+def test_who_may_be_lost_has_its_highest_peaks_integrated() -> None:
+    """With 0.003 and more elsewhere, of peaks the rest among it; no lower than the highest by five nats."""
+    rng = np.random.default_rng(6)
+    shares = rng.dirichlet(np.full(5, 0.3), (40, 2)) * rng.choice([0.0029, 0.0031, 0.2, 0.9], (40, 2, 1))
+    shares = np.concatenate([1 - shares.sum(axis=-1, keepdims=True), shares], axis=-1)
+    nats = np.log(np.maximum(shares, 1e-300)) - 700 + 300 * rng.random((40, 2, 1))
+    found = confidence._worth(np, nats)
+    counted = 0
+    for t, user in np.ndindex(40, 2):
+        own = shares[t, user]
+        expected = [own[1:].sum() > 0.003 and share > math.exp(-5) * own.max() for share in own[:5]]
+        np.testing.assert_array_equal(found[t, user], expected)
+        counted += sum(expected)
+    assert 40 < counted < 360
+
+
 def test_other_places_are_those_with_scattered_gains_as_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user beside a scatterer has no likelihood of its own where gains may be anything."""
     one, asked = weighed(1), []
@@ -271,9 +317,7 @@ def test_another_peak_counts_with_what_scatterers_fitted_to_it_explain_as_well()
                     where_it_is[t, user, rank] = min(where_it_is[t, user, rank], after)
     assert (expected < behind).sum() > 3
     assert [tuple(one) for one in np.argwhere(expected < where_it_is)] == [(0, 0, 0), (1, 1, 1)]
-    found = confidence._refitted(pursuit, trials_, paths, SimpleNamespace(places=peaks), behind.copy())  # type: ignore[arg-type]
-    np.testing.assert_allclose(found, expected)
+    of_users: Any = SimpleNamespace(places=peaks)
+    np.testing.assert_allclose(confidence._refitted(pursuit, trials_, paths, of_users, behind.copy()), expected)
     problem.n_scatterers = 0
-    np.testing.assert_array_equal(
-        confidence._refitted(pursuit, trials_, paths, SimpleNamespace(places=peaks), behind), behind
-    )  # type: ignore[arg-type]
+    np.testing.assert_array_equal(confidence._refitted(pursuit, trials_, paths, of_users, behind), behind)
