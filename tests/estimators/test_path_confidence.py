@@ -105,6 +105,31 @@ def test_gains_at_each_peak_are_those_of_least_squares(n_scatterers: int) -> Non
     assert compared >= 3 * N * N_USERS
 
 
+def test_how_sharply_gains_are_seen_beside_scatterers() -> None:
+    """By a loop, with orthonormal parts of which a share is left; at least a fiftieth of all; not asked, the user's."""
+    rng, n_cycles = np.random.default_rng(9), 8
+    pursuit = NewtonisedPursuit().pursuit(trials(1, (0.0,), n_users=2, surface=SMALL)[0], np)
+    beams = np.exp(2j * np.pi * rng.random((3, n_cycles, SMALL.n_elements)))
+    some = Trials(beams, np.array([2, 0, 1]), np.zeros((3, 2, n_cycles), complex), np.ones(3))
+    places = rng.uniform((0.1, 1.1, -0.5), (1.9, 2.0, 0.5), (3, 2, 4, 3))
+    basis = np.linalg.qr(rng.normal(size=(3, n_cycles, 2, 2)) @ [1, 1j])[0].swapaxes(1, 2).copy()
+    share = rng.random((3, 2))
+    hidden = beams[2] @ wave(SMALL, *places[0, 1, 2])  # a hundredth of its power is left
+    basis[0], share[0] = (hidden / np.linalg.norm(hidden), np.zeros(n_cycles)), (0.01, 0.0)
+    worth = np.zeros((3, 2, 4), dtype=bool)
+    worth[0, 0, 1] = worth[0, 1, 2] = worth[2, 0, 1:] = worth[2, 1, 3] = True
+    peaks: Any = SimpleNamespace(basis=basis, share=share)
+    found = confidence._sharpness(pursuit, some, peaks, places, worth)
+    for t, user, rank in np.ndindex(3, 2, 4):
+        place = places[t, user, rank if worth[t, user, rank] else 0]
+        left = received = beams[some.group[t]] @ wave(SMALL, *place)
+        for vector, part in zip(basis[t], share[t], strict=True):
+            left = left - (1 - math.sqrt(part)) * np.vdot(vector, received) * vector
+        least = 0.02 * np.vdot(received, received).real
+        assert found[t, user, rank] == pytest.approx(max(np.vdot(left, left).real, least))
+    assert found[0, 1, 2] == pytest.approx(0.02 * np.vdot(hidden, hidden).real)
+
+
 def of_the_grid(one: Weighed, t: int, user: int) -> tuple[float, float, float]:
     """Of the grid away from all peaks: the sum of exp(nats behind)/S, and means of S and of nats explained."""
     grid = one.pursuit.all_places
