@@ -27,6 +27,7 @@ class Pretended:
         self.heights = -np.sort(-rng.uniform(-1.0, 4.0, (N, 4, 6)), axis=-1)
         self.heights[2, 0, 3:] = 0.0
         self.without = rng.uniform(20.0, 24.0, (N, 4))
+        self.without[2, 0] = 21.0  # where there are no more peaks, also without any scatterer it is near enough
         self.evidence = rng.normal(size=(N, 4))
 
     def noise(self, trials: Trials, paths: Paths) -> np.ndarray:

@@ -300,6 +300,7 @@ def test_places_are_spread_by_what_is_as_probable(monkeypatch: pytest.MonkeyPatc
     some = trials_of(cycles, np)
     rows = pursuit.rows(some.beams)
     some, paths = acquired(pursuit, some, rows)
+    paths.places[0, :2] = 1.0, 0.05, 0.0  # where nothing is tried: overhead, where zeros would be
 
     def moved(user: int, by: tuple[float, float, float], nats: float) -> tuple[np.ndarray, FoundPaths]:
         places = paths.places[1:].copy()
