@@ -10,7 +10,9 @@ from engine.estimators.paths import Cycles, PathProblem
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.strengths import (
     N_SPREADS,
+    _alike,
     _log_bessel,
+    _prior,
     greatest_spread,
     with_others_strengths,
     with_told_strength,
@@ -205,7 +207,58 @@ def test_strengths_against_sums_over_all_of_them() -> None:
 
     np.testing.assert_allclose(chances(1.0), wanted, atol=0.02)
     np.testing.assert_allclose(chances(1e-4), chances(1.0), rtol=1e-9)  # in whatever unit
+    np.testing.assert_allclose(chances(1e-100), chances(1.0), rtol=1e-9)
     assert np.abs(wanted - np.exp(nats[0]) / np.exp(nats[0]).sum(axis=-1)[:, None]).max() > 0.1  # it does matter
+
+
+def test_strengths_are_weighed_trial_by_trial_whatever_a_users_constant_is() -> None:
+    """In units of its own each; and where every user has two places, or one alone has."""
+    rng = np.random.default_rng(8)
+    shape = (5, 3, 4)
+    unit = 10.0 ** np.array([0, -5, 4, 0, -9])[:, None, None]
+    nats = rng.uniform(-3.0, 0.0, shape)
+    nats[0, :, 2:], nats[1, 0, 1:], nats[1, 2, 1:], nats[3, :, 1:] = -np.inf, -np.inf, -np.inf, -np.inf
+    amplitude, sharp = rng.uniform(0.4, 1.6, shape) * unit, rng.uniform(8.0, 30.0, shape) / unit**2
+    found = with_others_strengths(np, nats, amplitude, sharp, 0.7)
+    constant = rng.permutation([-600.0, -300.0, 0.0] * 5).reshape(5, 3, 1)
+    shifted = with_others_strengths(np, nats + constant, amplitude, sharp, 0.7)
+    for t in range(5):
+        alone = with_others_strengths(np, nats[t : t + 1], amplitude[t : t + 1], sharp[t : t + 1], 0.7)
+        np.testing.assert_array_equal(found[t], alone[0])
+        np.testing.assert_allclose(shifted[t] - constant[t], found[t], rtol=1e-9)
+        assert np.all(found[t] == nats[t]) == (t == 3)
+
+
+def test_strengths_that_are_seen_exactly() -> None:
+    """Four users, three places each: the integral over the level that they share, which no noise widens."""
+    rng = np.random.default_rng(11)
+    for _ in range(6):
+        strength, nats, spread = rng.uniform(0.3, 2.0, (4, 3)), rng.uniform(-2.0, 0.0, (4, 3)), 0.8
+        log_a = np.linspace(-5.0, 5.0, 2001)
+        wanted = np.zeros((4, 3))
+        for i in range(N_SPREADS):
+            tau = spread / 2**i
+            away = (log_a - np.log(strength)[..., None]) / tau
+            of_places = np.exp(nats - 2 * np.log(strength))[..., None] * np.exp(-(away**2) / 2) / tau
+            for user in range(4):
+                others = np.prod([of_places[other].sum(axis=0) for other in range(4) if other != user], axis=0)
+                wanted[user] += of_places[user] @ (np.exp(2 * log_a - 2 * tau**2) * others)
+        wanted /= wanted.sum(axis=-1, keepdims=True)
+        found = with_others_strengths(np, nats[None], 1e-4 * strength[None], np.full((1, 4, 3), 1e15), spread)[0]
+        chances = np.exp(found - found.max(axis=-1, keepdims=True))
+        np.testing.assert_allclose(chances / chances.sum(axis=-1, keepdims=True), wanted, atol=0.03)
+        assert np.abs(np.exp(nats) / np.exp(nats).sum(axis=-1, keepdims=True) - wanted).max() > 0.1
+
+
+def test_of_one_user_alone_a_gain_is_anything_however_much_users_differ() -> None:
+    """Of every spread: as many of a level of ln|g| as there are by area."""
+    level = np.linspace(-12.0, 12.0, 300)
+    alike, prior = _alike(np, level[None], 0.9), _prior(np, level[None], 0.9)
+    for i in range(N_SPREADS):
+        of_spread = slice(300 * i, 300 * (i + 1))
+        density = np.exp(prior[0, of_spread]) @ alike[0, of_spread]
+        middle = np.abs(level) < 4
+        np.testing.assert_allclose(density[middle], np.exp(2 * level[middle]), rtol=0.01)
 
 
 def test_strengths_say_nothing_of_one_user_of_what_is_certain_and_of_what_is_unknown() -> None:
@@ -220,4 +273,5 @@ def test_strengths_say_nothing_of_one_user_of_what_is_certain_and_of_what_is_unk
     assert np.isnan(found[1, 0]).all()
     assert np.isfinite(found[1, 1]).all()
     assert np.isfinite(found[2]).all()
+    assert np.isfinite(with_others_strengths(np, nats[2:], 0 * ones[2:], 20 * ones[2:], 1.0)).all()
     assert greatest_spread(VIEW) == pytest.approx(SPREAD)
