@@ -1,7 +1,11 @@
 """Rows of a dictionary against the waves themselves, element by element."""
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,6 +100,19 @@ def test_a_row_does_not_depend_on_the_batch() -> None:
     for first, count in ((0, 1), (7, 1), (TILE - 1, 2), (5, TILE), (3, 2 * TILE), (2 * TILE, 3)):
         np.testing.assert_array_equal(dictionary.rows(given[first : first + count]), rows[first : first + count])
     np.testing.assert_array_equal(dictionary.rows(given[::-1]), rows[::-1])
+
+
+@pytest.mark.parametrize("kernels", ["Haswell", "Sandybridge", "Nehalem"])
+def test_a_row_does_not_depend_on_the_batch_whatever_kernels_blas_has(kernels: str) -> None:
+    """Those of an older CPU, which a newer one has as well; a row's place in a tile is another in a batch turned round.
+
+    Of the first, rows of a product differ by their place: three are taken at a time, and a tile ends in one.
+    """
+    statement = f"import test_dictionary as t; t.{test_a_row_does_not_depend_on_the_batch.__name__}()"
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"OPENBLAS_CORETYPE": kernels, "PYTHONPATH": path}
+    found = subprocess.run([sys.executable, "-c", statement], env=environment, capture_output=True, text=True)
+    assert not found.returncode, found.stderr
 
 
 def test_sums_of_beams_may_be_taken_over_coefficients() -> None:
