@@ -155,6 +155,26 @@ def test_the_rest_is_the_sum_over_the_grid_away_from_all_peaks(n_scatterers: int
     assert np.ptp(cells) < 0.05
 
 
+def test_cells_at_ranges_out_of_view_weigh_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no other cell is high: not a number was what was said of gains there, and of who is lost."""
+    one, handed = weighed(0), list[np.ndarray]()
+
+    def take(_: Any, *given: Any) -> np.ndarray:
+        handed.extend(given[:3])
+        return given[0]
+
+    monkeypatch.setattr(confidence, "with_others_strengths", take)
+    monkeypatch.setattr(confidence.prior_mass, "of_cells", lambda pursuit: np.zeros(len(pursuit.all_places)))
+    some, rows = trials_of(one.cycles, np), one.pursuit.rows(one.cycles.beams)
+    lost = confidence.lost_probability(one.pursuit, some, rows, one.paths)
+    assert np.isfinite(one.nats[..., -1]).all()
+    np.testing.assert_array_equal(handed[0][..., -1], -np.inf)
+    assert np.isfinite(handed[1]).all()
+    np.testing.assert_array_equal(handed[2][..., -1], 1)
+    mass = np.exp(handed[0] - handed[0].max(axis=-1, keepdims=True))
+    np.testing.assert_allclose(lost, 1 - mass[..., 0] / mass.sum(axis=-1))
+
+
 def test_each_peak_weighs_as_much_as_the_places_around_it() -> None:
     """Summed over directions within 0.75 of a beam, in the same unit as the rest: cells of the grid."""
     one = weighed(0)

@@ -29,8 +29,6 @@ N_PEAKS = 6
 ROUNDING = 1e-12
 NOTHING_NATS = -25.0
 """What is lower than the highest by more is nothing."""
-NEVER = 1e-300
-"""Of all that cells hold, which have no part of the prior"""
 UNSURE = 0.003
 """Who is lost less probably has no peaks that are to be integrated,"""
 WORTH_NATS = -5.0
@@ -165,11 +163,12 @@ def _rest(pursuit: JointPursuit, peaks: Peaks, here: Array, noise: Array, height
         outside = peaks.outside[trial] / noise[trial]
         mass = xp.exp(cells[trial, user]) * prior_mass.of_cells(pursuit) / outside
         total = xp.sum(mass, axis=-1)
-        total = xp.where(total > 0, total, xp.full_like(total, NEVER))
+        some, ones = total > 0, xp.ones_like(total)  # or all of them lie at ranges of which the prior has nothing
+        total = xp.where(some, total, ones)
         explained = xp.sum(mass * peaks.scores[trial, user], axis=-1) / noise[trial, 0] / total
-        here_sharp = xp.sum(mass * outside, axis=-1) / total
-        nats[trial, user], sharpness[trial, user] = xp.log(total), here_sharp
-        amplitude[trial, user] = xp.sqrt(explained / here_sharp)
+        here_sharp = xp.where(some, xp.sum(mass * outside, axis=-1) / total, ones)
+        nats[trial, user] = xp.where(some, xp.log(total), xp.full_like(total, -np.inf))
+        amplitude[trial, user], sharpness[trial, user] = xp.sqrt(explained / here_sharp), here_sharp
     return nats, amplitude, sharpness
 
 
