@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.estimators.paths import reconsider
+from engine.estimators.paths import reconsider, settling, standing_in
 from engine.estimators.paths.doubt import doubt
 from engine.estimators.paths.trials import Paths, Trials
 
@@ -80,12 +80,12 @@ def test_the_likelier_of_two_is_taken_where_it_is_by_more_than_rounding() -> Non
     total = first.energy.sum(axis=-1)
     off = np.array([-2e-6, -0.5e-6, 0.0, 1e-6, -1.0, -1.5e-6]) * total
     pursuit = pretended(cost=lambda trials, paths: 100 + (off if paths.places[0, 0, 0] == 2 else 0 * off))
-    found = reconsider.better(pursuit, some_trials(), first, second)
+    found = settling.better(pursuit, some_trials(), first, second)
     np.testing.assert_array_equal(found.places[:, 0, 0], [2, 1, 1, 1, 2, 2])
     # Scatterers that count as noise are in that energy: at 1e9 of it, a thousandth of the noise is enough.
     large = first._replace(energy=1e9 * first.energy)
     off = np.array([-2e-3, -0.9e-3, 0.0, 1.0, -1.1e-3, -0.5e-3]) * NOISE
-    found = reconsider.better(pursuit, some_trials(random_gains=True), large, second)
+    found = settling.better(pursuit, some_trials(random_gains=True), large, second)
     np.testing.assert_array_equal(found.places[:, 0, 0], [2, 1, 1, 1, 2, 1])
 
 
@@ -106,8 +106,8 @@ def test_what_is_far_behind_or_the_same_is_not_settled(scattered: str | None, mo
     pursuit = pretended(
         scattered=scattered, cost=cost, pruned=lambda trials, paths: paths._replace(places=paths.places + 10),
     )  # fmt: skip
-    monkeypatch.setattr(reconsider, "settled", settled)
-    found = reconsider._settled_if_near(pursuit, some_trials(), None, some_paths(1.0), some_paths(2.0), 12.0)  # type: ignore[arg-type]
+    monkeypatch.setattr(settling, "settled", settled)
+    found = settling.settled_if_near(pursuit, some_trials(), None, some_paths(1.0), some_paths(2.0), 12.0)  # type: ignore[arg-type]
     assert settled_of == [0, 1, 5]
     taken = 13.0 if scattered else 3.0
     np.testing.assert_array_equal(found.places[:, 0, 0], [taken, taken, 1, 1, 1, taken])
@@ -133,8 +133,8 @@ def test_a_user_and_a_scatterer_change_places_where_it_is_stronger_that_way(
 
     pursuit = pretended(cost=cost, refined=lambda trials, some: some)
     pursuit.problem.n_users = n_users
-    monkeypatch.setattr(reconsider, "settled", lambda pursuit, trials, rows, some: some)
-    found = reconsider._exchanged(pursuit, some_trials(), None, paths._replace(gain=gain), user, 1)  # type: ignore[arg-type]
+    monkeypatch.setattr(standing_in, "settled", lambda pursuit, trials, rows, some: some)
+    found = standing_in._exchanged(pursuit, some_trials(), None, paths._replace(gain=gain), user, 1)  # type: ignore[arg-type]
     changed = [0, 1, 5] if n_users == 1 else [0]
     for t in range(T):
         np.testing.assert_array_equal(found.places[t, :, 0], order if t in changed else np.arange(L + K))
@@ -144,6 +144,8 @@ def said_of(one: Any) -> tuple[str, Any, bool | None, float | None]:
     """Its name, which or how many, whether hopeful and how far behind it may be, where it asks for that."""
     options = dict(getattr(one, "keywords", {}))
     what = options.pop("these", options.pop("most", None))
+    if one.func is reconsider._with_all:
+        what = what, options.pop("missing", 1)
     found = getattr(one, "func", one).__name__, what, options.pop("hopeful", None), options.pop("within", None)
     assert not options
     return found
@@ -161,13 +163,13 @@ def test_a_scatterer_may_be_a_users_own_path_where_it_is_stronger_or_its_stronge
     places = np.arange(n_users + K)[None, :, None] + np.zeros((n, n_users + K, 3))
     paths = Paths(places, gain, np.zeros((n, n_users)), np.full(n, K), none, none + 1, none, none)
     trials = Trials(np.zeros((n, 1, 1), complex), np.arange(n), np.zeros((n, n_users, 1), complex), none + 1)
-    monkeypatch.setattr(reconsider, "settled", lambda pursuit, trials, rows, some: some)
+    monkeypatch.setattr(standing_in, "settled", lambda pursuit, trials, rows, some: some)
     pursuit = pretended(
         cost=lambda trials, some: np.where(some.places[:, user, 0] == user, 1.0, 0.0),
         refined=lambda trials, some: some,
     )  # fmt: skip
     pursuit.problem.n_users = n_users
-    found = reconsider._exchanged(pursuit, trials, None, paths, user, 1)  # type: ignore[arg-type]
+    found = standing_in._exchanged(pursuit, trials, None, paths, user, 1)  # type: ignore[arg-type]
     reasons = {"stronger": 0, "strongest": 0, "neither": 0}
     for t in range(n):
         own, by_way = abs(gain[t, user, 0]), abs(gain[t, user, 2])
@@ -194,8 +196,8 @@ def test_what_else_is_tried() -> None:
         name, what, slight = one
         return name, what, None if name == "_scatterers_first" else hopeful, within, slight
 
-    again = [("_sought_again", (k,), True) for k in range(3)]
-    again += [("_sought_again", pair, False) for pair in ((0, 1), (0, 2), (1, 2))]
+    again = [("_sought_again", (k,), True) for k in (2, 1, 0)]
+    again += [("_sought_again", pair, False) for pair in ((1, 2), (0, 2), (0, 1))]
     for n_users in (2, 3):
         hoped = [*again, ("_scatterers_first", 1, False), *([("_user_elsewhere", 2, False)] if n_users == 2 else [])]
         doubted = [*again, ("_scatterers_first", 8, False), ("_user_elsewhere", 6, False)]
@@ -203,16 +205,17 @@ def test_what_else_is_tried() -> None:
         assert said(hopeful=True, scattered="told") == said(hopeful=True)
         assert said(hopeful=False) == [asked(one, False, math.inf) for one in doubted]
         expected = [asked(one, False, math.inf if n_users == 2 else 24.0) for one in doubted]
-        assert said(hopeful=False, scattered="told") == [("_with_all", None, None, None, True), *expected]
+        some, many = ("_with_all", (8, 1), None, None, True), ("_with_all", (32, 2), None, None, False)
+        assert said(hopeful=False, scattered="told") == [some, *expected, many]
 
 
 def test_what_is_tried_of_one_or_two_users_always() -> None:
     """All that is tried in doubt, but for twos, of which scatterers one at a time within 24 nats."""
-    expected: list[Any] = [("_sought_again", (k,), False, 24.0) for k in range(K)]
+    expected: list[Any] = [("_sought_again", (k,), False, 24.0) for k in reversed(range(K))]
     expected += [("_scatterers_first", 8, None, math.inf), ("_user_elsewhere", 6, False, math.inf)]
     assert [said_of(one) for one in reconsider._proposals_for_few(pretended())] == expected
     found = [said_of(one) for one in reconsider._proposals_for_few(pretended(scattered="estimated"))]
-    assert found == [("_with_all", None, None, None), *expected]
+    assert found == [("_with_all", (8, 1), None, None), *expected]
 
 
 def test_how_far_behind_what_is_tried_may_be() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.estimators.paths import reconsider
+from engine.estimators.paths import reconsider, settling, standing_in
 from engine.estimators.paths.conditional import Peaks
 from engine.estimators.paths.trials import Paths, Trials
 
@@ -68,8 +68,10 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int], float]]
         found.extend((int(t), names(new, i), nats) for i, t in enumerate(trials.group))
         return paths
 
-    monkeypatch.setattr(reconsider, "_settled_if_near", near)
-    monkeypatch.setattr(reconsider, "peaks_of_users", peaks_of_users)
+    for module in (reconsider, standing_in):
+        monkeypatch.setattr(module, "settled_if_near", near)
+    for module in (reconsider, settling):
+        monkeypatch.setattr(module, "peaks_of_users", peaks_of_users)
     return found
 
 
@@ -188,9 +190,9 @@ def test_users_move_until_none_gains_a_twentieth_of_the_noise(whitened: float, m
         return paths.energy + whitened
 
     if whitened:
-        monkeypatch.setattr(reconsider, "energy_of_users", energy_of_users)
-    monkeypatch.setattr(reconsider, "peaks_of_users", peaks_of_users)
-    monkeypatch.setattr(reconsider, "better", lambda pursuit, trials, mine, found: found)
+        monkeypatch.setattr(settling, "energy_of_users", energy_of_users)
+    monkeypatch.setattr(settling, "peaks_of_users", peaks_of_users)
+    monkeypatch.setattr(settling, "better", lambda pursuit, trials, mine, found: found)
     lowest = ENERGY.min(axis=-1)
     gains = np.array([[0.06, 0.04], [0.04, 0.04], [0.06, 0.06], [0.04, 0.06], [-1.0, 1.0]]) * NOISE[:, None]
     rounds: list[list[int]] = []
@@ -202,7 +204,7 @@ def test_users_move_until_none_gains_a_twentieth_of_the_noise(whitened: float, m
         return paths._replace(energy=energy - whitened)
 
     paths = some_paths()._replace(energy=lowest + gains - whitened)
-    found = reconsider.settled(pretended(refined=refined), some_trials(), None, paths)  # type: ignore[arg-type]
+    found = settling.settled(pretended(refined=refined), some_trials(), None, paths)  # type: ignore[arg-type]
     assert rounds == [[0, 2, 3, 4], [4], [4], [4]]
     for t in range(T):
         ours = [best(t, user) if gains[t, user] > 0.05 * NOISE[t] else user for user in range(L)]
@@ -253,7 +255,8 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
         return some_paths().take(trials.group)._replace(energy=np.full((len(trials.group), L), -5.0))
 
     monkeypatch.setattr(reconsider, "settled", counted("settled"))
-    monkeypatch.setattr(reconsider, "_labelled", counted("labelled"))
+    for name in ("labelled", "scatterer_at_a_user", "doubled", "nearly_tied"):
+        monkeypatch.setattr(reconsider, name, counted(name))
     monkeypatch.setattr(reconsider, "_proposals", proposals)
     monkeypatch.setattr(reconsider, "_proposals_for_few", for_few)
     monkeypatch.setattr(reconsider, "doubt", doubt)
@@ -267,7 +270,8 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
     found = reconsider.reconsidered(pursuit, trials, None, paths, 3.0)  # type: ignore[arg-type]
     everyone = list(range(T))
     few = [("for few", everyone)] * 2 if n_users <= 2 else []
-    expected = ["settled", "labelled", ("tried", True, everyone), ("tried", True, everyone), *few,
+    expected = ["settled", "labelled", ("tried", True, everyone), ("tried", True, everyone),
+                "scatterer_at_a_user", "doubled", "nearly_tied", *few,
                 ("tried", False, [0, 3]), ("tried", False, [1])]  # fmt: skip
     tries = np.array([3.0, 3.0, 2.0, 3.0, 2.0]) + 0.25 * len(few)
     energy = paths.energy + tries[:, None]
@@ -282,18 +286,19 @@ def test_everything_is_tried_in_turn_of_whom_it_may_help(
     assert said == ["settled"]
 
 
+@pytest.mark.parametrize(("most", "missing"), [(8, 1), (5, 2), (5, 3)])
 def test_all_scatterers_there_may_be_are_tried_where_some_are_not_found(
-    tried: list[tuple[int, list[int], float]], monkeypatch: pytest.MonkeyPatch
+    most: int, missing: int, tried: list[tuple[int, list[int], float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next at each of its eight peaks, all begun with what was found, and the others as a search adds them."""
+    """The next at each of so many peaks, all begun with what was found, and the others as a search adds them."""
 
     def scores(trials: Trials, rows: Any, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert not np.isnan(places).any()
         return np.full((len(places), 1), places.shape[1] - L), np.zeros(len(places))
 
     def peaks(values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-        assert n == H
-        return 10 * (1 + values) + np.arange(H), np.zeros((len(values), H))
+        assert n == most
+        return 10 * (1 + values) + np.arange(n), np.zeros((len(values), n))
 
     def refined(trials: Trials, paths: Paths) -> Paths:
         return paths._replace(evidence=paths.evidence + 1)
@@ -311,12 +316,13 @@ def test_all_scatterers_there_may_be_are_tried_where_some_are_not_found(
         scatterer_scores=scores, peaks=peaks, refined=refined, extended=extended,
         places=lambda index: np.repeat(index[..., None], 3, axis=-1),
     )  # fmt: skip
-    found = reconsider._with_all(pursuit, some_trials(), None, paths)  # type: ignore[arg-type]
+    found = reconsider._with_all(pursuit, some_trials(), None, paths, most=most, missing=missing)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.places, paths.places)
     expected = []
-    for t in (1, 2, 3):
+    trying = [t for t in range(T) if K - COUNT[t] >= missing]
+    for t in trying:
         n = COUNT[t]
-        for rank in range(H):
+        for rank in range(most):
             place = 10 * (1 + n) + rank
             expected.append((t, [*range(L + n), place, *range(70, 70 + K - n - 1)], math.inf))
     assert sorted(tried) == sorted(expected)
@@ -326,12 +332,13 @@ def test_all_scatterers_there_may_be_are_tried_where_some_are_not_found(
         assert np.all(mine.evidence == new.places[:, L + COUNT[trials.group[0]], 0] % 10)
         return new._replace(evidence=mine.evidence + 1)
 
-    monkeypatch.setattr(reconsider, "_settled_if_near", taken)
-    found = reconsider._with_all(pursuit, some_trials(), None, paths)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(found.evidence, [0, H, H, H, 0])
-    assert [names(found, t)[L + COUNT[t]] for t in (1, 2, 3)] == [10 * (1 + COUNT[t]) + H - 1 for t in (1, 2, 3)]
+    monkeypatch.setattr(reconsider, "settled_if_near", taken)
+    found = reconsider._with_all(pursuit, some_trials(), None, paths, most=most, missing=missing)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.evidence, [most if t in trying else 0 for t in range(T)])
+    for t in trying:
+        assert names(found, t)[L + COUNT[t]] == 10 * (1 + COUNT[t]) + most - 1
     whole = paths._replace(count=np.full(T, K))
-    assert reconsider._with_all(pursuit, some_trials(), None, whole) is whole  # type: ignore[arg-type]
+    assert reconsider._with_all(pursuit, some_trials(), None, whole, most=most) is whole  # type: ignore[arg-type]
     assert not tried
 
 
@@ -342,8 +349,8 @@ def test_each_user_is_compared_with_each_scatterer(monkeypatch: pytest.MonkeyPat
         pairs.append((user, k))
         return paths._replace(count=paths.count + 1)
 
-    monkeypatch.setattr(reconsider, "_exchanged", exchanged)
-    found = reconsider._labelled(pretended(), some_trials(), None, some_paths())  # type: ignore[arg-type]
+    monkeypatch.setattr(standing_in, "_exchanged", exchanged)
+    found = standing_in.labelled(pretended(), some_trials(), None, some_paths())  # type: ignore[arg-type]
     assert pairs == [(user, k) for user in range(L) for k in range(K)]
     np.testing.assert_array_equal(found.count, COUNT + L * K)
 

@@ -109,7 +109,9 @@ def test_a_row_does_not_depend_on_the_batch_whatever_kernels_blas_has(kernels: s
     Of the first, rows of a product differ by their place: three are taken at a time, and a tile ends in one.
     """
     statement = f"import test_dictionary as t; t.{test_a_row_does_not_depend_on_the_batch.__name__}()"
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(
+        [str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    )
     environment = os.environ | {"OPENBLAS_CORETYPE": kernels, "PYTHONPATH": path}
     found = subprocess.run([sys.executable, "-c", statement], env=environment, capture_output=True, text=True)
     assert not found.returncode, found.stderr

@@ -6,8 +6,8 @@ they are CN(0, v), they are noise of covariance s² + v S Sᴴ, and y' and W' ar
 eigenvectors a share is left. So a user's likelihood over the whole grid is one matrix product, and a fit of one wave
 takes each of its highest peaks off the grid. No joint fit finds less.
 
-Over few cycles a peak of a few steps of inverse range may have two tops, of which the grid shows one: the highest is
-also sought from the grid's other ranges.
+Over few cycles a peak of a few steps of inverse range may have two tops, in range or half a beam apart, of which the
+grid shows one: the highest is also sought from the highest candidates around it.
 """
 
 from typing import Any, NamedTuple
@@ -19,6 +19,10 @@ from engine.numerics.path_projection import project, responses
 
 Array = Any
 
+AGAIN = 3
+"""Candidates around the highest from which it is sought again"""
+SAME = 1e-6
+"""Of the samples' energy: between two fits that ended at one place"""
 HOPE = 0.6
 """Of a peak's height: what the grid shows of it at least; what cannot be the highest then is not fitted."""
 
@@ -72,20 +76,29 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
     first = xp.broadcast_to(xp.arange(n_peaks) == 0, energy.shape)
     fitted(places, energy, first)
     fitted(places, energy, ~first & (nothing[..., None] - heights / HOPE < energy[..., :1]))
-    chosen, lowest = _least(xp, energy), xp.min(energy, axis=-1, keepdims=True)
-    # The highest, from the grid's other ranges in its direction.
-    here = xp.sum(xp.where(chosen, index, xp.zeros_like(index)), axis=-1)
-    levels = pursuit.levels(here)
-    others = (levels >= 0) & (levels != here[..., None])
-    levels = xp.where(others, levels, xp.zeros_like(levels))
-    heights, tops = xp.take_along_axis(scores, levels, axis=-1), pursuit.places(levels)
-    again, worth = nothing[..., None] - heights, others & (nothing[..., None] - heights / HOPE < lowest)
+    # Of all that led to the highest top, what is highest on the grid, again from the candidates around it.
+    same = energy <= xp.min(energy, axis=-1, keepdims=True) + SAME * nothing[..., None]
+    chosen = xp.arange(n_peaks) == xp.argmax(xp.astype(same, xp.int8), axis=-1)[..., None]
+    around, heights = _around(pursuit, scores, xp.sum(xp.where(chosen, index, xp.zeros_like(index)), axis=-1))
+    tops, again = pursuit.places(around), nothing[..., None] - heights
+    worth = (heights > 0) & (nothing[..., None] - heights / HOPE < xp.min(energy, axis=-1, keepdims=True))
     fitted(tops, again, worth)
     again = xp.where(worth, again, xp.full_like(again, xp.inf))
-    lower = chosen & (xp.min(again, axis=-1, keepdims=True) < lowest)
+    least = xp.min(again, axis=-1, keepdims=True)
+    lower = chosen & (least < energy)
     places = xp.where(lower[..., None], _of(xp, _least(xp, again), tops)[..., None, :], places)
-    energy = xp.where(lower, xp.min(again, axis=-1, keepdims=True), energy)
-    return Peaks(places, energy, nothing, scores, outside, basis, samples, share)
+    return Peaks(places, xp.where(lower, least, energy), nothing, scores, outside, basis, samples, share)
+
+
+def _around(pursuit: JointPursuit, scores: Array, here: Array) -> tuple[Array, Array]:
+    """The highest candidates around `here` (T, L) and their scores, (T, L, AGAIN); where there are no more a zero."""
+    xp = pursuit.xp
+    around = pursuit.around(here)
+    others = (around >= 0) & (around != here[..., None])
+    around = xp.where(others, around, xp.zeros_like(around))
+    heights = xp.where(others, xp.take_along_axis(scores, around, axis=-1), xp.zeros(around.shape))
+    best = xp.argsort(-heights, axis=-1, stable=True)[..., :AGAIN]
+    return xp.take_along_axis(around, best, axis=-1), xp.take_along_axis(heights, best, axis=-1)
 
 
 def best_places(xp: Any, peaks: Peaks) -> Array:

@@ -152,15 +152,15 @@ class JointPursuit(SearchGrid):
         return found
 
     def polished(self, trials: Trials, paths: Paths) -> Paths:
-        """Fitted again with the power of scattered gains as it is known now, until that tells nothing more."""
+        """Fitted again, with the power of scattered gains as it is known now, until that brings nothing more."""
         xp = self.xp
-        (index,) = xp.nonzero(paths.ridge > 0)
+        index = xp.arange(paths.count.shape[0])
         for _ in range(POLISHING):
             if not index.shape[0]:
                 break
-            mine = paths.take(index)
-            again = self._fitted(trials.take(index), mine)
-            change = again.evidence - mine.evidence
+            some, mine = trials.take(index), paths.take(index)
+            again = self._fitted(some, mine)
+            change = (self.cost(some, mine) - self.cost(some, again)) / some.noise_variance
             (kept,) = xp.nonzero(change > -ASTRAY_NATS)
             paths = paths.replaced(index[kept], again.take(kept))
             index = index[(change > -ASTRAY_NATS) & (xp.abs(change) > POLISHED_NATS)]
@@ -186,6 +186,10 @@ class JointPursuit(SearchGrid):
         if trials.powers is not None:
             found = log_evidence(self.problem, trials, received, paths.count, self.rooms, self.order, self.noise_known)
         return Paths(places, gain, energy, paths.count, *found)
+
+    def weighed(self, trials: Trials, received: Array, count: Array) -> Array:
+        """The evidence of paths of which the beams receive (T, L + K, C), (T,)."""
+        return log_evidence(self.problem, trials, received, count, self.rooms, self.order, self.noise_known).nats
 
     def with_powers(self, trials: Trials, rows: Rows) -> Trials:
         """Trials with the powers that scattered paths may have, where their gains count as random."""

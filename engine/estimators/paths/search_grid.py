@@ -36,8 +36,8 @@ class SearchGrid:
         self.lattice = grid.allowed.shape
         self._position = None if grid.allowed.all() else xp.asarray(np.flatnonzero(grid.allowed))
         self._number = np.where(grid.allowed, np.cumsum(grid.allowed).reshape(grid.allowed.shape) - 1, -1)
-        along_range = np.broadcast_to(self._number[..., None, :], (*self.lattice, self.lattice[-1]))
-        self._levels = xp.asarray(along_range[grid.allowed])
+        self._numbers = xp.asarray(np.pad(self._number, ((1, 1), (1, 1), (0, 0)), constant_values=-1))
+        self._polar, self._azimuth = (xp.asarray(part) for part in np.nonzero(grid.allowed)[:2])
         self.cell_beams = cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
         self.bounds = xp.asarray(fit_bounds(problem.surface, problem.view))
@@ -73,9 +73,14 @@ class SearchGrid:
     def peaks_of_arrays(self, scores: Array, n: int) -> tuple[Array, Array]:
         return highest_peaks_of_arrays(self.xp, scores, self.lattice, self._position, n)
 
-    def levels(self, index: Array) -> Array:
-        """Candidates in the same direction at each inverse range of the grid, (...) → (..., R); −1: not in view."""
-        return self._levels[index]
+    def around(self, index: Array) -> Array:
+        """Candidates in the same and the eight next directions, at each range of the grid, (...) → (..., 9R).
+
+        −1: not in view.
+        """
+        polar, azimuth = self._polar[index], self._azimuth[index]
+        directions = [(polar + i, azimuth + j) for i in range(3) for j in range(3)]
+        return self.xp.concat([self._numbers[i, j] for i, j in directions], axis=-1)
 
     @property
     def all_places(self) -> Array:
