@@ -144,8 +144,7 @@ def _highest_peaks(array: UniformPlanarArray, back: Array, oversampling: int, pe
         height = xp.where(xp.arange(flat[1]) == index[-1][:, None], 0.0, height)
     at = xp.stack(index, axis=-1)
     y, z = (xp.take_along_axis(xp.reshape(part, flat), at, axis=-1) for part in (y, z))
-    beyond = xp.maximum(xp.sqrt(y * y + z * z), xp.ones_like(y))  # of none that is left
-    return y / beyond, z / beyond
+    return y, z  # where none is left, beside the first point, which is u = 0
 
 
 def _on_edge(array: UniformPlanarArray, back: Array, oversampling: int) -> tuple[Array, Array]:
@@ -159,8 +158,8 @@ def _on_edge(array: UniformPlanarArray, back: Array, oversampling: int) -> tuple
     best = xp.argmax(height, axis=-1)
     before, here, after = (xp.take_along_axis(height, ((best + i) % count)[:, None], axis=-1) for i in (-1, 0, 1))
     bend = before - 2 * here + after
-    aside = xp.where(bend < 0, (before - after) / 2 / xp.where(bend < 0, bend, -1.0), 0.0)
-    turned = (xp.astype(best, xp.float64)[:, None] + xp.clip(aside, -0.5, 0.5)) * (2 * math.pi / count)
+    aside = (before - after) / 2 / xp.where(bend < 0, bend, -1.0)  # half a step at most, beside the highest
+    turned = (xp.astype(best, xp.float64)[:, None] + aside) * (2 * math.pi / count)
     return xp.cos(turned), xp.sin(turned)
 
 

@@ -1,12 +1,23 @@
 """The atomic-norm fit: at its optimum by duality, which proves it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.numerics import atomic_norm
 from engine.numerics.atomic_descent import NOWHERE, Atoms, Signals, plane
-from engine.numerics.atomic_norm import _on_edge, decompose, duality_gap, objective, residual, strongest_wave
+from engine.numerics.atomic_norm import (
+    _highest_peaks,
+    _on_edge,
+    _summits,
+    decompose,
+    duality_gap,
+    objective,
+    residual,
+    strongest_wave,
+)
 from engine.numerics.geometry import SPEED_OF_LIGHT_M_PER_S, UniformPlanarArray
 from engine.numerics.wavefront import wave
 
@@ -158,6 +169,7 @@ def test_a_wave_along_the_surface_is_found_between_the_points_of_its_edge(oversa
         2j * np.pi * 28e9 / SPEED_OF_LIGHT_M_PER_S * phases(u_y[:, 0], u_z[:, 0])), axis=-1)) / N  # fmt: skip
     assert np.all(mirrored > 1 - 0.01 * (4 / oversampling) ** 2)
     assert np.median(np.abs(off)) < 0.05 * step
+    assert [float(part[0, 0]) for part in _on_edge(ARRAY, np.zeros((1, N), complex), oversampling)] == [1, 0]  # of none
 
 
 def test_atoms_come_first_and_places_of_none_are_nowhere() -> None:
@@ -172,3 +184,111 @@ def test_atoms_come_first_and_places_of_none_are_nowhere() -> None:
         for cosine in (atoms.u_y, atoms.u_z):
             assert np.all(cosine[~used] == NOWHERE)
             assert np.all(np.abs(cosine[used]) <= 1)
+
+
+def made_of(array: UniformPlanarArray, u: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Σ c e^{jk u·p}, element by element; u (n, 2), gain (n,)."""
+    total = []
+    for i, j in np.ndindex(array.n_y, array.n_z):
+        place = array.spacing_m * np.array([i - (array.n_y - 1) / 2, j - (array.n_z - 1) / 2])
+        total.append(np.sum(gain * np.exp(2j * np.pi / array.wavelength_m * (u @ place))))
+    return np.array(total)
+
+
+def test_peaks_come_by_height_and_in_sight() -> None:
+    """In whatever unit. The highest lies beyond |u| = 1; where no peak is left, it is a place in sight all the same."""
+    array = UniformPlanarArray(17, 15, 0.0045, 0.01)
+    u = np.array([[0.35, -0.3], [-0.45, 0.1], [0.1, 0.55], [-0.95, 0.75]])
+    for unit in (1e-3, 1e3):
+        back = unit * np.stack([made_of(array, u, np.array(sizes)) for sizes in ([2, 4, 3, 5j], [3j, 2, 4, 5])])
+        for count in (3, 2):
+            places = np.stack(_highest_peaks(array, back, 4, count), axis=-1)
+            np.testing.assert_allclose(places[0], u[[1, 2, 0]][:count], atol=0.03)
+            np.testing.assert_allclose(places[1], u[[2, 0, 1]][:count], atol=0.03)
+        with_none_left = np.stack(_highest_peaks(array, back, 4, 400), axis=-1)
+        assert np.all(np.linalg.norm(with_none_left, axis=-1) < 1)
+        assert len(np.unique(with_none_left[0], axis=0)) < 400
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_paraboloids_summit_is_where_it_is_and_as_high(seed: int) -> None:
+    """Over a raster that is one within two points of its summit; everywhere else is none."""
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(2, 2))
+    bend = 0.05 * (root @ root.T + 2 * np.eye(2))
+    aside, height = rng.uniform(-0.35, 0.35, 2), 7.0
+    raster = np.zeros((2, 9, 11))
+    for i, j in np.ndindex(3, 3):
+        off = np.array([i - 1, j - 1]) - aside
+        raster[1, (8 + i - 1) % 9, 3 + j - 1] = height - off @ bend @ off / 2  # round the raster's end
+    found = _summits(raster)
+    assert raster[1, 8, 3] == raster.max()
+    assert np.count_nonzero(found[0]) == 1
+    assert [part[1, 8, 3] for part in found] == pytest.approx([height, *aside])
+
+
+def test_a_summits_place_is_within_half_a_step_and_a_saddles_is_the_point() -> None:
+    slanted = np.zeros((1, 5, 6))
+    for i, j in np.ndindex(3, 3):  # a ridge, whose top is beyond the neighbour
+        along, across = (i + j - 2 - 1.6) / 2**0.5, (i - j) / 2**0.5
+        slanted[0, 1 + i, 1 + j] = 50 - 0.02 * along**2 - 20 * across**2
+    slanted[0, 3, 3] = 0.0
+    height, *aside = (part[0, 2, 2] for part in _summits(slanted))
+    assert height >= slanted[0, 2, 2]
+    assert np.abs(aside).max() <= 0.5
+    saddle = np.array([[9.9, 9.8, 6.0], [9.7, 10.0, 9.7], [6.0, 9.8, 9.9]])
+    found = _summits(np.pad(saddle, ((1, 2), (1, 2)))[None])
+    assert [part[0, 2, 2] for part in found] == [10.0, 0.0, 0.0]
+
+
+def test_of_a_long_surface_the_edge_is_searched_as_finely() -> None:
+    """What correlates at the place found, of what does at the true one."""
+    for n_y, n_z in ((40, 2), (2, 40)):
+        array = UniformPlanarArray(n_y, n_z, 0.0045, 0.01)
+        angle = np.linspace(0.1, 6.2, 61)
+        u = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        back = np.stack([made_of(array, one[None], np.ones(1)) for one in u])
+        places = np.concatenate(_on_edge(array, back, 4), axis=-1)
+        for wave_there, place in zip(back, places, strict=True):
+            assert abs(np.vdot(made_of(array, place[None], np.ones(1)), wave_there)) > 0.99 * 80
+
+
+def test_it_ends_after_so_many_rounds_or_where_one_brings_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    beams, samples, penalty = signals(15.0)
+    moved, one_round = [], atomic_norm._round
+
+    def counted(some: Signals, atoms: Atoms) -> Atoms:
+        moved.append(len(some.penalty))
+        return one_round(some, atoms)
+
+    monkeypatch.setattr(atomic_norm, "_round", counted)
+
+    def rounds_taken(samples: np.ndarray, **options: Any) -> tuple[float, Atoms]:
+        moved.clear()
+        atoms = decompose(ARRAY, beams, samples, penalty, **options)
+        assert atoms.gain.shape[:2] == (GROUPS, SIGNALS)
+        return sum(moved) / (GROUPS * SIGNALS), atoms
+
+    values = []
+    for rounds in (1, 2):
+        taken, atoms = rounds_taken(samples, rounds=rounds, tolerance=1e-9)
+        assert taken == rounds
+        assert np.count_nonzero(atoms.gain, axis=-1).max() <= 4 * rounds
+        values.append(objective(ARRAY, beams, samples, penalty, atoms))
+    assert np.all(values[1] < values[0])
+    assert rounds_taken(samples, n_atoms=1, tolerance=1e-9)[0] < 6
+    assert rounds_taken(np.zeros_like(samples))[0] == 1  # where f = 0 is its minimum
+
+
+@pytest.mark.parametrize("unit", [2.0**-30, 2.0**20])
+def test_samples_may_be_in_whatever_unit(unit: float) -> None:
+    beams, samples, penalty = signals(15.0)
+    here, there = decompose(ARRAY, beams, samples, penalty), decompose(ARRAY, beams, unit * samples, unit * penalty)
+    np.testing.assert_allclose(there.gain, unit * here.gain, rtol=1e-6, atol=1e-9 * unit)
+    np.testing.assert_allclose((there.u_y, there.u_z), (here.u_y, here.u_z), rtol=1e-6)
+    for measure in (objective, duality_gap):
+        values = (
+            measure(ARRAY, beams, samples, penalty, here),
+            measure(ARRAY, beams, unit * samples, unit * penalty, there),
+        )
+        np.testing.assert_allclose(values[1], unit**2 * values[0], rtol=1e-6, atol=1e-9 * unit**2)
