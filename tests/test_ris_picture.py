@@ -177,6 +177,8 @@ def test_without_a_scene_it_is_the_default_one_at_ten_decibels(monkeypatch: pyte
     monkeypatch.setattr(picture_of, "RisLocalization", lambda **fields: SCENE.replace(**fields))
     figure = draw_trial(method=ON_GRID)
     assert figure.get_suptitle().startswith("hybrid, 11 cycles at 10 dB ")
+    first = from_above(trial_of(SCENE, ON_GRID, 0), "user")  # of seed 0
+    np.testing.assert_allclose(marked(figure.axes[0], "o"), first[[0, 2]])
 
 
 def test_each_user_is_marked_where_its_waves_are_shown(picture: Any) -> None:

@@ -174,7 +174,7 @@ def _summits(here: Array) -> tuple[Array, Array, Array]:
     bend_y, bend_z = near[1, 0] + near[-1, 0] - 2 * here, near[0, 1] + near[0, -1] - 2 * here
     twist = (near[1, 1] + near[-1, -1] - near[1, -1] - near[-1, 1]) / 4
     determinant = bend_y * bend_z - twist * twist
-    peaked = (bend_y < 0) & (determinant > 0)
+    peaked = determinant > 0  # and no bend is upwards where a point is the highest
     whole = xp.where(peaked, determinant, xp.ones_like(determinant))
     aside_y, aside_z = (
         xp.where(peaked, xp.clip(part / whole, -0.5, 0.5), xp.zeros_like(part))

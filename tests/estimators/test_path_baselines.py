@@ -10,7 +10,7 @@ from ris_trials import LAB, SURFACE, angle_errors, inlier_rmse, trials
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem, atomic_norm
 from engine.estimators.paths.approximate_ml import ApproximateML
 from engine.estimators.paths.atomic_norm import AtomicNorm
-from engine.numerics.atomic_descent import Atoms
+from engine.numerics.atomic_descent import NOWHERE, Atoms
 from engine.numerics.atomic_norm import decompose, duality_gap, objective
 from engine.numerics.candidates import field_grid
 from engine.numerics.geometry import UniformPlanarArray
@@ -83,7 +83,9 @@ def test_the_user_is_the_strongest_atom_in_view(monkeypatch: pytest.MonkeyPatch)
 
     def decomposed(array: Any, beams: Any, samples: Any, penalty: Any, **options: Any) -> Atoms:
         handed.update(options, array=array, penalty=penalty)
-        return Atoms(np.sin(polar) * np.sin(azimuth), np.cos(polar), gain)
+        u_y, u_z = np.sin(polar) * np.sin(azimuth), np.cos(polar)
+        u_y[..., 3:], u_z[..., 3:] = (1e-9, NOWHERE), (-1 - 1e-15, NOWHERE)  # rounded beyond an end, and not placed
+        return Atoms(u_y, u_z, gain)
 
     monkeypatch.setattr(atomic_norm, "decompose", decomposed)
     found = estimate(AtomicNorm(penalty=0.7, n_atoms=5, tolerance=0.03), problem, cycles)

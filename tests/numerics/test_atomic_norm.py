@@ -228,14 +228,15 @@ def test_a_paraboloids_summit_is_where_it_is_and_as_high(seed: int) -> None:
 
 
 def test_a_summits_place_is_within_half_a_step_and_a_saddles_is_the_point() -> None:
-    slanted = np.zeros((1, 5, 6))
-    for i, j in np.ndindex(3, 3):  # a ridge, whose top is beyond the neighbour
-        along, across = (i + j - 2 - 1.6) / 2**0.5, (i - j) / 2**0.5
-        slanted[0, 1 + i, 1 + j] = 50 - 0.02 * along**2 - 20 * across**2
-    slanted[0, 3, 3] = 0.0
-    height, *aside = (part[0, 2, 2] for part in _summits(slanted))
-    assert height >= slanted[0, 2, 2]
-    assert np.abs(aside).max() <= 0.5
+    for top in np.array([[0.9, 0.45], [-0.9, -0.45], [0.45, 0.9], [-0.45, -0.9]]):  # a ridge between its neighbours
+        along, raster = top / np.linalg.norm(top), np.zeros((1, 5, 6))
+        for i, j in np.ndindex(3, 3):
+            off = np.array([i - 1, j - 1]) - top
+            raster[0, 1 + i, 1 + j] = 50 - 0.02 * (off @ along) ** 2 - 20 * (along[0] * off[1] - along[1] * off[0]) ** 2
+        assert raster[0, 2, 2] == raster.max()
+        height, *aside = (part[0, 2, 2] for part in _summits(raster))
+        assert height > raster[0, 2, 2]
+        assert aside == pytest.approx(np.clip(top, -0.5, 0.5))
     saddle = np.array([[9.9, 9.8, 6.0], [9.7, 10.0, 9.7], [6.0, 9.8, 9.9]])
     found = _summits(np.pad(saddle, ((1, 2), (1, 2)))[None])
     assert [part[0, 2, 2] for part in found] == [10.0, 0.0, 0.0]
