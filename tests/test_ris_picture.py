@@ -144,6 +144,7 @@ def test_beams_are_what_waves_from_there_add_up_to(picture: Any) -> None:
     assert panels[0].get_ylabel() == f"at {range_m:.2g} m: polar angle (°)"
     assert panels[4].get_ylabel() == "from far away: polar angle (°)"
     assert {axes.get_xlabel() for axes in panels[4:]} == {"azimuth (°)"}
+    assert [axes.get_ylabel() for axes in figure.axes[9:]] == ["dB above random phases"] * 2
     for number, axes in enumerate(panels):
         image = axes.collections[0]
         level = image.get_array().reshape(121, 121)
@@ -191,6 +192,10 @@ def test_each_user_is_marked_where_its_waves_are_shown(picture: Any) -> None:
         expected = degrees[[0, 2]] if near else degrees[[1]]
         np.testing.assert_allclose(places, np.unique(expected, axis=0))
         assert not marked(axes, "s" if near else "o").size
+        for line in axes.lines[1::2]:  # in its colour of the plan, over white
+            user = int(np.flatnonzero(np.all(np.isclose(degrees, line.get_xydata()[0]), axis=-1))[0])
+            assert line.get_color() == figure.axes[0].texts[user].get_color()
+    assert len({text.get_color() for text in figure.axes[0].texts}) == 3
 
 
 def test_phases_that_stay_random_are_called_so() -> None:
