@@ -122,7 +122,7 @@ class Scene:
         basis, triangle, own, corner, residual, gain = (np.zeros(shape, complex) for shape in shapes)
         seen = np.stack([self.longer_samples(user) for user in range(users)])
         value = project(responses, seen, basis, triangle, own, corner, residual, gain, np.zeros(users))
-        inverse, onto = np.full((scatterers,) * 2, 7j), np.full((users, scatterers), 7j)
+        inverse, onto = (np.full(shape, np.nan + 0j) for shape in ((scatterers,) * 2, (users, scatterers)))
         if self.noise:  # nobody looks at them otherwise
             value += self.noise * log_determinant(triangle, corner)
             inverse[:] = 0
@@ -135,7 +135,7 @@ class Scene:
 
 
 @pytest.mark.parametrize(("n_users", "n_scatterers"), [(1, 0), (2, 1), (3, 2), (1, 3)])
-@pytest.mark.parametrize(("ridge", "noise"), [(0.0, 0.0), (3.0, 0.0), (0.0, 2.0), (5.0, 4.0)])
+@pytest.mark.parametrize(("ridge", "noise"), [(0.0, 0.0), (3.0, 0.0), (0.0, 2.0), (5.0, 0.5)])
 @pytest.mark.parametrize("plain", [False, True])
 def test_normal_equations(n_users: int, n_scatterers: int, ridge: float, noise: float, plain: bool) -> None:
     """Half the gradient of what is minimised by differences, and the Gauss-Newton matrix, of which the lower half."""
