@@ -292,6 +292,7 @@ def test_bounds_and_nonsense() -> None:
     compiled = fit_paths(SMALL, everything, group, spoilt, places, BOUNDS)
     assert np.all(np.isnan(compiled.energy[2]))
     assert np.all(compiled.energy[3] == 0)
+    assert compiled.steps[3] == 0
     others = [0, 1, 4, 5]
     np.testing.assert_array_equal(
         compiled.places[others], fit_paths(SMALL, everything, group, samples, places, BOUNDS).places[others]

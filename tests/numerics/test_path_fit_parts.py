@@ -8,6 +8,7 @@ import pytest
 
 from engine.numerics import path_fit, path_fit_cpu
 from engine.numerics.geometry import UniformPlanarArray
+from engine.numerics.path_projection import responses
 from engine.numerics.path_projection_cpu import invert, log_determinant, project
 
 ARRAY = UniformPlanarArray(5, 4, 0.02, 0.031)
@@ -206,3 +207,26 @@ def test_no_step_where_rounding_left_no_minimum() -> None:
     place, bounds = np.zeros(3), np.array([[-1.0] * 3, [1.0] * 3])
     parts: Any = (place, bounds, np.ones(3), normal, 0.5, np.zeros(n, bool), np.zeros((n, n)), found)
     assert path_fit_cpu._damped_step(*parts) == path_fit_cpu._damped_step_plain(*parts) == -1.0
+
+
+def test_damping_rises_until_there_is_a_minimum() -> None:
+    """Along a line of elements polar angle and azimuth do the same: without damping, rounding decides."""
+    line, n = UniformPlanarArray(12, 1, 0.005, 0.0107), 8
+    places = np.random.default_rng(1).uniform([0.1, 1.1, -0.5], [1.9, 2.0, 0.5], (n, 3, 3))
+    beams, gain = np.exp(1j * random(1, 8, 12).real * 9), random(n, 2, 2, seed=1)
+    waves = responses(line, np.repeat(beams, n, axis=0), places)
+    samples = gain[..., :1] * waves[:, :2] + gain[..., 1:] @ waves[:, 2:] + 0.1 * random(n, 2, 8, seed=2)
+    bounds, start, none = (
+        np.array([[0.0, 0.8, -0.8], [4.0, 2.3, 0.8]]),
+        places + np.array([0.05, 0.02, -0.02]),
+        np.zeros(n),
+    )
+
+    def left(most_steps: int, damping: float) -> np.ndarray:
+        settings = (1e-6, most_steps, damping, damping, 1e10, 0.1, 8.0)
+        fit = path_fit_cpu.fit_on_cpu(line, beams, none.astype(int), samples, start, bounds, none, none, settings)
+        return fit[2].sum(axis=-1)
+
+    energies = left(50, 1e-30)
+    assert np.all(energies < 0.2 * left(0, 1e-30))
+    assert np.median(energies / left(50, 1e-4)) < 1.2
