@@ -259,6 +259,19 @@ def test_steps_that_do_not_help_are_taken_back(monkeypatch: pytest.MonkeyPatch) 
         assert ended < begun
 
 
+def test_scatterers_may_begin_in_one_place() -> None:
+    """Where nothing is known of gains; the second is of no use then, and stays until the first has left it."""
+    everything, group, samples, places = some_trials(6, n_scatterers=2)
+    places[:, 4] = places[:, 3]
+    start = places + np.array([0.05, 0.02, -0.02])
+    known = np.array([0.0, 2.0, 0, 0, 0, 0])  # of the second trial alone, where the ridge keeps columns apart
+    inputs = SMALL, *read_only(everything, group, samples, start, BOUNDS.copy())
+    once = fit_paths(SMALL, everything, group, samples, start[:, :4], BOUNDS)
+    for fit in (fit_paths(*inputs, ridge=known, noise=known), path_fit._fit_arrays(*inputs, 1e-6, 50, known, known)):
+        assert np.all(np.isfinite(fit.gain))
+        assert np.all((fit.energy.sum(axis=-1) < once.energy.sum(axis=-1))[2:])
+
+
 def test_on_a_gpu() -> None:
     cupy = pytest.importorskip("cupy")
     if not cupy.is_available():
@@ -293,6 +306,10 @@ def test_bounds_and_nonsense() -> None:
     assert np.all(np.isnan(compiled.energy[2]))
     assert np.all(compiled.energy[3] == 0)
     assert compiled.steps[3] == 0
+    nothing = path_fit._fit_arrays(
+        SMALL, everything, group, 0 * samples, places, BOUNDS, 1e-6, 50, *np.zeros((2, len(places)))
+    )
+    assert not nothing.steps.any()
     others = [0, 1, 4, 5]
     np.testing.assert_array_equal(
         compiled.places[others], fit_paths(SMALL, everything, group, samples, places, BOUNDS).places[others]
