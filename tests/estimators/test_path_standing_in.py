@@ -44,7 +44,7 @@ def test_a_scatterer_is_tried_where_each_user_is(
 def doubling(monkeypatch: pytest.MonkeyPatch, behind: np.ndarray) -> tuple[Any, Paths]:
     """A search in which all scatterers are found and the best of all pairs is so far behind, (T,); and its paths."""
     paths = some_paths()
-    places = np.arange(L + K)[None, :, None] + np.zeros((T, L + K, 3))
+    places = np.arange(L + K)[None, :, None] + np.array([0.0, 0.3, 0.6]) + np.zeros((T, L + K, 3))
     paths = paths._replace(places=places, count=np.array([K, K, K - 1, K, K]), evidence=RNG.uniform(-50, 50, T))
     monkeypatch.setattr(standing_in, "responses", lambda surface, beams, places: places[..., :1] + 0j)
     value = {pair: RNG.uniform(-30.0, -20.0, T) for pair in np.ndindex(K, K)}
@@ -104,6 +104,29 @@ def test_two_scatterers_are_tried_in_one_place(monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_array_equal(found.energy[:, 0] - 15, [2, 2, 0, 0, 2])
 
 
+def test_of_two_scatterers_either_may_be_where_the_other_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[list[float]] = []
+
+    def near(pursuit: Any, trials: Trials, rows: Any, mine: Paths, new: Paths, nats: float) -> Paths:
+        starts.append(new.places[0, :, 0].tolist())
+        return mine
+
+    monkeypatch.setattr(standing_in, "responses", lambda surface, beams, places: places[..., :1] + 0j)
+    monkeypatch.setattr(standing_in, "settled_if_near", near)
+    paths = some_paths()
+    paths = paths._replace(
+        places=paths.places[:1, : L + 2], count=np.array([2]), evidence=np.zeros(1), energy=paths.energy[:1]
+    )
+    for better in (L, L + 1):
+        pursuit = pretended(
+            scattered="told", range_step_per_m=0.5, bounds=np.array([[0.0, 0, 0], [9.0, 0, 0]]),
+            weighed=lambda trials, received, count, better=better: -5.0 * (received[:, L, 0].real != better),
+        )  # fmt: skip
+        pursuit.problem.n_scatterers, pursuit.problem.surface = 2, None
+        standing_in.doubled(pursuit, some_trials().take(np.arange(1)), None, paths)  # type: ignore[arg-type]
+    assert starts == [[0, 1, 2, 2], [0, 1, 1.75, 2.25], [0, 1, 3, 3], [0, 1, 3.25, 2.75]]
+
+
 @pytest.mark.parametrize("case", ["χ²", "one scatterer", "some missing", "far behind"])
 def test_two_scatterers_in_one_place_are_no_explanation(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where gains are anything, of less than two, where one is missing, where none of it is nearly as probable."""
@@ -147,10 +170,12 @@ def test_users_are_tried_at_peaks_that_are_hardly_lower(monkeypatch: pytest.Monk
         unresolved=lambda one, other: np.abs(one[..., 0] - other[..., 0]) < 1.5,
     )  # fmt: skip
     start = paths._replace(energy=np.full((T, L), 7.5))
-    found = standing_in.nearly_tied(pursuit, some_trials(), None, start)  # type: ignore[arg-type]
+    noise = 3 * NOISE
+    some = some_trials()._replace(noise_variance=noise)
+    found = standing_in.nearly_tied(pursuit, some, None, start)  # type: ignore[arg-type]
     expected = [
         (t, user, rank) for t, user, rank in np.ndindex(T, L, H)
-        if ENERGY[t, user, rank] < now[t, user] + 3 * NOISE[t] and abs(100 * (user + 1) + rank - best(t, user)) > 1
+        if ENERGY[t, user, rank] < now[t, user] + 3 * noise[t] and abs(100 * (user + 1) + rank - best(t, user)) > 1
     ]  # fmt: skip
     assert fits == expected
     several = 0
@@ -160,4 +185,4 @@ def test_users_are_tried_at_peaks_that_are_hardly_lower(monkeypatch: pytest.Monk
         np.testing.assert_allclose(found.energy[t], 7.5 - max([0.0, *mine]))
     assert several
     monkeypatch.setattr(standing_in, "energy_of_users", lambda pursuit, trials, paths, peaks: now[trials.group] - 99)
-    assert standing_in.nearly_tied(pursuit, some_trials(), None, start) is start  # type: ignore[arg-type]
+    assert standing_in.nearly_tied(pursuit, some, None, start) is start  # type: ignore[arg-type]
