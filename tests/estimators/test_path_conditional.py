@@ -247,6 +247,22 @@ def test_what_is_around_a_candidate(on_problem_grid: bool) -> None:
     assert empty > 0
 
 
+def test_the_highest_around_a_candidate() -> None:
+    """Three, highest first, without itself; the grid's first one as well."""
+    grid = PURSUIT.all_places
+    rng = np.random.default_rng(1)
+    scores = rng.uniform(1.0, 9.0, (40, L, len(grid)))
+    here = rng.integers(0, len(grid), (40, L))
+    here[:5], scores[:5, :, 0] = 1, 10.0
+    found, heights = conditional._around(PURSUIT, scores, here)
+    for t, user in np.ndindex(here.shape):
+        others = [m for m in beside(grid, int(here[t, user])) if m != here[t, user]]
+        best = sorted(others, key=lambda m: -scores[t, user, m])[:3]
+        assert found[t, user].tolist() == best
+        np.testing.assert_array_equal(heights[t, user], scores[t, user, best])
+    assert np.all(found[:5, :, 0] == 0)
+
+
 def test_no_scatterer_may_be_there() -> None:
     """A problem without any: peaks are those of the samples as they are."""
     pursuit = SEARCH.pursuit(replace(PROBLEM, n_scatterers=0), np)

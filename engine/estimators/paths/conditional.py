@@ -80,10 +80,8 @@ def peaks_of_users(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Pat
     same = energy <= xp.min(energy, axis=-1, keepdims=True) + SAME * nothing[..., None]
     chosen = xp.arange(n_peaks) == xp.argmax(xp.astype(same, xp.int8), axis=-1)[..., None]
     around, heights = _around(pursuit, scores, xp.sum(xp.where(chosen, index, xp.zeros_like(index)), axis=-1))
-    tops, again = pursuit.places(around), nothing[..., None] - heights
-    worth = (heights > 0) & (nothing[..., None] - heights / HOPE < xp.min(energy, axis=-1, keepdims=True))
-    fitted(tops, again, worth)
-    again = xp.where(worth, again, xp.full_like(again, xp.inf))
+    tops, again = pursuit.places(around), xp.full_like(heights, xp.inf)
+    fitted(tops, again, nothing[..., None] - heights / HOPE < xp.min(energy, axis=-1, keepdims=True))
     least = xp.min(again, axis=-1, keepdims=True)
     lower = chosen & (least < energy)
     places = xp.where(lower[..., None], _of(xp, _least(xp, again), tops)[..., None, :], places)
