@@ -87,8 +87,10 @@ def test_it_resumes_and_grows(path: Path) -> None:
         return
     again = engine.replay(path, 0, **{name: values[0] for name, values in sweep.axes.items()})
     stored = before.isel(dict.fromkeys(sweep.axes, 0) | {"realization": 0})
-    for name in store.variable_names():  # the last bits are those of the processor that made the store
-        np.testing.assert_allclose(again[name], stored[name], rtol=1e-6, atol=1e-9, err_msg=name)
+    # The last bits are those of the processor that made the store: of networks, which compute in single precision, of
+    # integrals whose cells follow the posterior, up to 6e-6 from one to another.
+    for name in store.variable_names():
+        np.testing.assert_allclose(again[name], stored[name], rtol=2e-5, atol=1e-9, err_msg=name)
     grown = engine.run(sweep.replace(realizations=12), path, serial=True).load()
     assert bool(grown.complete.all())
     assert grown.sizes["realization"] == 12
