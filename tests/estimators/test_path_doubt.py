@@ -144,8 +144,8 @@ def said_of(one: Any) -> tuple[str, Any, bool | None, float | None]:
     """Its name, which or how many, whether hopeful and how far behind it may be, where it asks for that."""
     options = dict(getattr(one, "keywords", {}))
     what = options.pop("these", options.pop("most", None))
-    if one.func is reconsider._with_all:
-        what = what, options.pop("missing", 1)
+    if getattr(one, "func", one) is reconsider._with_all:
+        what = what or "some", options.pop("missing", 1)
     found = getattr(one, "func", one).__name__, what, options.pop("hopeful", None), options.pop("within", None)
     assert not options
     return found
@@ -205,7 +205,7 @@ def test_what_else_is_tried() -> None:
         assert said(hopeful=True, scattered="told") == said(hopeful=True)
         assert said(hopeful=False) == [asked(one, False, math.inf) for one in doubted]
         expected = [asked(one, False, math.inf if n_users == 2 else 24.0) for one in doubted]
-        some, many = ("_with_all", (8, 1), None, None, True), ("_with_all", (32, 2), None, None, False)
+        some, many = ("_with_all", ("some", 1), None, None, True), ("_with_all", (32, 2), None, None, False)
         assert said(hopeful=False, scattered="told") == [some, *expected, many]
 
 
@@ -215,7 +215,7 @@ def test_what_is_tried_of_one_or_two_users_always() -> None:
     expected += [("_scatterers_first", 8, None, math.inf), ("_user_elsewhere", 6, False, math.inf)]
     assert [said_of(one) for one in reconsider._proposals_for_few(pretended())] == expected
     found = [said_of(one) for one in reconsider._proposals_for_few(pretended(scattered="estimated"))]
-    assert found == [("_with_all", (8, 1), None, None), *expected]
+    assert found == [("_with_all", ("some", 1), None, None), *expected]
 
 
 def test_how_far_behind_what_is_tried_may_be() -> None:

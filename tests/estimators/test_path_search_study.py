@@ -22,8 +22,6 @@ FIRST, SCENES = (
 )
 TRIALS = 10
 ALLOWED = 0.002
-ALLOWED_LESS = 0.003
-"""As measured, 16 of 6000, where 0.002 was the goal"""
 UNKNOWN = ClosedLoop(search=NewtonisedPursuit(enough=None, most_scatterers=5, scattered="estimated"))
 
 
@@ -80,7 +78,7 @@ def test_as_likely_as_from_the_truth_and_as_sure_as_right() -> None:
         },
     }  # fmt: skip
     written(record, "search")
-    assert less <= ALLOWED_LESS * trials + 4 * math.sqrt(ALLOWED_LESS * trials)
+    assert less <= ALLOWED * trials + 4 * math.sqrt(ALLOWED * trials)
     assert worse <= ALLOWED * trials + 4 * math.sqrt(ALLOWED * trials)
     assert abs(is_lost.sum() - chance.sum()) < 4 * math.sqrt(np.sum(chance * (1 - chance))) + 0.5 * chance.sum()
 

@@ -311,12 +311,12 @@ def test_all_scatterers_there_may_be_are_tried_where_some_are_not_found(
             places[i, L + n :] = 70 + np.arange(K - n)[:, None]
         return paths._replace(places=places, count=np.full(len(paths.count), K))
 
-    paths, where = some_paths(), {} if missing == 1 else {"missing": missing}
+    paths, where = some_paths(), {} if missing == 1 else {"most": most, "missing": missing}
     pursuit = pretended(
         scatterer_scores=scores, peaks=peaks, refined=refined, extended=extended,
         places=lambda index: np.repeat(index[..., None], 3, axis=-1),
     )  # fmt: skip
-    found = reconsider._with_all(pursuit, some_trials(), None, paths, most=most, **where)  # type: ignore[arg-type]
+    found = reconsider._with_all(pursuit, some_trials(), None, paths, **where)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.places, paths.places)
     expected = []
     trying = [t for t in range(T) if K - COUNT[t] >= missing]
@@ -333,7 +333,7 @@ def test_all_scatterers_there_may_be_are_tried_where_some_are_not_found(
         return new._replace(evidence=mine.evidence + 1)
 
     monkeypatch.setattr(reconsider, "settled_if_near", taken)
-    found = reconsider._with_all(pursuit, some_trials(), None, paths, most=most, **where)  # type: ignore[arg-type]
+    found = reconsider._with_all(pursuit, some_trials(), None, paths, **where)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.evidence, [most if t in trying else 0 for t in range(T)])
     for t in trying:
         assert names(found, t)[L + COUNT[t]] == 10 * (1 + COUNT[t]) + most - 1

@@ -63,10 +63,8 @@ def reconsidered(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths
                 found = proposal(pursuit, trials.take(index), rows, paths.take(index))
                 paths = paths.replaced(index, found)
         if hopeful:
-            for proposal in (scatterer_at_a_user, doubled, nearly_tied):
-                paths = proposal(pursuit, trials, rows, paths)
-        if hopeful and n_users <= FEW_USERS:
-            for proposal in _proposals_for_few(pursuit):
+            for_few = _proposals_for_few(pursuit) if n_users <= FEW_USERS else ()
+            for proposal in (scatterer_at_a_user, doubled, nearly_tied, *for_few):
                 paths = proposal(pursuit, trials, rows, paths)
     if trials.powers is not None:
         several = n_scatterers - paths.count > 1
@@ -96,7 +94,7 @@ def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[tuple[Propos
     n_scatterers = pursuit.problem.n_scatterers
     how: dict[str, Any] = {"hopeful": hopeful, "within": _within(pursuit, hopeful=hopeful)}
     if pursuit.scattered is not None and not hopeful:
-        yield partial(_with_all, most=PEAKS_OF_SCATTERERS), True
+        yield _with_all, True
     for k in reversed(range(n_scatterers)):
         yield partial(_sought_again, these=(k,), **how), True
     for pair in reversed([*combinations(range(n_scatterers), 2)]):
@@ -112,7 +110,7 @@ def _proposals(pursuit: JointPursuit, *, hopeful: bool) -> Iterator[tuple[Propos
 def _proposals_for_few(pursuit: JointPursuit) -> Iterator[Proposal]:
     """What else might explain the trials of one or two users, whether there is doubt or not."""
     if pursuit.scattered is not None:
-        yield partial(_with_all, most=PEAKS_OF_SCATTERERS)
+        yield _with_all
     for k in reversed(range(pursuit.problem.n_scatterers)):
         yield partial(_sought_again, these=(k,), hopeful=False, within=2 * NATS)
     yield partial(_scatterers_first, most=PEAKS_OF_SCATTERERS, within=np.inf)
@@ -187,7 +185,15 @@ def _within(pursuit: JointPursuit, *, hopeful: bool) -> float:
     return np.inf if pursuit.scattered is None or pursuit.problem.n_users <= FEW_USERS else 2 * NATS
 
 
-def _with_all(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths, *, most: int, missing: int = 1) -> Paths:
+def _with_all(
+    pursuit: JointPursuit,
+    trials: Trials,
+    rows: Rows,
+    paths: Paths,
+    *,
+    most: int = PEAKS_OF_SCATTERERS,
+    missing: int = 1,
+) -> Paths:
     """The paths, or better ones with all scatterers there may be besides those found, one at each of so many peaks.
 
     Where so many are missing, or more.
