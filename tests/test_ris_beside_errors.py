@@ -1,5 +1,6 @@
 """What is stored beside errors, each alone in plain loops: next places, ranks, the plane waves' bound, who is near."""
 
+import json
 import math
 from typing import Any
 
@@ -16,7 +17,8 @@ from engine.numerics.candidates import CandidateGrid
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_information import Paths
 from engine.numerics.plane_wave_bound import plane_wave_bound
-from scenarios.ris import Method
+from scenarios.ris import Method, RisLocalization
+from scenarios.ris.lost import beams_rad, just_lost_rad2, lost_text, with_directions
 from scenarios.ris.misjudgment import ATTRIBUTES, error_parts, nearest_place
 from scenarios.ris.mismatch import NAME, Compared, assumes_plane_waves, mismatched_bounds
 from scenarios.ris.protocol import Outcome
@@ -193,3 +195,37 @@ def test_rows_are_of_one_fields_users() -> None:
         values = results[name].sel(snr_db=snr_db, estimator="NOMP").values[:, users]
         assert row.mse.value == pytest.approx(values.mean())
         assert row.samples == 100
+
+
+def test_beams_of_every_surface_of_a_run() -> None:
+    """Along all axes that change the surface and no others: the mean of both sides' widths, as the product has it."""
+    scene = RisLocalization(elements_per_side=16, spacing_m=0.004, snr_db=(10.0,))
+    axes = {"carrier_hz": [24e9, 30e9], "angle_step_rad": [0.02, 0.03], "elements_upwards": [8, 12, 20]}
+    dims = ("carrier_hz", "angle_step_rad", "elements_upwards", "user")
+    errors = np.random.default_rng(0).random((2, 2, 3, 5))
+    results = xarray.Dataset(
+        {"squared_error_angle_rad2": (dims, errors)}, axes,
+        {"scenario_class": "scenarios.ris.localization:RisLocalization", "scenario": scene.model_dump_json(),
+         "axes": json.dumps(axes)},
+    )  # fmt: skip
+    widths, just = beams_rad(results), just_lost_rad2(results)
+    assert set(widths.dims) == {"carrier_hz", "elements_upwards"}
+    directions = with_directions(results).direction_error_beams.transpose(*dims).values
+    for i, carrier_hz in enumerate(axes["carrier_hz"]):
+        for k, upwards in enumerate(axes["elements_upwards"]):
+            both = [299_792_458 / carrier_hz / (n * 0.004) for n in (16, upwards)]
+            at = {"carrier_hz": carrier_hz, "elements_upwards": upwards}
+            assert float(widths.sel(at)) == pytest.approx(math.sqrt(both[0] * both[1]))
+            assert float(just.sel(at)) == pytest.approx(0.75**2 * both[0] * both[1] / 2)
+            expected = np.sqrt(2 * errors[i, :, k] / both[0] / both[1])
+            np.testing.assert_allclose(directions[i, :, k], expected)
+    low, high = (
+        0.75 * 299_792_458 / hz / 0.004 / math.sqrt(16 * n) for hz, n in ((30e9, 20), (24e9, 8))
+    )  # fmt: skip
+    text = "a direction wrong by more than 0.75 of a beam's width λ/(n d), {} rad straight ahead"
+    assert lost_text(results) == text.format(f"{high:.2g} to {low:.2g}")
+    alone = results.assign_attrs(axes="{}")
+    square = 0.75 * 299_792_458 / 28e9 / 0.004 / 16
+    assert lost_text(alone) == text.format(f"{square:.2g}")
+    told = results.assign(direction_error_beams=results.squared_error_angle_rad2)
+    assert with_directions(told) is told

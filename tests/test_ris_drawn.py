@@ -195,7 +195,7 @@ def test_users_lost_at_either_count_are_left_out_of_remark_1_one_by_one() -> Non
         squares = [random.gamma(2.0, 1.0, shape) for _ in range(3)]
         squares[2][random.random(shape) < 0.2] = np.nan
         squares[0][random.random(shape) < 0.2] = np.nan
-        return Parts("angle", "near", "m", cycle, *squares, random.random(shape) < 0.5)  # type: ignore[misc]
+        return Parts("angle", "near", "m", cycle, *squares, random.random(shape) < 0.5)  # type: ignore[call-arg]
 
     three = [made(cycle) for cycle in (4, 9, 20)]
     claimed = remark1_sweep.report(described(RisLocalization(snr_db=(10.0,))), three)[0]  # type: ignore[misc]
@@ -257,7 +257,7 @@ def test_what_fig3_says_is_of_the_users_that_have_numbers() -> None:
     results = described(scene).assign({name: (("user", "realization"), array) for name, array in values.items()})
     found = fig3.summary(results)  # type: ignore[misc]
     counts, misses = fig3.report(results, found)  # type: ignore[misc]
-    sizes = {model: scene.grid(model).size for model in ("ff", "hybrid", "nf")}  # type: ignore[arg-type]
+    sizes = {model: scene.grid(model).size for model in ("ff", "hybrid", "nf")}
     assert found.sizes == sizes
     assert sizes["ff"] < sizes["hybrid"] < sizes["nf"]
     assert counts.rows == [(model, str(size), f"{size / sizes['nf']:.2f}") for model, size in sizes.items()]
