@@ -90,6 +90,9 @@ def test_mean_powers_are_drawn_with_their_intervals_beside_both_equations() -> N
             np.testing.assert_allclose((at, values), (sizes, expected))
         np.testing.assert_allclose(panel.get_xticks(), sizes)
         assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles == ["Rayleigh channels", "a few paths, Eqs. (3) to (9)"]
+    assert figure.axes[0].get_ylabel() == "mean power over that by one element"
     assert figure.get_suptitle().endswith("6 realizations a point")
     plt.close("all")
 
@@ -101,7 +104,7 @@ def some_parts() -> tuple[xarray.Dataset, dict[str, np.ndarray]]:
     """Stored in another order of dimensions than they are read in; the last method is on no grid."""
     random = np.random.default_rng(2)
     dims = ("user", "cycle", "estimator", "snr_db", "realization")
-    shape = (5, 3, 3, 2, 4)
+    shape = (5, 3, 3, 3, 4)
     users = ["near", "far", "near", "far", "far"]
     stored = {
         f"squared_{part}_{quantity}_{unit}": random.gamma(1.0, 1.0, shape)
@@ -112,11 +115,11 @@ def some_parts() -> tuple[xarray.Dataset, dict[str, np.ndarray]]:
             values[:, :, 2] = np.nan
         elif "range" in name:
             values[[1, 3, 4]] = np.nan
-    stored["squared_misjudgment_angle_rad2"][:, :, :2][random.random((5, 3, 2, 2, 4)) < 0.4] = 0.0
+    stored["squared_misjudgment_angle_rad2"][:, :, :2][random.random((5, 3, 2, 3, 4)) < 0.4] = 0.0
     stored["direction_error_beams"] = random.choice([0.1, 0.74, 0.75, 0.7501, 2.0], shape)
-    scene = RisLocalization(snr_db=(0.0, 10.0))
+    scene = RisLocalization(snr_db=(0.0, 5.0, 10.0))
     coords = {
-        "cycle": [4, 9, 20], "estimator": ["a", "b", "c"], "snr_db": [0.0, 10.0], "realization": range(4),
+        "cycle": [4, 9, 20], "estimator": ["a", "b", "c"], "snr_db": [0.0, 5.0, 10.0], "realization": range(4),
         "user_field": ("user", users),
     }  # fmt: skip
     results = described(scene, **coords)
@@ -139,7 +142,7 @@ def test_parts_are_those_of_the_last_ratio_user_by_user() -> None:
         sums: dict[str, list[float]] = {"mismatch": [], "misjudgment": [], "error": []}
         for trial in range(4):
             for i, user in enumerate(users):
-                at = (user, c, m, 1, trial)
+                at = (user, c, m, 2, trial)
                 lost = stored["direction_error_beams"][at] > 0.75
                 assert one.found[trial, i] == (not lost)
                 for part, kept in sums.items():

@@ -243,6 +243,7 @@ def test_margins_of_power_and_what_is_said() -> None:
             assert np.array(regions) == pytest.approx(np.array([(order - 0.1, order + 0.1)]))
             assert values[claim] == pytest.approx([order], abs=0.02)
         else:  # of the power itself
+            assert claim.endswith("power N² π²/16, Eq. (58)" if "aligned" in claim else "power N, Eq. (57)")
             assert np.array(regions) ** 2 == pytest.approx(np.array([(1 / 1.1, 1.1)] * 4))
             assert np.array(values[claim]) ** 2 == pytest.approx(np.full(4, 1.05), rel=0.03)
     bent = [one._replace(samples=one.samples * (1.1 if one.n_elements == 100 else 1)) for one in as_proposition_3()]

@@ -170,7 +170,7 @@ def draw(results: "xarray.Dataset", found: Sequence[Power]) -> "Figure":
         for number, phases in enumerate(PHASES):
             here = [one for one in found if (one.channel, one.phases) == (channel, phases) and one.samples.size]
             mean = np.array([one.samples.mean() for one in here])
-            reach = [1.96 * one.samples.std() / max(1, one.samples.size) ** 0.5 for one in here]
+            reach = [1.96 * one.samples.std() / one.samples.size**0.5 for one in here]
             panel.errorbar(
                 [one.n_elements * (1 + 0.04 * (number - 1)) for one in here], mean, yerr=reach, linestyle="none",
                 color=COLOURS[number], marker=MARKERS[number], markersize=5, capsize=2, label=f"{phases} phases",
