@@ -86,7 +86,7 @@ def claims(results: "xarray.Dataset", found: Sequence[Parts]) -> list[Claim]:
     said = []
     for quantity, field, method in dict.fromkeys(one[:3] for one in found):
         curve = [one for one in found if one[:3] == (quantity, field, method)]
-        first, before, last = curve[0], curve[-2] if len(curve) > 1 else curve[-1], curve[-1]
+        first, last = curve[0], curve[-1]
         of = f"{method}, {field} users' {quantity}:"
         said.append(Claim(
             f"{of} no misjudgment is left after {last.cycle} cycles", "→ 0, Eq. (54)",
@@ -99,6 +99,7 @@ def claims(results: "xarray.Dataset", found: Sequence[Parts]) -> list[Claim]:
             counted("RMSE over mismatch, users found:", lambda ratio: float(ratio**0.5)), differs=differs,
         ))  # fmt: skip
         if len(curve) > 2:
+            before = curve[-2]
             both = (
                 _ratio(last, last.error, first, first.error, Region(high=1.0)),
                 _ratio(last, last.error, before, before.error, Region(ALIKE**-2, ALIKE**2)),
@@ -150,9 +151,13 @@ def draw(results: "xarray.Dataset", found: Sequence[Parts]) -> "Figure":
         axes[1, column].set(ylabel="not the place next to the user (%)", xlabel="cycles", ylim=(-2, 102))
         for panel in axes[:, column]:
             quiet(panel)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    if labels:
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
+    named: dict[str, Any] = {}  # a panel of no users has no names
+    for panel in axes[0]:
+        named |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    if named:
+        figure.legend(
+            list(named.values()), list(named), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5
+        )
     figure.suptitle(
         f"A grid's error is mismatch and misjudgment, {results.sizes['realization']} realizations", fontsize=11
     )
