@@ -290,20 +290,24 @@ def test_what_fig3_says_is_of_the_users_that_have_numbers() -> None:
 def test_fig3_draws_directions_from_where_their_near_field_ends(model: Any) -> None:
     """A dictionary of plane waves alone has them from the view's start; what is drawn is level with the surface."""
     scene = RisSampledPlaces(n_cycles=1, n_scatterers=0, elements_per_side=9, range_min_m=0.15, range_max_m=3.0,
-                             angle_step_rad=0.12, n_users=2, model=model)  # fmt: skip
+                             angle_step_rad=0.13, n_users=2, model=model)  # fmt: skip
     values = {name: (("realization", "user"), np.full((1, 2), 0.5)) for name in (
         "user_range_m", "share_kept", "squared_mismatch_angle_rad2", "squared_mismatch_range_m2")}  # fmt: skip
     results = described(scene).assign(values)
     plan, share = fig3.figure(results, fig3.summary(results)).axes  # type: ignore[misc]
-    polars = [math.pi / 3 + math.pi / 3 * (i + 0.5) / 9 for i in range(9)]  # of nine cells the fifth is level
-    assert polars[4] == pytest.approx(math.pi / 2)
-    azimuths = [-math.pi / 6 + math.pi / 3 * (i + 0.5) / 9 for i in range(9)]
+    polar = math.pi / 2 + math.pi / 3 / 16  # of eight rows two are next to level, by half a cell, and as far from above
+    azimuths = [-math.pi / 6 + math.pi / 3 * (i + 0.5) / 8 for i in range(8)]
     lines = [line for line in plan.lines if len(line.get_xdata()) == 2 and line.get_marker() != "."]
-    assert len(lines) == 9
+    assert len(lines) == 8
     for line, azimuth in zip(lines, azimuths, strict=True):
-        start = near_end(scene, azimuth, polars[4]) if model == "hybrid" else 0.15
-        expected = np.outer([math.sin(azimuth), math.cos(azimuth)], [start, 3.0])
+        start = near_end(scene, azimuth, polar) if model == "hybrid" else 0.15
+        expected = math.sin(polar) * np.outer([math.sin(azimuth), math.cos(azimuth)], [start, 3.0])
         np.testing.assert_allclose((line.get_xdata(), line.get_ydata()), expected, rtol=1e-6, atol=1e-9)
+    dots = [line for line in plan.lines if line.get_marker() == "." and len(line.get_xdata())]
+    assert bool(dots) == (model == "hybrid")
+    for shown, label in ((lines, "plane waves: directions only"), (dots, "spherical waves, near field")):
+        (named,) = (line for line in plan.lines if line.get_label() == label)
+        assert {line.get_color() for line in shown} <= {named.get_color()}
     across, ahead = curve(plan, "end of the near field")
     angles = np.arctan2(across, ahead)
     assert (angles[0], angles[-1]) == pytest.approx((-math.pi / 6, math.pi / 6))
@@ -311,6 +315,7 @@ def test_fig3_draws_directions_from_where_their_near_field_ends(model: Any) -> N
     for i in (0, 31, 70, -1):
         assert math.hypot(across[i], ahead[i]) == pytest.approx(near_end(scene, angles[i], math.pi / 2), rel=1e-6)
     assert [line.get_label() for line in share.lines] == ["near users", "far users"]
+    assert len({line.get_color() for line in share.lines}) == 2
     assert share.get_ylim()[0] == 0
     assert 1 < share.get_ylim()[1] < 1.1
     plt.close("all")
