@@ -280,6 +280,19 @@ def test_bits_stand_side_by_side_and_any_phase_comes_last() -> None:
     np.testing.assert_allclose(shown[:, 0], [100 * mine[bits] for bits in (1, 2, 4, 0)])
 
 
+@pytest.mark.parametrize(
+    ("x", "values", "labels"),
+    [("misplaced_m", [0.03, 0.0, 0.001], ["0", "0.001", "0.03"]), ("phase_bits", [3, 1], ["1", "3"])],
+)
+def test_nothing_is_any_phase_but_no_bits(x: str, values: list[Any], labels: list[str]) -> None:
+    """A surface that is off by 0 m comes first; bits without 0 among them have no such tick."""
+    rows = some_rows(x, values, "A")
+    panel = figure_of(x).draw(results_of(x, values), rows).axes[-2]
+    assert [text.get_text() for text in panel.get_xticklabels()] == labels
+    mine = {row.point[x]: row.lost.value for row in rows if (row.group, row.quantity) == PANELS[0]}
+    np.testing.assert_allclose(drawn(panel, "A")[1][:, 0], [100 * mine[value] for value in sorted(values)])
+
+
 def test_curves_are_named_by_what_differs() -> None:
     def labels(points: list[tuple[str, dict[str, Any]]]) -> list[str]:
         rows = [
