@@ -39,6 +39,7 @@ def by_hand(
     results: xarray.Dataset, quantity: str, field: str, over: dict[str, Any], under: dict[str, Any], *, lost_too: bool
 ) -> float:
     """RMSE over RMSE: angles with the lost as just lost, or of the users that both found."""
+    just = [JUST_LOST_RAD2 * (25 / point.get("elements_per_side", 25)) ** 2 for point in (over, under)]
     sums = [0.0, 0.0]
     users = [i for i, one in enumerate(results.user_field.values) if one == field]
     angles = [results.squared_error_angle_rad2.sel(at).values for at in (over, under)]
@@ -47,8 +48,8 @@ def by_hand(
         for user in users:
             both = [angle[trial, user] for angle in angles]
             if lost_too:
-                sums = [total + min(value, JUST_LOST_RAD2) for total, value in zip(sums, both, strict=True)]
-            elif max(both) <= JUST_LOST_RAD2:
+                sums = [total + min(pair) for total, *pair in zip(sums, both, just, strict=True)]
+            elif both[0] <= just[0] and both[1] <= just[1]:
                 sums = [total + one[trial, user] for total, one in zip(sums, squares, strict=True)]
     return math.sqrt(sums[0] / sums[1])
 
@@ -123,6 +124,18 @@ def test_of_whom_claims_along_other_axes_are() -> None:
     agree(ratios(claims.against_spacing(results)), {"ff: a finer dictionary first helps, then no more": [
         over("angle", field, "ff", *pair) for field in ("near", "far") for pair in ((0.01, 0.02), (0.02, 0.08))
     ]})  # fmt: skip
+    (few,) = judged(claims.against_spacing(results.sel(angle_step_rad=[0.01, 0.02])))
+    assert "three spacings" in few.verdict
+    results, over = made("elements_per_side", (15.0, 18.0, 20.0, 25.0, 30.0), -0.3, ("nf",))
+    last = results.sel(estimator="nf", elements_per_side=30).isel(user=[0, 2])
+    found = last.squared_error_angle_rad2.values <= JUST_LOST_RAD2 * (25 / 30) ** 2
+    assert 0.7 < found.mean() < 1
+    agree(ratios(claims.against_size(results)), {
+        "nf: range error falls with the surface's size": [over("range", "near", "nf", 30, 15)],
+        "nf: centimetre accuracy, 30 × 30 elements": [10 * math.sqrt(last.squared_error_range_m2.values[found].mean())],
+        "nf: angle error first falls with the size, then stays":
+            [over("angle", "near", "nf", 30, 15), over("angle", "near", "nf", 30, 25)],
+    })  # fmt: skip
 
 
 @pytest.mark.parametrize(
