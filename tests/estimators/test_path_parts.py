@@ -36,10 +36,10 @@ def test_the_highest_peaks_of_a_lattice_in_a_loop() -> None:
         number[random.permutation(60)[:missing]] = -1
         position = np.flatnonzero(number >= 0)
         number[position] = np.arange(len(position))
-        scores = np.round(random.random((2, 6, len(position))), 1)  # of which many are equal
+        scores = np.round(random.random((6, 2, len(position))), 1)  # of which many are equal
         on_lattice = number.reshape(lattice)
-        expected, values = np.zeros((2, 6, 9), dtype=int), np.zeros((2, 6, 9))
-        for a, b in np.ndindex(2, 6):
+        expected, values = np.zeros((6, 2, 9), dtype=int), np.zeros((6, 2, 9))
+        for a, b in np.ndindex(6, 2):
             peaks = []
             for place in np.ndindex(lattice):
                 m = on_lattice[place]
@@ -72,6 +72,19 @@ def test_a_fit_may_go_six_tenths_of_a_beam_beyond_the_view() -> None:
     assert high[1] == pytest.approx(1.9 + 0.6 * beam_z / math.sin(1.9))
     assert low[2] == pytest.approx(-0.7 - 0.6 * beam_y / math.cos(0.7))
     assert high[2] == pytest.approx(0.3 + 0.6 * beam_y / math.cos(0.3))
+
+
+@pytest.mark.parametrize(("away", "turn"), [(0.3, math.sin(0.3)), (0.15, 0.2)])
+def test_a_beam_along_the_surface_is_five_times_as_wide_as_straight_ahead_and_no_wider(
+    away: float, turn: float
+) -> None:
+    surface = UniformPlanarArray(n_y=60, n_z=60, spacing_m=0.005, wavelength_m=0.0125)
+    low, high = fit_bounds(
+        surface, FieldOfView(away, math.pi - away, away - math.pi / 2, math.pi / 2 - away, 9.0, 99.0)
+    )
+    moved = 0.6 * 0.0125 / (60 * 0.005) / turn
+    assert low[1:] == pytest.approx([away - moved, away - math.pi / 2 - moved])
+    assert high[1:] == pytest.approx([math.pi - away + moved, math.pi / 2 - away + moved])
 
 
 def test_a_fit_stays_before_the_surface_and_away_from_it() -> None:
