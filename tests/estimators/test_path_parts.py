@@ -104,13 +104,16 @@ def test_a_fit_comes_no_nearer_than_half_the_range_or_the_surfaces_edge(nearest_
     assert fit_bounds(surface, FieldOfView(0.8, 1.9, -0.7, 0.3, nearest_m, 9.0))[1, 0] == pytest.approx(most)
 
 
-def test_a_cells_side_in_beams() -> None:
+@pytest.mark.parametrize(("n_polar", "n_azimuths"), [(7, 10), (2, 5), (4, 2), (1, 3), (6, 1), (1, 1)])
+def test_a_cells_side_in_beams(n_polar: int, n_azimuths: int) -> None:
+    """Of a lattice with one candidate in an angle the cell is as wide as the beam there."""
     surface = UniformPlanarArray(n_y=16, n_z=10, spacing_m=0.005, wavelength_m=0.0125)
     beam_y, beam_z = 0.0125 / (16 * 0.005), 0.0125 / (10 * 0.005)
-    polar, azimuth = np.linspace(0.9, 1.5, 7), np.linspace(-0.2, 0.7, 10)
+    polar, azimuth = 0.9 + 0.1 * np.arange(n_polar), -0.2 + 0.07 * np.arange(n_azimuths)
     middle, turned = np.mean(np.sin(polar)), np.mean(np.cos(azimuth))
-    expected = math.sqrt((0.1 * middle / beam_z) * (0.1 * middle * turned / beam_y))
-    grid = CandidateGrid(polar, azimuth, np.array([0.0, 1.0]), np.ones((7, 10, 2), dtype=bool))
+    up, across = 0.1 if n_polar > 1 else beam_z, 0.07 if n_azimuths > 1 else beam_y
+    expected = math.sqrt((up * middle / beam_z) * (across * middle * turned / beam_y))
+    grid = CandidateGrid(polar, azimuth, np.array([0.0, 1.0]), np.ones((n_polar, n_azimuths, 2), dtype=bool))
     assert cell_in_beams(surface, grid) == pytest.approx(expected)
 
 
