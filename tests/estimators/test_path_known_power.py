@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from test_joint_pursuit import CYCLES, PROBLEM, SEARCH, SOME, K, L, some_paths
 
-from engine.estimators.paths import joint_pursuit
+from engine.estimators.paths import Cycles, joint_pursuit
 from engine.estimators.paths.closed_loop import ClosedLoop
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.newtonised import NewtonisedPursuit
-from engine.estimators.paths.trials import Paths, Trials, with_scatterer
+from engine.estimators.paths.trials import Paths, Trials, joined, power, trials_of, with_scatterer
 
 BY_EVIDENCE = SEARCH.model_copy(update={"scattered": "estimated"})
 
@@ -63,11 +63,55 @@ def test_values_of_groups_are_each_trials_own(group: list[int]) -> None:
     assert (found is values) == (group == [0, 1, 2])
 
 
+def test_trials_are_the_copies_of_one_group_after_the_other() -> None:
+    """Each with its own samples and noise, and the beams of its group."""
+    rng = np.random.default_rng(6)
+    beams, samples, noise = rng.normal(size=(3, 5, 7)), rng.normal(size=(3, 2, 5, 4)), rng.uniform(1, 2, (3, 2))
+    some = trials_of(Cycles(beams, samples, noise), np)
+    assert some.beams is beams
+    assert some.powers is None
+    assert some.received is None
+    for t in range(6):
+        assert some.group[t] == t // 2
+        assert some.noise_variance[t] == noise[t // 2, t % 2]
+        np.testing.assert_array_equal(some.samples[t], samples[t // 2, t % 2].T)
+
+
+def test_cycles_that_follow_are_behind_those_before() -> None:
+    """Whose own arrays stay as they are; what is told of the noise last is what counts."""
+    rng = np.random.default_rng(7)
+    whole = Cycles(rng.normal(size=(3, 6, 5)), rng.normal(size=(3, 2, 6, 4)), np.ones((3, 2)))
+    kept = None
+    for first, last in ((0, 1), (1, 4), (4, 6)):
+        more = Cycles(whole.beams[:, first:last], whole.samples[:, :, first:last], np.full((3, 2), float(last)))
+        kept = joined(kept, more, np)
+        np.testing.assert_array_equal(kept.beams, whole.beams[:, :last])
+        np.testing.assert_array_equal(kept.samples, whole.samples[:, :, :last])
+        np.testing.assert_array_equal(kept.noise_variance, last)
+        assert kept.beams.flags.c_contiguous
+
+
+def test_trials_that_are_taken_have_their_own_powers_and_samples() -> None:
+    rng = np.random.default_rng(8)
+    some = Trials(rng.normal(size=(2, 5, 3)), np.array([0, 0, 1, 1]), rng.normal(size=(4, 2, 5)), rng.uniform(1, 2, 4))
+    index = np.array([3, 1])
+    for trials in (some, some._replace(powers=rng.random((4, 6)), received=rng.random(4))):
+        taken = trials.take(index)
+        assert taken.beams is trials.beams
+        for name in ("group", "samples", "noise_variance", "powers", "received"):
+            whole = getattr(trials, name)
+            np.testing.assert_array_equal(getattr(taken, name), None if whole is None else whole[[3, 1]])
+
+
 def test_where_nothing_is_known_of_gains_a_scatterer_more_tells_nothing() -> None:
     more = with_scatterer(told(2, noise=np.array([3.0, 2.0])), 4, np.ones((2, 3)))
     np.testing.assert_array_equal(more.ridge, 0)
     np.testing.assert_array_equal(more.unseen, 0)
     np.testing.assert_array_equal(more.noise, [3.0, 2.0])
+
+
+def test_the_power_of_a_number_is_its_squared_modulus() -> None:
+    assert power(np.array([3 - 4j, 0.5j, -1.5])) == pytest.approx([25.0, 0.25, 2.25])
 
 
 def test_no_noise_at_all_is_a_noise_like_any_other() -> None:
