@@ -1,6 +1,7 @@
 """Approximate maximum likelihood and the atomic norm, against a plain search and the known errors."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from ris_trials import LAB, SURFACE, angle_errors, inlier_rmse, trials
 
 from engine.estimators.paths import Cycles, PathEstimates, PathEstimator, PathProblem, atomic_norm
-from engine.estimators.paths.approximate_ml import ApproximateML
+from engine.estimators.paths.approximate_ml import ApproximateML, LineSearches
 from engine.estimators.paths.atomic_norm import AtomicNorm
 from engine.numerics.atomic_descent import NOWHERE, Atoms
 from engine.numerics.atomic_norm import decompose, duality_gap, objective
@@ -51,6 +52,24 @@ def test_approximate_ml_searches_along_lines() -> None:
         assert plain == tuple(field[g, s, user] for field in found[:3])
     assert found.scatterer_gain.shape == (3, 2, 2, 2)
     assert np.isnan(found.scatterer_azimuth_rad).all()
+
+
+@pytest.mark.parametrize(("n_ranges", "turns"), [(1, 1), (2, 1), (3, 2), (4, 1), (7, 1), (7, 3), (7, 99)])
+def test_searches_along_lines_of_any_scores(n_ranges: int, turns: int) -> None:
+    """Many peaks: where a search begins, in which order it turns, and when it ends all show."""
+    scores = np.random.default_rng(n_ranges).random((40, 5, n_ranges, 6))
+    expected = []
+    for one in scores:
+        level = n_ranges // 2
+        _, polar, azimuth = max((one[p, level, a], p, a) for p in range(5) for a in range(6))
+        for _ in range(turns):
+            level = max(range(n_ranges), key=lambda i: one[polar, i, azimuth])
+            polar = max(range(5), key=lambda i: one[i, level, azimuth])
+            azimuth = max(range(6), key=lambda i: one[polar, level, i])
+        expected.append((polar, level, azimuth))
+    dictionary: Any = SimpleNamespace(xp=np)
+    found = LineSearches(dictionary, 0, turns)._search(scores)
+    assert [tuple(int(i) for i in np.unravel_index(place, (5, n_ranges, 6))) for place in found] == expected
 
 
 def test_a_trial_does_not_depend_on_the_batch() -> None:

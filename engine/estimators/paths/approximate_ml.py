@@ -73,7 +73,6 @@ class LineSearches:
         middle = xp.reshape(scores[:, :, n_ranges // 2, :], (n_users, -1))
         best = xp.argmax(middle, axis=-1)
         polar, azimuth = best // n_azimuths, best % n_azimuths
-        level = xp.full_like(polar, n_ranges // 2)
         users = xp.arange(n_users)
 
         def along(polar: Array, level: Array, azimuth: Array) -> Array:
@@ -81,10 +80,10 @@ class LineSearches:
             return xp.argmax(xp.reshape(xp.take(flat, xp.reshape(place, (-1,))), place.shape), axis=-1)
 
         for _ in range(self.turns):
-            before = (polar, level, azimuth)
+            before = (polar, azimuth)
             level = along(polar[:, None], xp.arange(n_ranges)[None, :], azimuth[:, None])
             polar = along(xp.arange(n_polar)[None, :], level[:, None], azimuth[:, None])
             azimuth = along(polar[:, None], level[:, None], xp.arange(n_azimuths)[None, :])
-            if all(bool(xp.all(old == new)) for old, new in zip(before, (polar, level, azimuth), strict=True)):
-                break
+            if all(bool(xp.all(old == new)) for old, new in zip(before, (polar, azimuth), strict=True)):
+                break  # the range follows from them
         return (polar * n_ranges + level) * n_azimuths + azimuth
