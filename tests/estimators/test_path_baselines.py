@@ -68,7 +68,9 @@ def test_searches_along_lines_of_any_scores(n_ranges: int, turns: int) -> None:
             azimuth = max(range(6), key=lambda i: one[polar, level, i])
         expected.append((polar, level, azimuth))
     dictionary: Any = SimpleNamespace(xp=np)
-    found = LineSearches(dictionary, 0, turns)._search(scores)
+    search = LineSearches(dictionary, 0, turns)._search
+    found = search(scores)
+    np.testing.assert_array_equal(np.concatenate([search(one[None]) for one in scores]), found)
     assert [tuple(int(i) for i in np.unravel_index(place, (5, n_ranges, 6))) for place in found] == expected
 
 
