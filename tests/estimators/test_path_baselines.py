@@ -54,24 +54,29 @@ def test_approximate_ml_searches_along_lines() -> None:
     assert np.isnan(found.scatterer_azimuth_rad).all()
 
 
-@pytest.mark.parametrize(("n_ranges", "turns"), [(1, 1), (2, 1), (3, 2), (4, 1), (7, 1), (7, 3), (7, 99)])
-def test_searches_along_lines_of_any_scores(n_ranges: int, turns: int) -> None:
-    """Many peaks: where a search begins, in which order it turns, and when it ends all show."""
-    scores = np.random.default_rng(n_ranges).random((40, 5, n_ranges, 6))
+@pytest.mark.parametrize(
+    ("n_ranges", "turns", "slope"),
+    [(1, 1, 0.0), (2, 1, 0.0), (3, 2, 0.0), (4, 1, 0.0), (7, 1, 0.0), (7, 3, 0.0), (12, 2, 4.0), (12, 9, 4.0)],
+)
+def test_searches_along_lines_of_any_scores(n_ranges: int, turns: int, slope: float) -> None:
+    """Many peaks, or a ridge that is climbed askew: where a search begins, how it turns, and when it ends all show."""
+    scores = np.random.default_rng(n_ranges).random((40, 11, n_ranges, 13))
+    p, i, a = np.ogrid[:11, :n_ranges, :13]
+    scores += (slope > 0) * (slope * (p + i + a) - (p - i) ** 2 - (i - a) ** 2 - (a - p) ** 2)
     expected = []
     for one in scores:
         level = n_ranges // 2
-        _, polar, azimuth = max((one[p, level, a], p, a) for p in range(5) for a in range(6))
+        _, polar, azimuth = max((one[p, level, a], p, a) for p in range(11) for a in range(13))
         for _ in range(turns):
             level = max(range(n_ranges), key=lambda i: one[polar, i, azimuth])
-            polar = max(range(5), key=lambda i: one[i, level, azimuth])
-            azimuth = max(range(6), key=lambda i: one[polar, level, i])
+            polar = max(range(11), key=lambda i: one[i, level, azimuth])
+            azimuth = max(range(13), key=lambda i: one[polar, level, i])
         expected.append((polar, level, azimuth))
     dictionary: Any = SimpleNamespace(xp=np)
     search = LineSearches(dictionary, 0, turns)._search
     found = search(scores)
     np.testing.assert_array_equal(np.concatenate([search(one[None]) for one in scores]), found)
-    assert [tuple(int(i) for i in np.unravel_index(place, (5, n_ranges, 6))) for place in found] == expected
+    assert [tuple(int(i) for i in np.unravel_index(place, (11, n_ranges, 13))) for place in found] == expected
 
 
 def test_a_trial_does_not_depend_on_the_batch() -> None:
