@@ -11,10 +11,12 @@ from scipy.special import ndtri
 
 from engine.estimators.paths.conditional import of_scatterers
 from engine.estimators.paths.newtonised import NewtonisedPursuit
+from engine.estimators.paths.search_grid import UNRESOLVED_BEAMS
 from engine.estimators.paths.spread import (
     N_POINTS,
     WEAK_NATS,
     WIDER,
+    _integrated,
     _log_likelihood,
     _Points,
     _points,
@@ -23,6 +25,7 @@ from engine.estimators.paths.spread import (
 )
 from engine.estimators.paths.trials import Paths as FoundPaths
 from engine.estimators.paths.trials import trials_of
+from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.path_information import Paths, path_covariance
 from engine.numerics.wavefront import wave
@@ -161,3 +164,50 @@ def test_only_low_peaks_are_integrated_whatever_the_gains_phase(gain: complex) -
         )  # fmt: skip
         off = np.abs(stated / joint - 1).max(axis=(1, 2, 3))
         assert np.all(off > 1e-3 if share < 1 else off < 1e-9)
+
+
+def test_points_around_an_estimate_in_plain_loops() -> None:
+    """Where they are, how probable they are by the curvature or by the samples, which are not in view, user by user."""
+    problem, cycles, truth = trials(3, (8.0,), n_cycles=14, n_users=2, n_scatterers=1, seed=32, surface=TALL)
+    view = FieldOfView(1.1, 1.9, -0.45, 0.4, 0.6, 8.0)
+    pursuit = NewtonisedPursuit(enough=None).pursuit(replace(problem, view=view), np)
+    some = trials_of(cycles, np)
+    rng = np.random.default_rng(5)
+    places = np.concatenate([np.stack(part, axis=-1) for part in (truth.users, truth.scatterers)], axis=1)
+    places[:, :2] = rng.uniform((0.2, 1.2, -0.3), (1.5, 1.8, 0.3), (3, 2, 3))
+    places[0, 0] = 0.125, 1.15, 0.38  # at the view's far end, and next to its edges
+    places[1, 1] = 1.6, 1.88, -0.43
+    gain = rng.normal(size=(3, 2, 2)) + 1j * rng.normal(size=(3, 2, 2))
+    found = found_paths(places, np.ones(3, int), gain)._replace(noise=some.noise_variance)
+    factor = rng.normal(size=(3, 2, 3, 3)) * 0.1 + 0.4 * np.eye(3)
+    factor = factor * np.array([0.6, 0.1, 0.15])[:, None]
+    held = factor @ np.swapaxes(factor, -1, -2)
+    weak = np.array([False, True, False])
+    points = _integrated(pursuit, some, found, held, some.noise_variance, weak)
+    law = stats.logistic(scale=math.sqrt(3) / math.pi)
+    width = np.array([1 / 0.6, 0.8, 0.85])
+    everywhere = places[:, :2, None] + points.away
+    exact = _log_likelihood(pursuit, some, found, everywhere, some.noise_variance)
+    inside = np.isfinite(points.log_prior)
+    assert 0.2 < inside.mean() < 0.9
+    for t, user in np.ndindex(3, 2):
+        here, information = places[t, user], np.linalg.inv(held[t, user])
+        root = np.linalg.cholesky(np.linalg.inv(information + np.diag(12 / width**2)))
+        low, high = law.cdf([(end - here[0]) / (WIDER * root[0, 0]) for end in (1 / 8.0, 1 / 0.6)])
+        unit = np.column_stack([law.ppf(low + _points()[:, 0] * (high - low)), _points()[:, 1:]])
+        density = law.logpdf(unit[:, 0]) + stats.norm.logpdf(unit[:, 1]) + stats.norm.logpdf(unit[:, 2])
+        over = []
+        for j, z in enumerate(unit):
+            away = WIDER * root @ z
+            np.testing.assert_allclose(points.away[t, user, j], away, atol=1e-9)
+            kappa, polar, azimuth = here + away
+            along = math.sin(polar) * math.sin(azimuth) - math.sin(here[1]) * math.sin(here[2])
+            upwards = math.cos(polar) - math.cos(here[1])
+            beams = math.hypot(7 * along, 12 * upwards) * TALL.spacing_m / TALL.wavelength_m
+            in_view = 1 / 8.0 < kappa < 1 / 0.6 and 1.1 < polar < 1.9 and -0.45 < azimuth < 0.4
+            assert inside[t, user, j] == (in_view and beams < UNRESOLVED_BEAMS)
+            if inside[t, user, j]:
+                over.append(points.log_prior[t, user, j] + 2 * math.log(kappa) + density[j])
+                likelihood = exact[t, user, j] if weak[t] else -away @ information @ away / 2
+                assert points.log_likelihood[t, user, j] == pytest.approx(likelihood, rel=1e-9, abs=1e-9)
+        np.testing.assert_allclose(over, over[0], atol=1e-6)
