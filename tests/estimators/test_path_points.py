@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ris_trials import LAB, lattice_around, trials
+from ris_trials import LAB, SURFACE, lattice_around, trials
 from scipy import stats
 from scipy.special import ndtri
 
 from engine.estimators.paths.conditional import of_scatterers
 from engine.estimators.paths.newtonised import NewtonisedPursuit
+from engine.estimators.paths.range_posterior import LEVELS
 from engine.estimators.paths.search_grid import UNRESOLVED_BEAMS
 from engine.estimators.paths.spread import (
     N_POINTS,
@@ -120,7 +121,7 @@ def test_a_weak_users_moments_beside_a_scatterer_against_a_lattice() -> None:
     paths = found_paths(places, np.array([1, 1]), gain)._replace(noise=some.noise_variance)
     stated = spread(pursuit, some, paths).covariance
     informed = Paths(*places[:, :1].transpose(2, 0, 1), gain[..., 0], *places[:, 1:].transpose(2, 0, 1), gain[..., 1:])
-    arguments = TALL, informed, cycles.beams, some.noise_variance
+    arguments = SURFACE, informed, cycles.beams, some.noise_variance
     in_view = 12 / np.array([2.0, math.pi / 3, math.pi / 3]) ** 2
     joint = path_covariance(*arguments, coordinate="inverse_range", scatterer_prior=in_view)
     held = path_covariance(*arguments, variant="scatter_gains", coordinate="inverse_range")
@@ -211,3 +212,28 @@ def test_points_around_an_estimate_in_plain_loops() -> None:
                 likelihood = exact[t, user, j] if weak[t] else -away @ information @ away / 2
                 assert points.log_likelihood[t, user, j] == pytest.approx(likelihood, rel=1e-9, abs=1e-9)
         np.testing.assert_allclose(over, over[0], atol=1e-6)
+
+
+def test_a_strong_users_range_is_as_uncertain_as_scatterers_leave_it() -> None:
+    """Its quantiles are those of a normal distribution of the joint curvature's deviation, with 1/κ² before it."""
+    problem, cycles, truth = trials(4, (35.0,), n_cycles=9, n_users=2, n_scatterers=1, seed=3)
+    pursuit = NewtonisedPursuit(enough=None).pursuit(problem, np)
+    some = trials_of(cycles, np)
+    places = np.concatenate([np.stack(part, axis=-1) for part in (truth.users, truth.scatterers)], axis=1)
+    places[:, :2, 0] = [[1.0, 0.7], [1.2, 1.4], [0.9, 0.6], [1.1, 1.0]]
+    gain = np.stack([truth.gains, 0.7 * truth.gains * np.exp(1j)], axis=-1)
+    stated = spread(pursuit, some, found_paths(places, np.ones(4, int), gain)._replace(noise=some.noise_variance))
+    informed = Paths(*places[:, :2].transpose(2, 0, 1), gain[..., 0], *places[:, 2:].transpose(2, 0, 1), gain[..., 1:])
+    in_view = 12 / np.array([2.0, math.pi / 3, math.pi / 3]) ** 2
+    arguments = SURFACE, informed, cycles.beams, some.noise_variance
+    joint = path_covariance(*arguments, coordinate="inverse_range", scatterer_prior=in_view)
+    held = path_covariance(*arguments, variant="scatter_gains", coordinate="inverse_range")
+    deviation, without = np.sqrt(joint[..., 0, 0]), np.sqrt(held[..., 0, 0])
+    assert (deviation / without).max() > 1.25
+    for t, user in np.ndindex(4, 2):
+        kappa = np.linspace(0.1, 2.0, 4001)
+        weight = stats.norm.pdf(kappa, places[t, user, 0], deviation[t, user]) / kappa**2
+        below = np.cumsum(weight) / weight.sum()
+        expected = np.interp(LEVELS, below, kappa)
+        np.testing.assert_allclose(stated.quantiles_per_m[t, user], expected, atol=0.2 * deviation[t, user])
+        assert abs(stated.mean_per_m[t, user] - weight @ kappa / weight.sum()) < 0.1 * deviation[t, user]
