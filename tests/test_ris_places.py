@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from engine import Streams
 from engine.numerics.candidates import FieldOfView
 from engine.numerics.geometry import UniformPlanarArray
 from engine.numerics.wavefront import near_field_range_m
@@ -128,3 +130,34 @@ def test_a_separation_that_the_view_has_no_room_for_says_how_much_there_is() -> 
     with pytest.raises(ValueError, match=said):
         RisLocalization(user_separation_beams=1.5 * most)
     RisLocalization(user_separation_beams=0.99 * most)
+
+
+def test_what_is_drawn_has_the_laws_that_are_said() -> None:
+    """Angles, ranges, and phases uniform, noise and drift normal, misplacement any way: by Kolmogorov and Smirnov."""
+    scene = RisLocalization(
+        elements_per_side=13, elements_upwards=10, users="near", n_users=3, n_scatterers=2, near_range_max_m=1.0,
+        range_min_m=0.2, subcarrier_hz=0.0, n_cycles=4, unidentifiable=True, field_of_view="wide",
+    )  # fmt: skip
+    drawn = scene.draw(Streams(11, 0), 900)
+    turn, half = 2 * math.pi, math.sqrt(0.5)
+    ends = near_field_range_m(scene.surface(), drawn.user_polar_rad, drawn.user_azimuth_rad)
+    far = near_field_range_m(scene.surface(), drawn.scatterer_polar_rad[:, 1], drawn.scatterer_azimuth_rad[:, 1])
+    expected = (
+        (drawn.user_polar_rad, stats.uniform(math.pi / 6, 2 * math.pi / 3)),
+        (drawn.user_azimuth_rad, stats.uniform(-math.pi / 3, 2 * math.pi / 3)),
+        (drawn.scatterer_polar_rad, stats.uniform(math.pi / 6, 2 * math.pi / 3)),
+        (drawn.scatterer_azimuth_rad, stats.uniform(-math.pi / 3, 2 * math.pi / 3)),
+        ((drawn.user_range_m - 0.2) / (np.minimum(ends, 1.0) - 0.2), stats.uniform()),
+        ((drawn.scatterer_range_m[:, 1] - far) / (10 - far), stats.uniform()),
+        *((part, stats.uniform(0, turn)) for part in (
+            drawn.user_phase_rad, drawn.scatterer_phase_rad, drawn.surface_phase_rad)),
+        (drawn.noise.real, stats.norm(0, half)), (drawn.noise.imag, stats.norm(0, half)),
+        (drawn.drift, stats.norm()), (drawn.misplacement, stats.uniform(-1, 2)),
+    )  # fmt: skip
+    for values, law in expected:
+        assert stats.kstest(np.ravel(values), law.cdf).pvalue > 1e-3
+    assert np.mean(ends < 1.0) == pytest.approx(0.5, abs=0.4)
+    # Nothing of one user, scatterer or cycle is another's.
+    parts = (*drawn[1:4], *drawn[5:8], drawn.surface_phase_rad[..., 0], drawn.noise.real, drawn.noise.imag, drawn.drift)
+    alike = np.corrcoef(np.concatenate([part.reshape(900, -1) for part in parts], axis=1), rowvar=False)
+    assert np.abs(alike - np.eye(len(alike))).max() < 4.5 / math.sqrt(900)
