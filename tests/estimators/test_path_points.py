@@ -237,3 +237,44 @@ def test_a_strong_users_range_is_as_uncertain_as_scatterers_leave_it() -> None:
         expected = np.interp(LEVELS, below, kappa)
         np.testing.assert_allclose(stated.quantiles_per_m[t, user], expected, atol=0.2 * deviation[t, user])
         assert abs(stated.mean_per_m[t, user] - weight @ kappa / weight.sum()) < 0.1 * deviation[t, user]
+
+
+def test_a_user_whom_the_samples_do_not_determine_leaves_the_others_as_they_are() -> None:
+    """A direct path of no gain: no covariance and no range, of that user alone."""
+    problem, cycles, truth = trials(2, (8.0,), n_cycles=14, n_users=2, n_scatterers=1, seed=3)
+    pursuit = NewtonisedPursuit(enough=None).pursuit(problem, np)
+    some = trials_of(cycles, np)
+    places = np.concatenate([np.stack(part, axis=-1) for part in (truth.users, truth.scatterers)], axis=1)
+    gain = np.stack([truth.gains, 0.7 * truth.gains * np.exp(1j)], axis=-1)
+    paths = found_paths(places, np.ones(2, int), gain)._replace(noise=some.noise_variance)
+    whole = spread(pursuit, some, paths)
+    gone = gain.copy()
+    gone[1, 0, 0] = 0
+    part = spread(pursuit, some, paths._replace(gain=gone))
+    assert np.isinf(part.covariance[1, 0]).any()
+    assert np.isnan(part.mean_per_m[1, 0])
+    assert np.isnan(part.quantiles_per_m[1, 0]).all()
+    for one, other in zip(whole, part, strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(other[0], one[0], rtol=1e-9)
+        np.testing.assert_allclose(other[1, 1], one[1, 1], rtol=0.02)  # the scatterer is known a little less
+
+
+def test_a_user_outside_the_view_is_as_sure_as_the_curvature_says_and_has_no_range() -> None:
+    problem, cycles, truth = trials(2, (8.0,), n_cycles=14, n_users=2, n_scatterers=1, seed=3)
+    pursuit = NewtonisedPursuit(enough=None).pursuit(problem, np)
+    some = trials_of(cycles, np)
+    places = np.concatenate([np.stack(part, axis=-1) for part in (truth.users, truth.scatterers)], axis=1)
+    places[0, 1, 1] = LAB.polar_max_rad + 0.2
+    gain = np.stack([truth.gains, 0.7 * truth.gains * np.exp(1j)], axis=-1)
+    stated = spread(pursuit, some, found_paths(places, np.ones(2, int), gain)._replace(noise=some.noise_variance))
+    informed = Paths(*places[:, :2].transpose(2, 0, 1), gain[..., 0], *places[:, 2:].transpose(2, 0, 1), gain[..., 1:])
+    joint = path_covariance(
+        SURFACE, informed, cycles.beams, some.noise_variance, coordinate="inverse_range",
+        scatterer_prior=12 / np.array([2.0, math.pi / 3, math.pi / 3]) ** 2,
+    )  # fmt: skip
+    outside = np.array([[False, True], [False, False]])
+    off = np.abs(stated.covariance / joint - 1).max(axis=(-2, -1))
+    np.testing.assert_array_equal(off < 1e-9, outside)
+    np.testing.assert_array_equal(np.isnan(stated.mean_per_m), outside)
+    np.testing.assert_array_equal(np.isnan(stated.quantiles_per_m), np.repeat(outside[..., None], len(LEVELS), -1))
