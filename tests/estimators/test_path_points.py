@@ -278,3 +278,16 @@ def test_a_user_outside_the_view_is_as_sure_as_the_curvature_says_and_has_no_ran
     np.testing.assert_array_equal(off < 1e-9, outside)
     np.testing.assert_array_equal(np.isnan(stated.mean_per_m), outside)
     np.testing.assert_array_equal(np.isnan(stated.quantiles_per_m), np.repeat(outside[..., None], len(LEVELS), -1))
+
+
+def test_a_user_whose_range_is_far_outside_the_view_has_none() -> None:
+    """Dozens of deviations nearer than what is in view, and behind infinity."""
+    problem, cycles, truth = trials(2, (35.0,), n_cycles=14, n_users=2, n_scatterers=1, seed=3)
+    pursuit = NewtonisedPursuit(enough=None).pursuit(problem, np)
+    some = trials_of(cycles, np)
+    places = np.concatenate([np.stack(part, axis=-1) for part in (truth.users, truth.scatterers)], axis=1)
+    places[:, :2, 0] = [[3.4, 0.8], [1.2, -1.0]]
+    gain = np.stack([truth.gains, 0.7 * truth.gains * np.exp(1j)], axis=-1)
+    stated = spread(pursuit, some, found_paths(places, np.ones(2, int), gain)._replace(noise=some.noise_variance))
+    np.testing.assert_array_equal(np.isnan(stated.mean_per_m), [[True, False], [False, True]])
+    assert np.isfinite(stated.covariance).all()
