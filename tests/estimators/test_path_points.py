@@ -121,7 +121,7 @@ def test_a_weak_users_moments_beside_a_scatterer_against_a_lattice() -> None:
     paths = found_paths(places, np.array([1, 1]), gain)._replace(noise=some.noise_variance)
     stated = spread(pursuit, some, paths).covariance
     informed = Paths(*places[:, :1].transpose(2, 0, 1), gain[..., 0], *places[:, 1:].transpose(2, 0, 1), gain[..., 1:])
-    arguments = SURFACE, informed, cycles.beams, some.noise_variance
+    arguments = TALL, informed, cycles.beams, some.noise_variance
     in_view = 12 / np.array([2.0, math.pi / 3, math.pi / 3]) ** 2
     joint = path_covariance(*arguments, coordinate="inverse_range", scatterer_prior=in_view)
     held = path_covariance(*arguments, variant="scatter_gains", coordinate="inverse_range")

@@ -170,7 +170,7 @@ def _along_range(xp: Any, shares: Array, low: Array, high: Array) -> tuple[Array
     at the view, half of the points would be outside where the estimate is at its end, as most far users' are.
     """
     low, high = (1 / (1 + xp.exp(-xp.clip(end / LOGISTIC, -30.0, 30.0)))[..., None] for end in (low, high))
-    below = xp.clip(low + shares * (high - low), 1e-13, 1 - 1e-13)
+    below = low + shares * (high - low)  # between 1e-13 and 1 − 1e-13, as the ends are
     return LOGISTIC * xp.log(below / (1 - below)), xp.log(below * (1 - below))
 
 
