@@ -55,6 +55,7 @@ def test_a_scene_is_the_papers_unless_told_otherwise() -> None:
         ("n_scatterers", [0, 16], [-1, 17], {"users": "alternate"}),
         ("scatterer_db", [20.0, -300.0], [20.1], {}),
         ("range_min_m", [1e-3, 5.0], [0.0, -1.0], {"elements_per_side": 2, "spacing_m": 1e-4}),
+        ("range_max_m", [20.1], [20.0, 19.0, 0.0, -1.0], {"range_min_m": 20.0}),
         ("near_range_max_m", [0.6], [0.0, -1.0], {"users": "near"}),
         ("snr_db", [(-200.0,), (200.0,)], [(), (-200.1,), (200.1,)], {"subcarrier_hz": 0.0}),
         ("snr_elements", [1], [0], {}),
