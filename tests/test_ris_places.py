@@ -161,3 +161,24 @@ def test_what_is_drawn_has_the_laws_that_are_said() -> None:
     parts = (*drawn[1:4], *drawn[5:8], drawn.surface_phase_rad[..., 0], drawn.noise.real, drawn.noise.imag, drawn.drift)
     alike = np.corrcoef(np.concatenate([part.reshape(900, -1) for part in parts], axis=1), rowvar=False)
     assert np.abs(alike - np.eye(len(alike))).max() < 4.5 / math.sqrt(900)
+
+
+def test_fields_by_turns_or_as_told() -> None:
+    scene = RisLocalization(n_users=5, n_scatterers=5, subcarrier_hz=0.0)
+    assert scene.user_fields() == scene.scatterer_fields() == ["near", "far", "near", "far", "near"]
+    for field in ("near", "far"):
+        assert scene.replace(users=field).user_fields() == [field] * 5
+        assert scene.replace(users=field).scatterer_fields() == scene.scatterer_fields()
+
+
+def test_noise_of_every_realization_by_either_definition() -> None:
+    """N/SNR; or, as printed, what direct paths bring with all phases zero, in the mean over users, over SNR."""
+    powers = np.random.default_rng(2).uniform(0.1, 30.0, (5, 4))
+    mean = RisLocalization(snr_db=(0.0, 13.0, 20.0), elements_per_side=9, elements_upwards=20, n_cycles=6)
+    printed, fixed = mean.replace(snr_definition="zero_phases"), mean.replace(snr_elements=77)
+    assert mean.noise_variances(powers, np).shape == (5, 3)
+    for i, level in np.ndindex(5, 3):
+        snr = 10 ** ((0.0, 13.0, 20.0)[level] / 10)
+        assert mean.noise_variances(powers, np)[i, level] == pytest.approx(180 / snr)
+        assert fixed.noise_variances(powers, np)[i, level] == pytest.approx(77 / snr)
+        assert printed.noise_variances(powers, np)[i, level] == pytest.approx(180 * sum(powers[i]) / 4 / snr)
