@@ -174,6 +174,11 @@ def test_fields_by_turns_or_as_told() -> None:
 def test_noise_of_every_realization_by_either_definition() -> None:
     """N/SNR; or, as printed, what direct paths bring with all phases zero, in the mean over users, over SNR."""
     powers = np.random.default_rng(2).uniform(0.1, 30.0, (5, 4))
+    called = [RisLocalization(snr_definition=name).coordinates()["snr_db"][2] for name in ("mean", "zero_phases")]
+    assert called == [
+        {"units": "dB", "long_name": "mean signal-to-noise ratio"},
+        {"units": "dB", "long_name": "direct path over noise, all phases zero"},
+    ]
     mean = RisLocalization(snr_db=(0.0, 13.0, 20.0), elements_per_side=9, elements_upwards=20, n_cycles=6)
     printed, fixed = mean.replace(snr_definition="zero_phases"), mean.replace(snr_elements=77)
     assert mean.noise_variances(powers, np).shape == (5, 3)

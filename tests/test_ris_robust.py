@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy import stats
 from test_ris_claims import stored
 
 import engine
@@ -147,6 +148,8 @@ def test_close_ones_are_so_many_beams_apart_and_in_view(what: str) -> None:
         (np.cos(others[0]) - np.cos(first[0])) / width,
     ]
     np.testing.assert_allclose(np.hypot(*along), 0.7, rtol=1e-9)
+    towards = np.arctan2(np.abs(along[1]), np.abs(along[0]))
+    assert stats.kstest(np.ravel(towards), stats.uniform(0, math.pi / 2).cdf).pvalue > 1e-3
     view = scene.view()
     assert view.polar_min_rad <= others[0].min() < others[0].max() <= view.polar_max_rad
     assert view.azimuth_min_rad - 0.08 <= others[1].min() < others[1].max() <= view.azimuth_max_rad + 0.08
