@@ -139,6 +139,10 @@ def test_what_is_drawn_has_the_laws_that_are_said() -> None:
         range_min_m=0.2, subcarrier_hz=0.0, n_cycles=4, unidentifiable=True, field_of_view="wide",
     )  # fmt: skip
     drawn = scene.draw(Streams(11, 0), 900)
+    assert [part.shape for part in drawn] == [
+        (900, 3), (900, 3), (900, 3), (900, 3), (900, 2), (900, 2), (900, 2), (900, 3, 2), (900, 4, 130), (900, 4, 3),
+        (900, 4, 3), (900, 2, 3),
+    ]  # fmt: skip
     turn, half = 2 * math.pi, math.sqrt(0.5)
     ends = near_field_range_m(scene.surface(), drawn.user_polar_rad, drawn.user_azimuth_rad)
     far = near_field_range_m(scene.surface(), drawn.scatterer_polar_rad[:, 1], drawn.scatterer_azimuth_rad[:, 1])
