@@ -171,6 +171,10 @@ def test_random_cycles_by_the_formula() -> None:
     shares = [1 / (10 ** (-snr_db / 10) + 10) for snr_db in (0, 10)]
     assert by_rule == [math.ceil(2 + math.log(14_000, 1 + s)) + 2 for s in shares]
     assert scene.random_cycles(Method(estimator=OnGrid(), random_cycles=5)) == [5, 5]
+    alone = RisLocalization(**(SMALL | {"n_scatterers": 0, "snr_db": (-7.0, 2.0, 11.0)}))
+    shares = [10 ** (snr_db / 10) for snr_db in (-7, 2, 11)]
+    by_rule = alone.random_cycles(Method(estimator=OnGrid(), random_cycles=None))
+    assert by_rule == [math.ceil(1 + math.log(14_000, 1 + s)) + 2 for s in shares]
 
 
 def test_operations_of_the_algorithm_as_printed() -> None:
