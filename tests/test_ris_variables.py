@@ -27,7 +27,7 @@ COVARIANCE = np.array([[[0.04, 2e-4, -1e-4], [2e-4, 3e-5, 1e-5], [-1e-4, 1e-5, 2
                        [[0.3, -1e-4, 3e-4], [-1e-4, 5e-5, -2e-5], [3e-4, -2e-5, 6e-5]]])  # fmt: skip
 NOISE_SHARE = 0.7
 MEANS = [2.25, 1.5]
-QUANTILES = [[0.9 + 4 * level**2 for level in LEVELS], [1.3 + 0.01 * level for level in LEVELS]]
+QUANTILES = [[0.9 + 2 * level**2 for level in LEVELS], [1.9 + 0.01 * level for level in LEVELS]]
 """Of κ at 2.5, 5, 10, …, 95, 97.5 %: one wide, one that hardly any truth is in."""
 
 
