@@ -234,14 +234,20 @@ def test_what_an_estimator_on_a_grid_does_not_state_is_nan() -> None:
 def test_methods_may_seek_different_numbers_of_scatterers() -> None:
     """What fewer are sought for is filled up with NaN, and counted as not found."""
     one = Method(estimator=OnGrid(angle_step_rad=0.2), phases="random")
-    here = scene(methods=(Method(estimator=Teller(), phases="random"), one))
+    levels = (8.0, 11.0, 14.0, 20.0)
+    here = scene(methods=(Method(estimator=Teller(), phases="random"), one), recorded_cycles=(7, 8, 9), snr_db=levels)
     found = here.prepare(np)(here.draw(Streams(0, 0), 2), intermediates=True)
     polar = found["estimate_scatterer_polar_rad"][1]
-    assert polar.shape == (2, 2, 2, 2, 2)  # trials, methods, noise levels, recorded cycles, scatterers
+    assert polar.shape == (2, 2, 4, 3, 2)  # trials, methods, noise levels, recorded cycles, scatterers
     assert np.isnan(polar[:, :, :, :, 1]).all()
     assert np.isfinite(polar[:, :, :, :, 0]).all()
     assert np.all(polar[:, 0, :, :, 0] == SCATTERER[1])
     assert np.all(found["scatterers_found"][1] == 1)
+    assert [found[f"estimate_scatterer_{name}"][2] for name in ("inverse_range_per_m", "polar_rad", "azimuth_rad")] == [
+        {"units": "1/m", "long_name": "inverse range of the scatterer, estimated"},
+        {"units": "rad", "long_name": "polar angle of the scatterer, estimated"},
+        {"units": "rad", "long_name": "azimuth of the scatterer, estimated"},
+    ]
 
 
 def test_a_surface_that_is_not_square() -> None:

@@ -320,8 +320,11 @@ def _described_intermediates(xp: Any, outcomes: list[Outcome], n_levels: int) ->
             {"long_name": "phases of the surface times the channel to the base station"},
         )
     }
-    names = {"inverse_range_per_m": "1/m", "polar_rad": "rad", "azimuth_rad": "rad"}
-    for name, unit in names.items():
+    names = {
+        "inverse_range_per_m": ("1/m", "inverse range"), "polar_rad": ("rad", "polar angle"),
+        "azimuth_rad": ("rad", "azimuth"),
+    }  # fmt: skip
+    for name, (unit, called) in names.items():
         values = [
             xp.stack([getattr(estimate, f"scatterer_{name}") for estimate in outcome.estimates], axis=2)
             for outcome in outcomes
@@ -330,7 +333,7 @@ def _described_intermediates(xp: Any, outcomes: list[Outcome], n_levels: int) ->
         described[f"estimate_scatterer_{name}"] = (
             (*per_trial, "cycle", "scatterer"),
             xp.stack(values, axis=1),
-            {"units": unit, "long_name": f"{name.split('_')[0]} of the scatterer, estimated"},
+            {"units": unit, "long_name": f"{called} of the scatterer, estimated"},
         )
     return described
 
