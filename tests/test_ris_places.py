@@ -42,9 +42,11 @@ def test_beside_is_so_many_beams_away_towards_the_middle() -> None:
         assert moved_z * math.cos(p) <= 0
 
 
-@pytest.mark.parametrize("angles", [(0.7, 1.3, -0.9, -0.1), (0.2, 0.6, 0.1, 0.9), (1.9, 2.4, -0.9, -0.2)])
+@pytest.mark.parametrize(
+    "angles", [(0.7, 1.3, -0.9, -0.1), (0.2, 0.6, 0.1, 0.9), (1.9, 2.4, -0.9, -0.2), (0.4, math.pi - 0.4, -1.1, 1.1)]
+)
 def test_the_near_fields_ends_are_those_of_the_whole_view(angles: tuple[float, float, float, float]) -> None:
-    """In views that are askew: the longest and the shortest range lie next to corners."""
+    """Next to corners in views that are askew; else the shortest in the middle of a side."""
     view = FieldOfView(*angles, 0.2, 30.0)
     shortest, longest = math.inf, 0.0
     for polar in np.linspace(*angles[:2], 17):
@@ -52,7 +54,7 @@ def test_the_near_fields_ends_are_those_of_the_whole_view(angles: tuple[float, f
             end = float(near_field_range_m(SURFACE, np.asarray(polar), np.asarray(azimuth)))
             shortest, longest = min(shortest, end), max(longest, end)
     assert longest > 1.1 * shortest
-    assert ends_of_near_field(SURFACE, view) == pytest.approx((shortest, longest), rel=1e-6)
+    assert ends_of_near_field(SURFACE, view) == pytest.approx((shortest, longest), rel=5e-4)
 
 
 def test_views_in_degrees() -> None:
