@@ -52,7 +52,7 @@ def test_a_scatterer_that_is_found_takes_its_share_of_the_noise() -> None:
     np.testing.assert_allclose(paths.noise, known)
 
 
-@pytest.mark.parametrize("group", [[0, 1, 2], [0, 0, 2], [1, 0, 2], [2, 2, 2], [0, 2], [0, 1, 1, 2]])
+@pytest.mark.parametrize("group", [[0, 1, 2], [0, 2, 1], [0, 0, 2], [1, 0, 2], [2, 2, 2], [0, 2], [0, 1, 1, 2]])
 def test_values_of_groups_are_each_trials_own(group: list[int]) -> None:
     """Without a copy where trials are the groups."""
     n = len(group)
