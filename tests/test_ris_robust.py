@@ -15,7 +15,7 @@ from engine.numerics.frames import seen_from, turned_about
 from engine.streams import Streams
 from scenarios.figures.claims import CONTRADICTED, REPRODUCED, judged
 from scenarios.ris import NOMP, RisLocalization, robust, robust_claims
-from scenarios.ris.hardware import channels_of, hardware_of, rounded_phasors
+from scenarios.ris.hardware import Hardware, channels_of, hardware_of, rounded_phasors
 from scenarios.ris.mismatch import NAME, assumes_plane_waves
 from scenarios.ris.scene import Draws
 
@@ -34,10 +34,11 @@ def test_exact_by_default_and_the_same_draws_otherwise() -> None:
     off = drawn(RisLocalization(**SMALL, phase_bits=2, misplaced_m=0.05, misturned_rad=0.1, phase_drift_rad=0.3))
     for one, other in zip(exact, off, strict=True):
         np.testing.assert_array_equal(one, other)
-    hardware = hardware_of(RisLocalization(**SMALL), exact, np)
     beams = np.exp(1j * exact.surface_phase_rad)
-    assert hardware.told(beams) is beams
-    assert hardware.applied(beams) is beams
+    for hardware in (hardware_of(RisLocalization(**SMALL), exact, np), Hardware(np.ones(81))):
+        assert hardware.told(beams) is beams
+        assert hardware.applied(beams) is beams
+        assert hardware.received(exact.noise, 0) is exact.noise
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])

@@ -13,8 +13,8 @@ from scenarios.ris.samples import Point, Samples
 
 FIELDS = ("near", "far", "near")
 METHODS = ("a", "b")
-SIZES = (12.0, 24.0)
-CYCLES = (3, 9)
+SIZES = (12.0, 24.0, 20.0)
+CYCLES = (3, 6, 9)
 N = 7
 REGION = Region(high=1.0)
 DIMS = ("elements_per_side", "realization", "cycle", "estimator", "user")
@@ -22,7 +22,7 @@ NAMES = "squared_error_angle_rad2", "squared_error_range_m2", "bound_angle_rad2"
 
 
 def stored() -> xarray.Dataset:
-    """Of the last of two cycles; some users are lost, some just not, some have no error or no bound."""
+    """Of the last of three cycles; some users are lost, some just not, some have no error or no bound."""
     rng = np.random.default_rng(3)
     shape = (len(SIZES), N, len(CYCLES), len(METHODS), len(FIELDS))
     values = {name: rng.uniform(0.0, 0.01, shape) for name in NAMES}
@@ -104,18 +104,28 @@ def test_points_and_methods() -> None:
         np.testing.assert_array_equal(SAMPLES.bounds[point], expected)
 
 
+def test_of_what_else_varies_the_last_value_is_taken() -> None:
+    """By cycle: of the last size, whose beams say who is just lost."""
+    by_cycle = Samples.of(RESULTS, "cycle")
+    for point in (point for point in POINTS if point.x == SIZES[-1]):
+        for cycle in CYCLES:
+            here = point._replace(x=float(cycle))
+            assert by_cycle.just_lost[here] == pytest.approx(JUST_LOST[SIZES[-1]])
+        np.testing.assert_array_equal(by_cycle.errors[point._replace(x=9.0)], SAMPLES.errors[point])
+
+
 def test_a_curve_has_the_points_with_numbers_in_order() -> None:
-    turned = Samples.of(RESULTS.isel(elements_per_side=[1, 0]), "elements_per_side")
+    turned = Samples.of(RESULTS.isel(elements_per_side=[1, 2, 0]), "elements_per_side")
     for samples in (SAMPLES, turned):
-        assert [point.x for point in samples.curve("angle", "far", "b")] == list(SIZES)
+        assert [point.x for point in samples.curve("angle", "far", "b")] == sorted(SIZES)
         assert samples.curve("range", "far", "b") == []
-        assert [point.x for point in samples.curve("range", "near", "a")] == list(SIZES)
+        assert [point.x for point in samples.curve("range", "near", "a")] == sorted(SIZES)
 
 
 @pytest.mark.parametrize("one", [point for point in POINTS if (point.quantity, point.field) != ("range", "far")])
 def test_what_is_compared_of_a_point(one: Point) -> None:
     other = one._replace(method={"a": "b", "b": "a"}[one.method])
-    wider = one._replace(x=sum(SIZES) - one.x)
+    wider = one._replace(x=SIZES[SIZES.index(one.x) - 1])
     for under in (other, wider):
         compared = SAMPLES.found(one, under, REGION)
         np.testing.assert_allclose(compared.over, sums(one, [one, under]))
