@@ -15,7 +15,7 @@ from engine.estimators.paths.confidence import _mistaken, lost_probability
 from engine.estimators.paths.fit_bounds import cell_in_beams, fit_bounds
 from engine.estimators.paths.lattice_peaks import highest_peaks_of_arrays
 from engine.estimators.paths.newtonised import NewtonisedPursuit, acquired, stated_of
-from engine.estimators.paths.on_grid import OnGrid
+from engine.estimators.paths.on_grid import OnGrid, _misfit
 from engine.estimators.paths.prior_mass import tail
 from engine.estimators.paths.spread import spread
 from engine.estimators.paths.trials import trials_of
@@ -128,6 +128,18 @@ def test_samples_that_are_nothing_beside_the_noise_have_all_of_their_freedom_too
     assert (scatterers.max() > 0) == isinstance(method, OnGrid)
     freedom = 2 * 2 * 15 - 2 * 5 - scatterers * (3 + 2 * 2)
     np.testing.assert_allclose(found.misfit[:, 0], -np.sqrt(freedom / 2), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n_cycles", "counts"), [(3, (0,)), (8, (0, 1, 2)), (5, (0, 1)), (15, (0, 2, 3))])
+def test_a_misfit_needs_more_measured_than_fitted(n_cycles: int, counts: tuple[int, ...]) -> None:
+    """One user, of five numbers and five more a scatterer: NaN where that is all there is, or more."""
+    found = np.array([[[k < count for k in range(3)] for count in counts]])
+    residual = np.arange(1.0, 1 + len(counts))[None]
+    misfits = _misfit(np, residual, np.full((1, len(counts)), 0.7), found, (n_cycles, 1))
+    for count, left, misfit in zip(counts, residual[0], misfits[0], strict=True):
+        free = 2 * n_cycles - 5 - 5 * count
+        expected = (2 * left / 0.7 - free) / math.sqrt(2 * free) if free > 0 else math.nan
+        assert misfit == pytest.approx(expected, nan_ok=True)
 
 
 def test_approximate_ml_leaves_what_one_gain_a_user_leaves() -> None:
