@@ -1,6 +1,7 @@
 """Paths that stand for one another, by loops: what is tried of which trials; fits are pretended."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def doubling(monkeypatch: pytest.MonkeyPatch, behind: np.ndarray) -> tuple[Any, 
     for t in range(T):
         value[PAIRS[t]][t] = 0.0
 
-    def weighed(trials: Trials, received: np.ndarray, count: np.ndarray) -> np.ndarray:
+    def weighed(trials: Trials, received: np.ndarray, count: np.ndarray) -> Any:
         found = np.empty(len(count))
         for i, t in enumerate(trials.group):
             seen = received[i, :, 0].real.astype(int).tolist()
@@ -59,7 +60,7 @@ def doubling(monkeypatch: pytest.MonkeyPatch, behind: np.ndarray) -> tuple[Any, 
             (moved,) = [k for k in range(K) if seen[L + k] != L + k]
             found[i] = paths.evidence[t] - behind[t] + value[moved, seen[L + moved] - L][t]
         np.testing.assert_array_equal(count, K)
-        return found
+        return SimpleNamespace(nats=found)
 
     return pretended(
         weighed=weighed,
@@ -120,7 +121,9 @@ def test_of_two_scatterers_either_may_be_where_the_other_is(monkeypatch: pytest.
     for better in (L, L + 1):
         pursuit = pretended(
             scattered="told", range_step_per_m=0.5, bounds=np.array([[0.0, 0, 0], [9.0, 0, 0]]),
-            weighed=lambda trials, received, count, better=better: -5.0 * (received[:, L, 0].real != better),
+            weighed=lambda trials, received, count, better=better: SimpleNamespace(
+                nats=-5.0 * (received[:, L, 0].real != better)
+            ),
         )  # fmt: skip
         pursuit.problem.n_scatterers, pursuit.problem.surface = 2, None
         standing_in.doubled(pursuit, some_trials().take(np.arange(1)), None, paths)  # type: ignore[arg-type]

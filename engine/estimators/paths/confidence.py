@@ -20,7 +20,7 @@ from engine.estimators.paths.conditional import Peaks, energy_of_users, left_by_
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.prior_mass import tail
 from engine.estimators.paths.strengths import greatest_spread, with_others_strengths, with_told_strength
-from engine.estimators.paths.trials import Paths, Rows, Trials, power
+from engine.estimators.paths.trials import Paths, Rows, Trials, power, put
 from engine.numerics.path_projection import responses
 
 Array = Any
@@ -184,8 +184,7 @@ def _refitted(pursuit: JointPursuit, trials: Trials, paths: Paths, peaks: Peaks,
         return behind
     some, mine = trials.take(trial), paths.take(trial)
     place, was = peaks.places[trial, user, rank], mine.places[xp.arange(trial.shape[0]), user]
-    chosen = xp.arange(mine.places.shape[1])[None, :] == user[:, None]
-    moved = xp.where(chosen[..., None], place[:, None, :], mine.places)
+    moved = put(mine.places, (xp.arange(trial.shape[0]), user), place)
     least = behind[trial, user, rank]
     near = pursuit.unresolved(mine.places, place[:, None, :])
     near = near & (xp.arange(mine.places.shape[1])[None, :] >= n_users)

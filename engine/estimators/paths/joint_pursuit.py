@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.estimators.paths.evidence import log_evidence, with_powers
+from engine.estimators.paths.evidence import Evidence, log_evidence, with_powers
 from engine.estimators.paths.order import least_fall
 from engine.estimators.paths.problem import PathEstimates, PathProblem, nothing_stated
 from engine.estimators.paths.search_grid import SearchGrid
@@ -184,12 +184,12 @@ class JointPursuit(SearchGrid):
         none = xp.zeros(paths.count.shape[0])
         found = none, trials.noise_variance, none, none
         if trials.powers is not None:
-            found = log_evidence(self.problem, trials, received, paths.count, self.rooms, self.order, self.noise_known)
+            found = self.weighed(trials, received, paths.count)
         return Paths(places, gain, energy, paths.count, *found)
 
-    def weighed(self, trials: Trials, received: Array, count: Array) -> Array:
-        """The evidence of paths of which the beams receive (T, L + K, C), (T,)."""
-        return log_evidence(self.problem, trials, received, count, self.rooms, self.order, self.noise_known).nats
+    def weighed(self, trials: Trials, received: Array, count: Array) -> Evidence:
+        """Of paths of which the beams receive (T, L + K, C)."""
+        return log_evidence(self.problem, trials, received, count, self.rooms, self.order, self.noise_known)
 
     def with_powers(self, trials: Trials, rows: Rows) -> Trials:
         """Trials with the powers that scattered paths may have, where their gains count as random."""

@@ -36,7 +36,7 @@ class SearchGrid:
         self.lattice = grid.allowed.shape
         self._position = None if grid.allowed.all() else xp.asarray(np.flatnonzero(grid.allowed))
         self._number = np.where(grid.allowed, np.cumsum(grid.allowed).reshape(grid.allowed.shape) - 1, -1)
-        self._numbers = xp.asarray(np.pad(self._number, ((1, 1), (1, 1), (0, 0)), constant_values=-1))
+        self._padded = xp.asarray(np.pad(self._number, ((1, 1), (1, 1), (0, 0)), constant_values=-1))
         self._polar, self._azimuth = (xp.asarray(part) for part in np.nonzero(grid.allowed)[:2])
         self.cell_beams = cell_in_beams(problem.surface, grid)
         self._beams = beam_widths(problem.surface)
@@ -80,7 +80,7 @@ class SearchGrid:
         """
         polar, azimuth = self._polar[index], self._azimuth[index]
         directions = [(polar + i, azimuth + j) for i in range(3) for j in range(3)]
-        return self.xp.concat([self._numbers[i, j] for i, j in directions], axis=-1)
+        return self.xp.concat([self._padded[i, j] for i, j in directions], axis=-1)
 
     @property
     def all_places(self) -> Array:

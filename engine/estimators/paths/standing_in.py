@@ -12,7 +12,7 @@ import numpy as np
 from engine.estimators.paths.conditional import energy_of_users, peaks_of_users
 from engine.estimators.paths.joint_pursuit import JointPursuit
 from engine.estimators.paths.settling import NATS, PEAKS_OF_USERS, WORTH, at_best, better, settled, settled_if_near
-from engine.estimators.paths.trials import Paths, Rows, Trials, with_scatterer
+from engine.estimators.paths.trials import Paths, Rows, Trials, put, with_scatterer
 from engine.numerics.path_projection import responses
 
 Array = Any
@@ -86,24 +86,20 @@ def doubled(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths) -> 
         return paths
     some, mine = trials.take(index), paths.take(index)
     received = responses(pursuit.problem.surface, some.of_group(some.beams), mine.places)
-    nats, best = xp.full(index.shape, -xp.inf), mine.places
-    away = xp.zeros_like(mine.places[..., 0])
-    for k, other in permutations(range(n_users, n_users + n_scatterers), 2):
-        columns = [other if i == k else i for i in range(n_users + n_scatterers)]
-        found = pursuit.weighed(some, received[:, columns, :], mine.count)
-        higher = found > nats
-        nats = xp.where(higher, found, nats)
-        best = xp.where(higher[:, None, None], mine.places[:, columns, :], best)
-        side = xp.asarray([1.0 if i == k else -1.0 if i == other else 0.0 for i in range(n_users + n_scatterers)])
-        away = xp.where(higher[:, None], side[None, :], away)
+    pairs, every = list(permutations(range(n_users, n_users + n_scatterers), 2)), range(n_users + n_scatterers)
+    columns = [[other if i == k else i for i in every] for k, other in pairs]
+    nats = xp.stack([pursuit.weighed(some, received[:, of, :], mine.count).nats for of in columns])  # (pairs, T)
+    best, nats = xp.argmax(nats, axis=0), xp.max(nats, axis=0)
     (here,) = xp.nonzero(nats > mine.evidence - 2 * NATS)
     if not here.shape[0]:
         return paths
-    few, mine = some.take(here), mine.take(here)
+    few, mine, best = some.take(here), mine.take(here), best[here]
+    together = mine.places[xp.arange(here.shape[0])[:, None], xp.asarray(columns)[best]]
+    away = xp.asarray([[1.0 if i == k else -1.0 if i == other else 0.0 for i in every] for k, other in pairs])[best]
     for steps in APART:
-        kappa = best[here, :, 0] + steps * pursuit.range_step_per_m * away[here]
+        kappa = together[..., 0] + steps * pursuit.range_step_per_m * away
         kappa = xp.clip(kappa, float(pursuit.bounds[0, 0]), float(pursuit.bounds[1, 0]))
-        places = xp.concat([kappa[..., None], best[here, :, 1:]], axis=-1)
+        places = xp.concat([kappa[..., None], together[..., 1:]], axis=-1)
         tried = pursuit.refined(few, mine._replace(places=places))
         mine = settled_if_near(pursuit, few, rows, mine, tried, np.inf)
     return paths.replaced(index[here], mine)
@@ -121,8 +117,7 @@ def nearly_tied(pursuit: JointPursuit, trials: Trials, rows: Rows, paths: Paths)
     if not trial.shape[0]:
         return paths
     some, mine = trials.take(trial), paths.take(trial)
-    chosen = xp.arange(mine.places.shape[1])[None, :] == user[:, None]
-    moved = xp.where(chosen[..., None], peaks.places[trial, user, rank][:, None, :], mine.places)
+    moved = put(mine.places, (xp.arange(trial.shape[0]), user), peaks.places[trial, user, rank])
     tried = pursuit.refined(some, mine._replace(places=moved))
     for i in range(trial.shape[0]):
         one = slice(i, i + 1)
